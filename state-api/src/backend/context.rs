@@ -1,0 +1,210 @@
+//! [`KeyContext`]: the states of one key, and of one of its namespaces.
+
+use std::marker::PhantomData;
+
+use crate::codec::{Codec, EncodeKey, KeyCodec};
+use crate::descriptor::{
+    AggregatingHandle, AnyHandle, InNamespace, ListHandle, MapHandle, NoNamespace, ReducingHandle,
+    StateToken, ValueHandle,
+};
+use crate::key::{EntryKey, StateKey, check_length};
+use crate::state::{
+    Access, Aggregate, AggregatingView, Buffers, ListView, MapAddress, MapView, ReducingView,
+    ValueView, check_token,
+};
+use crate::store::KeyedStore;
+use crate::{KeyGroup, MaxParallelism, Result};
+
+/// What is known of a key besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) hash: u64,
+    pub(crate) placement: u32,
+    pub(crate) groups: MaxParallelism,
+    pub(crate) backend: u32,
+}
+
+/// The states of one key; within `N`, those of one of its namespaces. Borrows the backend for as long
+/// as the record is processed: one state is accessed at a time.
+#[derive(Debug)]
+pub struct KeyContext<'b, S, N = NoNamespace> {
+    store: &'b mut S,
+    bytes: &'b mut Vec<u8>,
+    buffers: &'b mut Buffers,
+    place: Place,
+    key_end: usize,
+    namespace_end: usize,
+    namespace: PhantomData<fn() -> N>,
+}
+
+impl<'b, S: KeyedStore> KeyContext<'b, S> {
+    #[inline]
+    pub(crate) fn new(
+        store: &'b mut S,
+        bytes: &'b mut Vec<u8>,
+        buffers: &'b mut Buffers,
+        place: Place,
+    ) -> Self {
+        let key_end = bytes.len();
+        let namespace = PhantomData;
+        Self { store, bytes, buffers, place, key_end, namespace_end: key_end, namespace }
+    }
+
+    /// Narrows to a namespace, for states that were defined in one of this type.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the namespace cannot be encoded.
+    #[inline]
+    pub fn within<W, C: KeyCodec<W>>(
+        &mut self,
+        namespace: &W,
+    ) -> Result<KeyContext<'_, S, InNamespace<W, C>>> {
+        self.bytes.truncate(self.key_end);
+        C::encode_key(namespace, self.bytes)?;
+        check_length(self.bytes.len())?;
+        Ok(KeyContext {
+            namespace_end: self.bytes.len(),
+            store: self.store,
+            bytes: self.bytes,
+            buffers: self.buffers,
+            place: self.place,
+            key_end: self.key_end,
+            namespace: PhantomData,
+        })
+    }
+
+    /// Moves what a state holds in `sources` into `target`, all namespaces of this key. The target and
+    /// repeated sources are skipped among the sources; sources are removed.
+    ///
+    /// Lists keep the target's elements first, then the sources' in order. Reducing and aggregating
+    /// states fold the sources in order, then the target as the second argument, as Flink does.
+    ///
+    /// # Errors
+    /// `LimitExceeded`, and nothing was moved; where the store fails.
+    pub fn merge_namespaces<'n, M, W, C>(
+        &mut self,
+        handle: M,
+        target: &W,
+        sources: impl IntoIterator<Item = &'n W>,
+    ) -> Result<()>
+    where
+        W: 'n,
+        C: KeyCodec<W>,
+        M: Mergeable<Namespace = InNamespace<W, C>>,
+    {
+        let slot = check_token(handle.token(), self.place.backend)?;
+        self.bytes.truncate(self.key_end);
+        C::encode_key(target, self.bytes)?;
+        let batch = &mut self.buffers.batch;
+        batch.clear();
+        for source in sources {
+            let start = batch.next_start();
+            batch.bytes_mut().extend_from_slice(self.bytes.get(..self.key_end).unwrap_or_default());
+            <C as EncodeKey<W>>::encode_key(source, batch.bytes_mut())?;
+            let skip = batch.pending() == self.bytes.as_slice()
+                || batch
+                    .as_batch(self.place.groups)
+                    .iter()
+                    .any(|key| key.bytes() == batch.pending());
+            if skip {
+                batch.bytes_mut().truncate(start);
+            } else {
+                batch.commit(self.key_end, self.place.hash, self.place.placement)?;
+            }
+        }
+        let entry = EntryKey::new(self.bytes, self.key_end, self.bytes.len())?;
+        let Place { hash, placement, groups, .. } = self.place;
+        let target = StateKey::new(entry, hash, placement, groups);
+        self.store.merge_namespaces(slot, &target, batch.as_batch(groups), &mut |a, b, out| {
+            handle.merge(a, b, out)
+        })
+    }
+}
+
+impl<S: KeyedStore, N> KeyContext<'_, S, N> {
+    /// The key group of the key.
+    pub fn key_group(&self) -> KeyGroup {
+        self.place.groups.group_of(self.place.placement)
+    }
+
+    #[inline]
+    fn access(&mut self, token: StateToken) -> Access<'_, S> {
+        self.bytes.truncate(self.namespace_end);
+        let Place { hash, placement, groups, backend } = self.place;
+        let entry = EntryKey::trusted(self.bytes, self.key_end);
+        let key = StateKey::new(entry, hash, placement, groups);
+        Access { store: self.store, key, buffers: self.buffers, token, backend }
+    }
+
+    /// A value state of this key.
+    #[inline]
+    pub fn value<V, C: Codec<V>>(
+        &mut self,
+        handle: ValueHandle<V, C, N>,
+    ) -> ValueView<'_, S, V, C> {
+        ValueView::new(self.access(handle.token), handle.default)
+    }
+
+    /// A list state of this key.
+    #[inline]
+    pub fn list<T, C: Codec<T>>(&mut self, handle: ListHandle<T, C, N>) -> ListView<'_, S, T, C> {
+        ListView::new(self.access(handle.token))
+    }
+
+    /// A reducing state of this key.
+    #[inline]
+    pub fn reducing<V, C: Codec<V>>(
+        &mut self,
+        handle: ReducingHandle<V, C, N>,
+    ) -> ReducingView<'_, S, V, C> {
+        ReducingView::new(self.access(handle.token), handle.reduce)
+    }
+
+    /// An aggregating state of this key.
+    #[inline]
+    pub fn aggregating<A: Aggregate, C: Codec<A::Accumulator>>(
+        &mut self,
+        handle: AggregatingHandle<A, C, N>,
+    ) -> AggregatingView<'_, S, A, C> {
+        AggregatingView::new(self.access(handle.token))
+    }
+
+    /// A map state of this key.
+    #[inline]
+    pub fn map<UK, V, CK: Codec<UK>, C: Codec<V>>(
+        &mut self,
+        handle: MapHandle<UK, V, CK, C, N>,
+    ) -> MapView<'_, S, UK, V, CK, C> {
+        let Place { hash, placement, groups, backend } = self.place;
+        let (key_end, namespace_end) = (self.key_end, self.namespace_end);
+        let address = MapAddress { key_end, namespace_end, hash, placement, groups };
+        MapView::new(self.store, self.bytes, self.buffers, address, (handle.token, backend))
+    }
+}
+
+/// Handles of states whose namespaces can be merged: lists, reducing and aggregating states.
+pub trait Mergeable: AnyHandle {
+    /// Folds the second encoded value into the first.
+    ///
+    /// # Errors
+    /// Where a value cannot be decoded or encoded.
+    fn merge(&self, first: &[u8], second: &[u8], out: &mut Vec<u8>) -> Result<()>;
+}
+
+impl<T, C, N> Mergeable for ListHandle<T, C, N> {
+    fn merge(&self, _: &[u8], _: &[u8], _: &mut Vec<u8>) -> Result<()> {
+        Err(crate::Error::bug("the store asked to fold two lists instead of appending them"))
+    }
+}
+
+impl<V, C: Codec<V>, N> Mergeable for ReducingHandle<V, C, N> {
+    fn merge(&self, first: &[u8], second: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        C::encode(&(self.reduce)(C::decode(first)?, C::decode(second)?), out)
+    }
+}
+
+impl<A: Aggregate, C: Codec<A::Accumulator>, N> Mergeable for AggregatingHandle<A, C, N> {
+    fn merge(&self, first: &[u8], second: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        C::encode(&A::merge(C::decode(first)?, C::decode(second)?), out)
+    }
+}

@@ -1,0 +1,335 @@
+//! Builds the blocks of one section: buffers entries, cuts, audits and seals.
+//!
+//! # Role
+//! Shared by the writer that scatters (many builders with small buffers) and by the encoder of single
+//! sections (one builder with full-size buffers).
+//!
+//! # Invariants
+//! * I1 A block is cut before the entry that would take it past the capacity; an entry never spans.
+//! * I2 With full capacity, cuts and segments are those of FORMAT.md 2.7, whatever the calls were.
+//! * I3 With small capacity, a list that does not fit gets blocks of its own, up to the full size.
+//!
+//! # Cost
+//! One copy per entry into the buffer; digest and checks when the block is sealed, while it is in
+//! the cache.
+
+use std::sync::Arc;
+
+use super::audit::{Audit, RawBlock};
+use super::block::Unsealed;
+use super::digest::Digester;
+use super::header::{FileForm, StateFileSpec};
+use super::index::Section;
+use super::layout::{EntryLayout, put_fixed};
+use super::output::Output;
+use super::records::BlockKind;
+use super::run::Run;
+use crate::snapshot::{Compression, Digest};
+use crate::{EntryKey, Error, ErrorKind, KeyGroup, Result};
+
+/// The raw size at which blocks are cut: 64 KiB.
+pub(crate) const BLOCK_BYTES: usize = 64 << 10;
+
+/// What all sections of a file share.
+#[derive(Debug)]
+pub(crate) struct Encoding {
+    pub(crate) spec: StateFileSpec,
+    pub(crate) layouts: Vec<EntryLayout>,
+    pub(crate) compression: Compression,
+}
+
+impl Encoding {
+    pub(crate) fn new(spec: StateFileSpec, compression: Compression) -> Result<Arc<Self>> {
+        let layouts = spec.layouts()?;
+        Ok(Arc::new(Self { spec, layouts, compression }))
+    }
+
+    pub(crate) fn layout(&self, state: u16) -> Result<EntryLayout> {
+        self.layouts
+            .get(usize::from(state))
+            .copied()
+            .ok_or_else(|| Error::bug(format!("state id {state} is not in the state table")))
+    }
+
+    pub(crate) fn check_group(&self, group: KeyGroup) -> Result<()> {
+        if self.spec.range.contains(group) {
+            return Ok(());
+        }
+        Err(Error::bug(format!("the file covers key groups {}", self.spec.range))
+            .with_key_group(group))
+    }
+
+    /// Adds names to an error about a section.
+    #[cold]
+    pub(crate) fn locate(&self, error: Error, state: u16, group: KeyGroup) -> Error {
+        let error = error.with_key_group(group);
+        match self.spec.states.get(usize::from(state)) {
+            Some(meta) => error.with_state(meta.name.clone()),
+            None => error,
+        }
+    }
+}
+
+/// What builders work with: shared by all builders of a writer.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) encoding: Arc<Encoding>,
+    pub(crate) layout: EntryLayout,
+    /// Raw bytes at which buffers are cut.
+    pub(crate) capacity: usize,
+    pub(crate) output: Output,
+    /// Bytes of blocks so far, by state, and the most that one may have.
+    stored: Vec<u64>,
+    pub(crate) inline_limit: Option<u64>,
+    digester: Digester,
+    scratch: Vec<u8>,
+}
+
+const ADVICE: &str = "set state.checkpoints.dir, so that snapshots go to files, or raise \
+                      state.backend.memory.max-state-size";
+
+impl Bench {
+    pub(crate) fn new(encoding: Arc<Encoding>, layout: EntryLayout, output: Output) -> Self {
+        Self {
+            stored: vec![0; encoding.layouts.len()],
+            inline_limit: None,
+            encoding,
+            layout,
+            capacity: BLOCK_BYTES,
+            output,
+            digester: Digester::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Counts `length` bytes of blocks of `state`.
+    ///
+    /// # Errors
+    /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) above the limit of inline snapshots.
+    pub(crate) fn charge(&mut self, state: u16, length: u64) -> Result<()> {
+        let Some(stored) = self.stored.get_mut(usize::from(state)) else {
+            return Ok(());
+        };
+        *stored = stored.saturating_add(length);
+        match (self.inline_limit, self.encoding.spec.states.get(usize::from(state))) {
+            (Some(limit), Some(meta)) if *stored > limit => {
+                Err(Error::limit_exceeded(&meta.name, None, *stored, limit, ADVICE))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    raw: Vec<u8>,
+    count: u32,
+}
+
+/// The section under construction.
+#[derive(Debug)]
+pub(crate) struct SectionBuilder {
+    state: u16,
+    pub(crate) group: KeyGroup,
+    /// One buffer for each kind of block.
+    entries: Pending,
+    tombstones: Pending,
+    appends: Pending,
+    removals: Pending,
+    audit: Audit,
+    section: Section,
+}
+
+impl SectionBuilder {
+    pub(crate) fn new(state: u16, group: KeyGroup) -> Self {
+        Self {
+            state,
+            group,
+            entries: Pending::default(),
+            tombstones: Pending::default(),
+            appends: Pending::default(),
+            removals: Pending::default(),
+            audit: Audit::default(),
+            section: Section {
+                state,
+                group,
+                entries: 0,
+                elements: 0,
+                tombstones: 0,
+                digest: Digest::default(),
+                blocks: 0,
+                extents: Vec::new(),
+            },
+        }
+    }
+
+    fn pending(&mut self, kind: BlockKind) -> &mut Pending {
+        match kind {
+            BlockKind::Entries => &mut self.entries,
+            BlockKind::Tombstones => &mut self.tombstones,
+            BlockKind::ListAppends => &mut self.appends,
+            BlockKind::MapRemovals => &mut self.removals,
+        }
+    }
+
+    /// Raw bytes waiting in the buffer of this kind.
+    pub(crate) fn used(&mut self, kind: BlockKind) -> usize {
+        self.pending(kind).raw.len()
+    }
+
+    /// Adds an entry.
+    #[inline]
+    pub(crate) fn entry(
+        &mut self,
+        bench: &mut Bench,
+        key: EntryKey<'_>,
+        value: &[u8],
+    ) -> Result<()> {
+        if !bench.layout.fits_fixed(key, value) {
+            return self.variable_entry(bench, key, value);
+        }
+        let length = key.bytes().len() + value.len();
+        if self.entries.raw.len() + length > bench.capacity {
+            self.make_room(bench, BlockKind::Entries, length)?;
+        }
+        put_fixed(&mut self.entries.raw, key.bytes(), value);
+        self.entries.count += 1;
+        Ok(())
+    }
+
+    fn variable_entry(&mut self, bench: &mut Bench, key: EntryKey<'_>, value: &[u8]) -> Result<()> {
+        bench.layout.check_key(key)?;
+        bench.layout.check_value(value)?;
+        let length = bench.layout.entry_bytes(key, value);
+        if self.entries.raw.len() + length > bench.capacity {
+            self.make_room(bench, BlockKind::Entries, length)?;
+        }
+        bench.layout.put_entry(&mut self.entries.raw, key, value);
+        self.entries.count += 1;
+        Ok(())
+    }
+
+    /// Adds a tombstone.
+    pub(crate) fn tombstone(&mut self, bench: &mut Bench, key: EntryKey<'_>) -> Result<()> {
+        let length = bench.layout.tombstone_bytes(key);
+        if self.tombstones.raw.len() + length > bench.capacity {
+            self.make_room(bench, BlockKind::Tombstones, length)?;
+        }
+        bench.layout.put_tombstone(&mut self.tombstones.raw, key);
+        self.tombstones.count += 1;
+        Ok(())
+    }
+
+    /// Adds the removal of a map. Removals come before everything else, and are cut before it.
+    pub(crate) fn map_removal(&mut self, bench: &mut Bench, key: EntryKey<'_>) -> Result<()> {
+        let layout = bench.layout.of_maps();
+        layout.check_key(key)?;
+        let length = layout.tombstone_bytes(key);
+        if self.removals.raw.len() + length > bench.capacity {
+            self.make_room(bench, BlockKind::MapRemovals, length)?;
+        }
+        layout.put_tombstone(&mut self.removals.raw, key);
+        self.removals.count += 1;
+        Ok(())
+    }
+
+    /// Seals removals of maps, before anything else comes.
+    #[inline]
+    pub(crate) fn cut_removals(&mut self, bench: &mut Bench) -> Result<()> {
+        if self.removals.count == 0 {
+            return Ok(());
+        }
+        self.cut(bench, BlockKind::MapRemovals)
+    }
+
+    /// Adds what `run` holds as one segment; the block was cut where necessary.
+    pub(crate) fn segment(&mut self, bench: &Bench, run: &Run) -> Result<()> {
+        let segment = run.segment()?;
+        let pending = self.pending(run.kind);
+        bench.layout.put_segment(&mut pending.raw, &segment);
+        pending.count += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn make_room(&mut self, bench: &mut Bench, kind: BlockKind, length: usize) -> Result<()> {
+        self.cut(bench, kind)?;
+        let pending = self.pending(kind);
+        let wanted = if length > bench.capacity { length } else { bench.capacity };
+        pending.raw.reserve_exact(wanted);
+        Ok(())
+    }
+
+    /// Seals the block of this kind, if it has entries.
+    pub(crate) fn cut(&mut self, bench: &mut Bench, kind: BlockKind) -> Result<()> {
+        let mut pending = std::mem::take(self.pending(kind));
+        let sealed = if pending.count == 0 { Ok(()) } else { self.seal(bench, kind, &pending) };
+        pending.raw.clear();
+        pending.count = 0;
+        if pending.raw.capacity() > bench.capacity.saturating_mul(2) {
+            pending.raw = Vec::new();
+        }
+        *self.pending(kind) = pending;
+        let group = self.group;
+        sealed.map_err(|error| match error.kind() {
+            ErrorKind::Bug | ErrorKind::InvalidInput => {
+                bench.encoding.locate(error, self.state, group)
+            }
+            _ => error,
+        })
+    }
+
+    fn seal(&mut self, bench: &mut Bench, kind: BlockKind, pending: &Pending) -> Result<()> {
+        let encoding = Arc::clone(&bench.encoding);
+        if kind != BlockKind::Entries && encoding.spec.form != FileForm::Increment {
+            return Err(Error::bug("only increments remove entries or append to lists"));
+        }
+        let block = RawBlock {
+            kind,
+            count: pending.count,
+            raw: &pending.raw,
+            ordered: encoding.spec.form == FileForm::Canonical,
+        };
+        let before = self.audit.entries;
+        self.audit
+            .block(&bench.layout, block, &mut bench.digester)
+            .map_err(|problem| Error::bug(format!("{problem}, as the store gave them")))?;
+        let start = bench.output.position();
+        let unsealed = Unsealed {
+            kind,
+            state: self.state,
+            group: self.group,
+            count: pending.count,
+            raw: &pending.raw,
+        };
+        unsealed.seal(encoding.compression, &mut bench.scratch, &mut bench.output.buffer)?;
+        let length = bench.output.position() - start;
+        self.section.push_extent(start, length);
+        self.section.blocks += 1;
+        bench.charge(self.state, length)?;
+        bench.output.progress.add(self.audit.entries - before, length);
+        bench.output.cancel.check()?;
+        bench.output.settle()
+    }
+
+    /// Seals what is left and returns the section, if it has a block.
+    pub(crate) fn finish(mut self, bench: &mut Bench) -> Result<Option<Section>> {
+        for kind in [
+            BlockKind::MapRemovals,
+            BlockKind::Entries,
+            BlockKind::Tombstones,
+            BlockKind::ListAppends,
+        ] {
+            self.cut(bench, kind)?;
+        }
+        let mut section = self.section;
+        if section.blocks == 0 {
+            return Ok(None);
+        }
+        section.entries = self.audit.entries;
+        section.elements = self.audit.elements;
+        section.tombstones = self.audit.tombstones;
+        section.digest = Digest(self.audit.digest);
+        Ok(Some(section))
+    }
+}

@@ -1,0 +1,98 @@
+//! The rules that `_metadata` obeys beyond its structure (FORMAT.md 3), for both directions.
+
+use super::super::checksum::file_checksum;
+use super::{CheckpointMetadata, OperatorState};
+use crate::snapshot::{FileLocation, KeyedSnapshot, SnapshotFile};
+use crate::{Error, KeyGroupRange, MaxParallelism, Result};
+
+/// Checks everything.
+pub(super) fn metadata(metadata: &CheckpointMetadata) -> Result<()> {
+    let uids = metadata.operators.iter().map(|operator| operator.uid.as_bytes());
+    if !ascends(uids) {
+        return refuse("operators do not ascend strictly by uid".to_owned());
+    }
+    metadata.operators.iter().try_for_each(operator)
+}
+
+fn operator(operator: &OperatorState) -> Result<()> {
+    let uid = &operator.uid;
+    if uid.is_empty() {
+        return refuse("an operator has an empty uid".to_owned());
+    }
+    if operator.parallelism == 0 || operator.parallelism > operator.max_parallelism.get() {
+        return refuse(format!(
+            "operator {uid:?} has parallelism {} of at most {}",
+            operator.parallelism, operator.max_parallelism
+        ));
+    }
+    if !ascends(operator.subtasks.iter().map(|subtask| subtask.index)) {
+        return refuse(format!("subtasks of operator {uid:?} do not ascend strictly"));
+    }
+    for subtask in &operator.subtasks {
+        if subtask.index >= operator.parallelism {
+            return refuse(format!("operator {uid:?} has no subtask {}", subtask.index));
+        }
+        if let Some(keyed) = &subtask.keyed {
+            if keyed.groups != operator.max_parallelism {
+                return refuse(format!("key groups of operator {uid:?} are not its maximum"));
+            }
+            self::keyed(keyed)?;
+        }
+    }
+    Ok(())
+}
+
+fn keyed(keyed: &KeyedSnapshot) -> Result<()> {
+    within(keyed.range, keyed.groups)?;
+    if !ascends(keyed.states.iter().map(|state| state.meta.name.as_bytes())) {
+        return refuse("states do not ascend strictly by name".to_owned());
+    }
+    keyed.states.iter().try_for_each(|state| state.meta.validate())?;
+    keyed.files.iter().try_for_each(|file| self::file(file, keyed.groups))
+}
+
+fn file(file: &SnapshotFile, groups: MaxParallelism) -> Result<()> {
+    let same = match &file.stored.location {
+        FileLocation::Inline(bytes) => {
+            file.stored.length == bytes.len() as u64 && file.stored.checksum == file_checksum(bytes)
+        }
+        FileLocation::Own(_) | FileLocation::Shared(_) => true,
+    };
+    if !same {
+        return refuse("an inline file's length or checksum differs".to_owned());
+    }
+    let mut end = None;
+    for live in &file.live {
+        within(*live, groups)?;
+        if live.is_empty() || end >= Some(live.start()) {
+            return refuse(
+                "live key groups of a file are not ascending, separate ranges".to_owned(),
+            );
+        }
+        end = Some(live.end());
+    }
+    Ok(())
+}
+
+fn within(range: KeyGroupRange, groups: MaxParallelism) -> Result<()> {
+    if range.end() <= groups.get() {
+        return Ok(());
+    }
+    refuse(format!("key groups {range} are not within {groups}"))
+}
+
+fn ascends<T: PartialOrd>(items: impl Iterator<Item = T>) -> bool {
+    let mut before = None;
+    for item in items {
+        if before.as_ref().is_some_and(|before| *before >= item) {
+            return false;
+        }
+        before = Some(item);
+    }
+    true
+}
+
+#[cold]
+fn refuse(what: String) -> Result<()> {
+    Err(Error::corrupted(what))
+}

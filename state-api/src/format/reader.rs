@@ -1,0 +1,140 @@
+//! Opens a state file: footer, index and header, all verified before anything is believed.
+//!
+//! # Role
+//! Restoring stores, `inspect`, `verify`, `diff` and `export`. Opening reads the two ends of the file;
+//! blocks are read through a [`BlockCursor`], by several threads at once if they like.
+//!
+//! # Invariants
+//! * I1 Header, index and footer passed their checksums, and extents tile the file.
+//! * I2 Nothing is allocated beyond the length of the file.
+//!
+//! # Cost
+//! Four reads; memory for the sections (about 100 bytes each).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::checksum::crc32c;
+use super::cursor::BlockCursor;
+use super::footer::{FOOTER_BYTES, Footer};
+use super::header::{PREFIX_BYTES, StateFileSpec};
+use super::index::{self, Section};
+use super::layout::{EntryLayout, FixedLayout};
+use super::writer::StateTotals;
+use crate::storage::FileReader;
+use crate::{Error, KeyGroupRange, Result};
+
+/// An open state file.
+#[derive(Clone, Debug)]
+pub struct StateFile {
+    pub(crate) reader: Arc<dyn FileReader>,
+    pub(crate) path: PathBuf,
+    pub(crate) spec: StateFileSpec,
+    pub(crate) layouts: Vec<EntryLayout>,
+    pub(crate) sections: Vec<Section>,
+}
+
+impl StateFile {
+    /// Opens a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// `Corrupted` for anything but an undamaged state file, `Unsupported` for one of a newer format,
+    /// `Unavailable` where reading fails.
+    pub fn open(reader: Arc<dyn FileReader>, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let file_length = reader.len();
+        let footer_offset = file_length.saturating_sub(FOOTER_BYTES as u64);
+        let opened = || -> Result<_> {
+            if file_length < (PREFIX_BYTES + FOOTER_BYTES) as u64 {
+                return Err(Error::corrupted(format!(
+                    "{file_length} bytes are too few for a state file"
+                )));
+            }
+            let spec_and_length = read_header(&*reader, file_length)?;
+            let sections = read_index(&*reader, file_length, &spec_and_length)
+                .map_err(|error| error.with_offset(footer_offset))?;
+            Ok((spec_and_length.0, sections))
+        };
+        let (spec, sections) = opened().map_err(|error| error.with_path(&path))?;
+        Ok(Self { layouts: spec.layouts()?, reader, path, spec, sections })
+    }
+
+    /// What the entries mean.
+    pub const fn spec(&self) -> &StateFileSpec {
+        &self.spec
+    }
+
+    /// What the file holds, ascending by (state, key group); only sections that have something.
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    /// The widths of a state whose entries all have the same.
+    pub fn fixed_layout(&self, state: u16) -> Option<FixedLayout> {
+        self.layouts.get(usize::from(state))?.fixed
+    }
+
+    /// What the index says of each state of the table, summed over the key groups of `range`.
+    pub fn totals(&self, range: KeyGroupRange) -> Vec<StateTotals> {
+        let mut totals = vec![StateTotals::default(); self.spec.states.len()];
+        for section in self.sections.iter().filter(|section| range.contains(section.group)) {
+            if let Some(state) = totals.get_mut(usize::from(section.state)) {
+                state.add(section);
+            }
+        }
+        totals
+    }
+
+    /// Reads the blocks of a range of key groups, in the order of the file.
+    pub fn blocks(&self, range: KeyGroupRange) -> BlockCursor<'_> {
+        self.blocks_where(|section| range.contains(section.group))
+    }
+
+    /// Reads the blocks of the sections that `select` chooses, in the order of the file. In
+    /// canonical files, that is the order of states, key groups and keys.
+    pub fn blocks_where(&self, select: impl Fn(&Section) -> bool) -> BlockCursor<'_> {
+        BlockCursor::new(self, select)
+    }
+
+    /// Reads everything and compares it with checksums, counts and digests.
+    ///
+    /// # Errors
+    /// `Corrupted` with the first difference; `Unavailable` where reading fails.
+    pub fn verify(&self) -> Result<Vec<StateTotals>> {
+        let mut blocks = self.blocks_where(|_| true);
+        while blocks.next_block()?.is_some() {}
+        Ok(self.totals(self.spec.groups.all()))
+    }
+}
+
+fn read_header(reader: &dyn FileReader, file_length: u64) -> Result<(StateFileSpec, u64)> {
+    let mut prefix = [0; PREFIX_BYTES];
+    reader.read_exact_at(0, &mut prefix)?;
+    let length = StateFileSpec::length(&prefix, file_length)?;
+    let mut header = vec![0; length];
+    reader.read_exact_at(0, &mut header)?;
+    let spec = StateFileSpec::decode(&header).map_err(|error| error.with_offset(0))?;
+    Ok((spec, length as u64))
+}
+
+fn read_index(
+    reader: &dyn FileReader,
+    file_length: u64,
+    (spec, header_length): &(StateFileSpec, u64),
+) -> Result<Vec<Section>> {
+    let mut bytes = [0; FOOTER_BYTES];
+    let footer_offset = file_length.saturating_sub(FOOTER_BYTES as u64);
+    reader.read_exact_at(footer_offset, &mut bytes)?;
+    let footer = Footer::decode(&bytes, file_length)?;
+    let length = usize::try_from(footer.index_length)
+        .map_err(|_error| Error::corrupted("the index does not fit into memory"))?;
+    if footer.index_offset < *header_length {
+        return Err(Error::corrupted("the index lies inside the header"));
+    }
+    let mut index = vec![0; length];
+    reader.read_exact_at(footer.index_offset, &mut index)?;
+    if crc32c(&index) != footer.index_checksum {
+        return Err(Error::corrupted("the index's checksum differs"));
+    }
+    index::decode(spec, &index, *header_length, footer.index_offset)
+}

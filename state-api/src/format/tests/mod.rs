@@ -1,0 +1,10 @@
+//! Tests of the formats as a whole; those of single structures are beside them.
+
+#![expect(clippy::cast_possible_truncation, reason = "small random numbers")]
+
+mod damage;
+mod golden;
+mod limits;
+mod metadata;
+mod model;
+mod round_trip;

@@ -1,0 +1,284 @@
+//! Puts a state file together: header, sections, index, footer.
+//!
+//! # Role
+//! Snapshot tasks create it and choose how sections come: encoded elsewhere
+//! ([`append_section`](StateFileWriter::append_section)), one after the other
+//! ([`into_sequential`](StateFileWriter::into_sequential)), or all at once, entries in any order
+//! ([`into_scatter`](StateFileWriter::into_scatter)).
+//!
+//! # Failure
+//! After an error the writer is dropped, and the file with it. A file without its footer is refused
+//! by every reader, so that a torn one is never taken for a whole one.
+//!
+//! # Example
+//! See the [module](super).
+
+use std::sync::Arc;
+
+use super::builder::{Bench, Encoding};
+use super::checksum::crc32c;
+use super::footer::Footer;
+use super::header::{FileForm, StateFileSpec};
+use super::index::{self, Section};
+use super::layout::EntryLayout;
+use super::output::Output;
+use super::scatter::ScatterWriter;
+use super::section::{EncodedSection, SectionEncoding};
+use super::sequential::SequentialWriter;
+use crate::schema::StateMeta;
+use crate::snapshot::{
+    CancelToken, Compression, Digest, EntryCount, Progress, SnapshotContext, StateSummary,
+    StoredFile,
+};
+use crate::storage::{FileScope, FileWriter, InlinePolicy};
+use crate::{Error, Result};
+
+/// Memory for the buffers of a [`ScatterWriter`]: 16 MiB.
+pub const DEFAULT_BUFFER_BYTES: usize = 16 << 20;
+
+/// How a state file is written.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// How blocks are compressed.
+    pub compression: Compression,
+    /// Memory for all buffers of a [`ScatterWriter`] together, in bytes.
+    pub buffer_bytes: usize,
+    /// The most bytes that one state may have in the file.
+    pub inline_limit_bytes: Option<u64>,
+    /// Checked after each block.
+    pub cancel: CancelToken,
+    /// Advanced after each block.
+    pub progress: Progress,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self {
+            compression: Compression::None,
+            buffer_bytes: DEFAULT_BUFFER_BYTES,
+            inline_limit_bytes: None,
+            cancel: CancelToken::default(),
+            progress: Progress::default(),
+        }
+    }
+}
+
+impl WriteOptions {
+    /// What a snapshot task is given: cancellation, progress, and the limit of inline snapshots.
+    pub fn of(context: &SnapshotContext<'_>, compression: Compression) -> Self {
+        let inline_limit_bytes = match context.sink.inline_policy() {
+            InlinePolicy::Everything { limit_bytes } => Some(limit_bytes),
+            InlinePolicy::Small { .. } => None,
+        };
+        Self {
+            compression,
+            inline_limit_bytes,
+            cancel: context.cancel.clone(),
+            progress: context.progress.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What a finished state file holds.
+#[derive(Clone, Debug)]
+pub struct WrittenStateFile {
+    /// Where it is.
+    pub stored: StoredFile,
+    /// The content of each state of the table, in its order.
+    pub states: Vec<StateTotals>,
+    /// Bytes of blocks by key group, from the first covered one on.
+    pub group_bytes: Vec<u64>,
+}
+
+/// The content of one state of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateTotals {
+    /// Keys and namespaces, or map entries; lists and runs of appended elements count once.
+    pub entries: u64,
+    /// List elements.
+    pub elements: u64,
+    /// Removed entries.
+    pub tombstones: u64,
+    /// The digest over all of these.
+    pub digest: Digest,
+    /// Bytes of blocks in the file.
+    pub stored_bytes: u64,
+}
+
+impl StateTotals {
+    /// Adds a section.
+    pub(crate) fn add(&mut self, section: &Section) {
+        self.entries += section.entries;
+        self.elements += section.elements;
+        self.tombstones += section.tombstones;
+        self.digest.0 = self.digest.0.wrapping_add(section.digest.0);
+        self.stored_bytes += section.stored_bytes();
+    }
+
+    /// The summary of a state that is wholly in this file.
+    pub fn summary(&self, meta: StateMeta) -> StateSummary {
+        StateSummary { meta, entries: EntryCount::Exact(self.entries), digest: Some(self.digest) }
+    }
+}
+
+/// Writes a state file section by section.
+#[derive(Debug)]
+pub struct StateFileWriter {
+    pub(crate) bench: Bench,
+    pub(crate) buffer_bytes: usize,
+    header_length: u64,
+    sections: Vec<Section>,
+}
+
+impl StateFileWriter {
+    /// Begins a file of a snapshot.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a specification that is not valid; `Unavailable` where the sink fails.
+    pub fn create(
+        context: &SnapshotContext<'_>,
+        scope: FileScope,
+        spec: StateFileSpec,
+        compression: Compression,
+    ) -> Result<Self> {
+        let options = WriteOptions::of(context, compression);
+        Self::new(context.sink.create(scope)?, spec, options)
+    }
+
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn new(
+        file: Box<dyn FileWriter>,
+        spec: StateFileSpec,
+        options: WriteOptions,
+    ) -> Result<Self> {
+        let header = spec.encode(options.compression)?;
+        let encoding = Encoding::new(spec, options.compression)?;
+        let mut output = Output::new(Some(file), options.cancel, options.progress);
+        output.append(&header)?;
+        let mut bench = Bench::new(encoding, EntryLayout::UNSET, output);
+        bench.inline_limit = options.inline_limit_bytes;
+        Ok(Self {
+            bench,
+            buffer_bytes: options.buffer_bytes,
+            header_length: header.len() as u64,
+            sections: Vec::new(),
+        })
+    }
+
+    /// What the file holds.
+    pub fn spec(&self) -> &StateFileSpec {
+        &self.bench.encoding.spec
+    }
+
+    /// Makes encoders of single sections, for this and other threads.
+    pub fn encoding(&self) -> SectionEncoding {
+        SectionEncoding {
+            encoding: Arc::clone(&self.bench.encoding),
+            cancel: self.bench.output.cancel.clone(),
+            progress: self.bench.output.progress.clone(),
+        }
+    }
+
+    /// Entries come by section: ordered for canonical files, in any order for others.
+    pub fn into_sequential(self) -> SequentialWriter {
+        SequentialWriter::new(self)
+    }
+
+    /// Entries come in any order. Not for canonical files.
+    ///
+    /// # Errors
+    /// [`Bug`](crate::ErrorKind::Bug) for a canonical file.
+    pub fn into_scatter(self) -> Result<ScatterWriter> {
+        ScatterWriter::new(self)
+    }
+
+    /// Appends a section that was encoded for this file; an empty one adds nothing.
+    ///
+    /// # Errors
+    /// [`Bug`](crate::ErrorKind::Bug) if sections of a canonical file do not ascend;
+    /// `LimitExceeded` above the limit of inline snapshots; `Cancelled`, `Unavailable`.
+    pub fn append_section(&mut self, encoded: EncodedSection) -> Result<()> {
+        let EncodedSection { section, bytes } = encoded;
+        let Some(mut section) = section else {
+            return Ok(());
+        };
+        let start = self.bench.output.position();
+        self.bench.charge(section.state, bytes.len() as u64)?;
+        self.bench.output.cancel.check()?;
+        section.extents.clear();
+        section.push_extent(start, bytes.len() as u64);
+        self.bench.output.append(&bytes)?;
+        self.record(Some(section))
+    }
+
+    /// Notes a section whose blocks are in the output.
+    pub(crate) fn record(&mut self, section: Option<Section>) -> Result<()> {
+        let Some(section) = section else {
+            return Ok(());
+        };
+        let place = (section.state, section.group);
+        let follows = self.sections.last().is_none_or(|last| (last.state, last.group) < place);
+        if self.spec().form == FileForm::Canonical && !follows {
+            let error = Error::bug("the sections of a canonical file must ascend");
+            return Err(self.bench.encoding.locate(error, place.0, place.1));
+        }
+        self.sections.push(section);
+        Ok(())
+    }
+
+    /// Writes index and footer and makes the file durable.
+    ///
+    /// # Errors
+    /// `Unavailable` where the storage fails.
+    pub fn finish(mut self) -> Result<WrittenStateFile> {
+        let sections = merged(std::mem::take(&mut self.sections));
+        let mut states = vec![StateTotals::default(); self.spec().states.len()];
+        for section in &sections {
+            if let Some(totals) = states.get_mut(usize::from(section.state)) {
+                totals.add(section);
+            }
+        }
+        let range = self.spec().range;
+        let mut group_bytes = vec![0u64; usize::from(range.len())];
+        for section in &sections {
+            let at = usize::from(section.group.index().saturating_sub(range.start()));
+            if let Some(bytes) = group_bytes.get_mut(at) {
+                *bytes = bytes.saturating_add(section.stored_bytes());
+            }
+        }
+        let index = index::encode(self.spec(), self.header_length, &sections);
+        let footer = Footer {
+            index_offset: self.bench.output.position(),
+            index_length: index.len() as u64,
+            index_checksum: crc32c(&index),
+        };
+        debug_assert_eq!(
+            index::decode(self.spec(), &index, self.header_length, footer.index_offset).ok(),
+            Some(sections),
+            "what was written is what will be read"
+        );
+        self.bench.output.append(&index)?;
+        self.bench.output.append(&footer.encode())?;
+        let stored = self.bench.output.finish()?;
+        Ok(WrittenStateFile { stored, states, group_bytes })
+    }
+}
+
+/// Sections in order; those that were written in parts are put together.
+fn merged(mut sections: Vec<Section>) -> Vec<Section> {
+    // Stable: parts of a section stay in the order of the file.
+    sections.sort_by_key(|section| (section.state, section.group));
+    sections.dedup_by(|later, earlier| {
+        let same = (later.state, later.group) == (earlier.state, earlier.group);
+        if same {
+            earlier.absorb(later);
+        }
+        same
+    });
+    sections
+}

@@ -1,0 +1,94 @@
+//! Restoring from state files: the loop that every store needs.
+//!
+//! A snapshot consists of parts (one per former subtask), each of a chain of files, oldest first, each
+//! with the key groups that still count in it. [`restore_records`] walks them in the order in which
+//! they are to be applied and hands out verified records with the store's own slots. A store that
+//! loads files in parallel, or maps them, does the same by its own means.
+
+use std::path::PathBuf;
+
+use crate::directory::StateDirectory;
+use crate::env::{OpenEnv, RestorePart};
+use crate::format::{Record, StateFile};
+use crate::schema::StateMeta;
+use crate::snapshot::{FileFormat, FileLocation, SnapshotFile};
+use crate::store::Slot;
+use crate::{Error, KeyGroup, KeyGroupRange, Result};
+
+/// Receives the records to apply: the state's slot, the key group, the record.
+pub type VisitRecord<'f> = dyn FnMut(Slot, KeyGroup, Record<'_>) -> Result<()> + 'f;
+
+/// Takes up the states of everything that is to be restored and visits the records of the store's key
+/// groups, oldest file first, as they are to be applied: entries and first pieces of lists replace,
+/// tombstones remove, appends append. A fresh start visits nothing.
+///
+/// Checksums, counts and digests are verified before the last record of a section is visited. After an
+/// error, what was loaded so far is to be thrown away.
+///
+/// # Errors
+/// What the visitor returns; `Incompatible` where a part does not fit or has native files of another
+/// backend; `Corrupted`, `NotFound`, `Unavailable` where reading fails.
+pub fn restore_records(
+    env: &OpenEnv,
+    states: &mut StateDirectory,
+    visit: &mut VisitRecord<'_>,
+) -> Result<()> {
+    let plan = env.restore_plan()?;
+    for state in env.restore.iter().flat_map(|part| &part.snapshot.states) {
+        states.adopt(&state.meta)?;
+    }
+    for (part, range) in env.restore.iter().zip(plan) {
+        for file in &part.snapshot.files {
+            let wanted = || file.live.iter().map(|live| live.intersection(range));
+            if wanted().all(KeyGroupRange::is_empty) {
+                continue;
+            }
+            let opened = open(part, file)?;
+            for wanted in wanted() {
+                visit_file(&opened, wanted, states, visit)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open(part: &RestorePart, file: &SnapshotFile) -> Result<StateFile> {
+    let path = match &file.stored.location {
+        FileLocation::Inline(_) => PathBuf::from("inline"),
+        FileLocation::Own(name) | FileLocation::Shared(name) => PathBuf::from(name.as_str()),
+    };
+    if file.format != FileFormat::State {
+        return Err(Error::incompatible(format!(
+            "a native file of the backend {:?} can be restored by that backend only; take a savepoint",
+            part.snapshot.backend
+        ))
+        .with_path(path));
+    }
+    let opened = StateFile::open(part.source.open(file)?.into(), &path)?;
+    let (spec, snapshot) = (opened.spec(), &part.snapshot);
+    if spec.key != snapshot.key || spec.groups != snapshot.groups {
+        let text = "the file has other keys or key groups than the snapshot says";
+        return Err(Error::corrupted(text).with_path(path));
+    }
+    Ok(opened)
+}
+
+fn visit_file(
+    file: &StateFile,
+    range: KeyGroupRange,
+    states: &StateDirectory,
+    visit: &mut VisitRecord<'_>,
+) -> Result<()> {
+    let slot = |meta: &StateMeta| states.find(&meta.name);
+    let slots: Vec<Option<Slot>> = file.spec().states.iter().map(slot).collect();
+    let mut blocks = file.blocks(range);
+    while let Some(block) = blocks.next_block()? {
+        let slot = slots.get(usize::from(block.state())).copied().flatten();
+        let unknown = || Error::corrupted("a file holds a state that its snapshot does not list");
+        let slot = slot.ok_or_else(unknown)?;
+        for record in block.records() {
+            visit(slot, block.group(), record)?;
+        }
+    }
+    Ok(())
+}

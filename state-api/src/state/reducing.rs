@@ -1,0 +1,73 @@
+//! Reducing state: one value into which others of the same type are folded.
+
+use std::marker::PhantomData;
+
+use super::{Access, called_twice};
+use crate::Result;
+use crate::codec::{Codec, Encode};
+use crate::store::{Change, KeyedStore};
+
+/// One value per key and namespace, folded by the descriptor's function.
+pub trait ReducingState<T> {
+    /// The folded value, if anything was added.
+    ///
+    /// # Errors
+    /// Where the store fails or the bytes cannot be decoded.
+    fn get(&mut self) -> Result<Option<T>>;
+
+    /// Folds a value in: `reduce(old, value)`; the first value is stored as it is.
+    ///
+    /// # Errors
+    /// `LimitExceeded`, and the state stays as it was; where the store fails.
+    fn add(&mut self, value: T) -> Result<()>;
+
+    /// Removes the value.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn clear(&mut self) -> Result<()>;
+}
+
+/// [`ReducingState`] over a store.
+#[derive(Debug)]
+pub struct ReducingView<'c, S, V, C> {
+    access: Access<'c, S>,
+    reduce: fn(V, V) -> V,
+    types: PhantomData<fn() -> C>,
+}
+
+impl<'c, S: KeyedStore, V, C: Codec<V>> ReducingView<'c, S, V, C> {
+    #[inline]
+    pub(crate) fn new(access: Access<'c, S>, reduce: fn(V, V) -> V) -> Self {
+        Self { access, reduce, types: PhantomData }
+    }
+}
+
+impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, C> {
+    #[inline]
+    fn get(&mut self) -> Result<Option<V>> {
+        let slot = self.access.slot()?;
+        self.access.store.get(slot, &self.access.key)?.map(C::decode).transpose()
+    }
+
+    #[inline]
+    fn add(&mut self, value: V) -> Result<()> {
+        let slot = self.access.slot()?;
+        let reduce = self.reduce;
+        let mut value = Some(value);
+        self.access.store.modify(slot, &self.access.key, &mut |old, out| {
+            let value = value.take().ok_or_else(called_twice)?;
+            let folded = match old {
+                Some(bytes) => reduce(C::decode(bytes)?, value),
+                None => value,
+            };
+            <C as Encode<V>>::encode(&folded, out).map(|()| Change::Put)
+        })
+    }
+
+    #[inline]
+    fn clear(&mut self) -> Result<()> {
+        let slot = self.access.slot()?;
+        self.access.store.remove(slot, &self.access.key)
+    }
+}

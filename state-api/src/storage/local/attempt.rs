@@ -1,0 +1,283 @@
+//! One attempt at a checkpoint or savepoint in a directory: who may still write, what was written,
+//! and how it ends.
+//!
+//! # Invariants
+//! 1. `finished` lists exactly the files that this attempt wrote and synced; unfinished ones belong
+//!    to their writers, which remove them.
+//! 2. The phase leaves `Open` once. From then on no file can be registered, so whatever metadata
+//!    names had been synced before publication began.
+//! 3. Publication and abort exclude each other; the second to come sees how the first ended.
+
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::layout::{Ground, METADATA, cannot_write, unless_missing};
+use super::publish::publish;
+use super::writer::LocalWriter;
+use crate::storage::{CheckpointAttempt, FileScope, FileWriter, InlinePolicy, SnapshotSink};
+use crate::{CheckpointId, Error, ErrorKind, Result};
+
+/// The place of one checkpoint or savepoint, and what this attempt did there.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) ground: Arc<Ground>,
+    /// The directory of the checkpoint or savepoint.
+    pub(super) own: PathBuf,
+    /// The job's shared files; `None` for savepoints.
+    pub(super) shared: Option<PathBuf>,
+    /// Which checkpoint it is, for messages.
+    pub(super) checkpoint: Option<CheckpointId>,
+    record: Mutex<Record>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    phase: Phase,
+    finished: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    Publishing,
+    Published,
+    /// Publication failed, and the checkpoint is not there.
+    Failed,
+    /// This metadata may or may not be there for good.
+    Unclear(Arc<[u8]>),
+    Aborted,
+}
+
+impl Site {
+    pub(super) fn new(
+        ground: Arc<Ground>,
+        own: PathBuf,
+        shared: Option<PathBuf>,
+        checkpoint: Option<CheckpointId>,
+    ) -> Self {
+        Self { ground, own, shared, checkpoint, record: Mutex::default() }
+    }
+
+    /// Where a file goes, and whether that is the directory of shared files.
+    pub(super) fn directory_of(&self, scope: FileScope) -> (&Path, bool) {
+        match (&self.shared, scope) {
+            (Some(shared), FileScope::Shared) => (shared, true),
+            _ => (&self.own, false),
+        }
+    }
+
+    /// Fails once the attempt is over.
+    pub(super) fn check_open(&self) -> Result<()> {
+        check(&self.record.lock().phase)
+    }
+
+    /// Takes a durable file over from its writer.
+    pub(super) fn register(&self, path: &Path) -> Result<()> {
+        let mut record = self.record.lock();
+        check(&record.phase)?;
+        record.finished.push(path.to_path_buf());
+        Ok(())
+    }
+
+    /// Removes a writer's unfinished file, and the directory if it was the last thing in the place
+    /// of an aborted attempt. What cannot be removed is an orphan that nothing names.
+    pub(super) fn remove_unfinished(&self, path: &Path) {
+        let fs = &self.ground.fs;
+        let removed = fs.remove_file(path);
+        if removed.is_ok() && self.record.lock().phase == Phase::Aborted {
+            drop(fs.remove_dir(&self.own));
+        }
+    }
+
+    /// Adds which checkpoint an error is about. A directory that went missing because the attempt
+    /// was aborted meanwhile is told as that.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let error = match self.check_open() {
+            Err(over) if error.kind() == ErrorKind::Unavailable => over.with_source(error),
+            _ => error,
+        };
+        self.name(error)
+    }
+
+    /// Adds which checkpoint an error is about.
+    fn name(&self, error: Error) -> Error {
+        match self.checkpoint {
+            Some(id) => error.with_checkpoint(id),
+            None => error,
+        }
+    }
+}
+
+fn check(phase: &Phase) -> Result<()> {
+    match phase {
+        Phase::Open => Ok(()),
+        _ => Err(Error::cancelled("the checkpoint was published or aborted meanwhile")),
+    }
+}
+
+#[derive(Debug)]
+struct LocalSink(Arc<Site>);
+
+impl SnapshotSink for LocalSink {
+    fn create(&self, scope: FileScope) -> Result<Box<dyn FileWriter>> {
+        self.0.check_open().map_err(|error| self.0.explain(error))?;
+        Ok(Box::new(LocalWriter::new(Arc::clone(&self.0), scope)))
+    }
+
+    fn inline_policy(&self) -> InlinePolicy {
+        InlinePolicy::Small { threshold_bytes: self.0.ground.options.inline_threshold_bytes }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct LocalAttempt {
+    site: Arc<Site>,
+    pointer: String,
+    /// Held while the attempt is published or aborted.
+    ending: Mutex<()>,
+}
+
+impl LocalAttempt {
+    pub(super) fn new(site: Site) -> Self {
+        let pointer = site.own.to_string_lossy().into_owned();
+        Self { site: Arc::new(site), pointer, ending: Mutex::new(()) }
+    }
+
+    fn begin_publication(&self) -> Result<()> {
+        let mut record = self.site.record.lock();
+        match record.phase {
+            Phase::Open => record.phase = Phase::Publishing,
+            Phase::Published => {
+                return Err(Error::already_exists("this attempt has been published"));
+            }
+            Phase::Aborted => return Err(Error::cancelled("the checkpoint was aborted")),
+            Phase::Publishing | Phase::Failed | Phase::Unclear(_) => {
+                return Err(Error::poisoned(
+                    "an earlier publication of this attempt failed; abort it and begin another",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the attempt in its books, and returns how it stood.
+    fn begin_abort(&self) -> Result<Phase> {
+        let mut record = self.site.record.lock();
+        if record.phase == Phase::Published {
+            return Err(Error::invalid_input("it is published; discard it instead of aborting it"));
+        }
+        match &record.phase {
+            // Stays unclear until the metadata is gone for good.
+            Phase::Unclear(_) => Ok(record.phase.clone()),
+            _ => Ok(mem::replace(&mut record.phase, Phase::Aborted)),
+        }
+    }
+
+    /// Takes back metadata whose publication was indeterminate.
+    fn take_back(&self, metadata: &[u8]) -> Result<()> {
+        let (fs, own) = (&*self.site.ground.fs, &self.site.own);
+        let path = own.join(METADATA);
+        let unclear = |error: Error| {
+            let message = "metadata that may be published could not be taken back; abort again";
+            Error::indeterminate(message).with_path(&path).with_source(error)
+        };
+        match super::source::read_metadata(fs, &path) {
+            Ok(found) if found == metadata => {
+                let removed = unless_missing(fs.remove_file(&path));
+                removed.map_err(|error| unclear(cannot_write("remove", &path, error)))?;
+            }
+            // Another attempt's.
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(unclear(error)),
+        }
+        let synced = fs.sync_directory(own);
+        synced.map_err(|error| unclear(cannot_write("fsync", own, error)))?;
+        self.site.record.lock().phase = Phase::Aborted;
+        Ok(())
+    }
+
+    fn remove_files(&self) -> Result<()> {
+        let (fs, own) = (&*self.site.ground.fs, &self.site.own);
+        let finished = mem::take(&mut self.site.record.lock().finished);
+        let mut left = Vec::new();
+        let mut failure = None;
+        for path in finished {
+            if let Err(error) = unless_missing(fs.remove_file(&path)) {
+                failure = failure.or(Some(cannot_write("remove", &path, error)));
+                left.push(path);
+            }
+        }
+        self.site.record.lock().finished = left;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        match unless_missing(fs.remove_dir(own)) {
+            // Another attempt's files, or those of writers that have not noticed yet.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+            result => result.map_err(|error| cannot_write("remove", own, error)),
+        }
+    }
+}
+
+impl CheckpointAttempt for LocalAttempt {
+    fn sink(&self) -> Arc<dyn SnapshotSink> {
+        Arc::new(LocalSink(Arc::clone(&self.site)))
+    }
+
+    fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    fn publish(&self, metadata: &[u8]) -> Result<()> {
+        let _ending = self.ending.lock();
+        self.begin_publication().map_err(|error| self.site.name(error))?;
+        let result = publish(&self.site, metadata);
+        self.site.record.lock().phase = match &result {
+            Ok(()) => Phase::Published,
+            Err(error) if error.kind() == ErrorKind::Indeterminate => {
+                Phase::Unclear(metadata.into())
+            }
+            Err(_) => Phase::Failed,
+        };
+        result.map_err(|error| self.site.name(error))
+    }
+
+    fn abort(&self) -> Result<()> {
+        let _ending = self.ending.lock();
+        let end = || {
+            if let Phase::Unclear(metadata) = self.begin_abort()? {
+                self.take_back(&metadata)?;
+            }
+            self.remove_files()
+        };
+        end().map_err(|error| self.site.name(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::OsRandomness;
+    use crate::storage::local::LocalOptions;
+    use crate::vfs::MemoryFs;
+
+    #[test]
+    fn a_file_that_was_synced_while_the_attempt_ended_is_not_taken_over() {
+        let fs = Arc::new(MemoryFs::new());
+        let (randomness, options) = (Arc::new(OsRandomness), LocalOptions::default());
+        let ground = Arc::new(Ground { fs, randomness, options });
+        let attempt = LocalAttempt::new(Site::new(ground, PathBuf::from("/own"), None, None));
+        let path = Path::new("/own/file");
+        attempt.site.register(path).unwrap();
+        attempt.abort().unwrap();
+        let refused = attempt.site.register(path).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Cancelled);
+    }
+}

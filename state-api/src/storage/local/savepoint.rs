@@ -1,0 +1,100 @@
+//! Savepoints in directories: self-contained, each in a new directory of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::attempt::{LocalAttempt, Site};
+use super::layout::{Ground, cannot_write, create_fresh};
+use super::{LocalOptions, discard, source};
+use crate::random::Randomness;
+use crate::snapshot::FileName;
+use crate::storage::{CheckpointAttempt, StoredCheckpoint};
+use crate::vfs::{FileSystem, ensure_directory};
+use crate::{Error, Result};
+
+/// Where a job's savepoints go; needs no directory for checkpoints.
+#[derive(Clone, Debug)]
+pub struct LocalSavepoints {
+    ground: Arc<Ground>,
+    job: FileName,
+}
+
+impl LocalSavepoints {
+    /// Savepoints of `job`. Nothing is created yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` for options out of bounds.
+    pub fn new(
+        fs: Arc<dyn FileSystem>,
+        randomness: Arc<dyn Randomness>,
+        job: &FileName,
+        options: LocalOptions,
+    ) -> Result<Self> {
+        options.validate()?;
+        let ground = Arc::new(Ground { fs, randomness, options });
+        Ok(Self::over(ground, job))
+    }
+
+    pub(super) fn over(ground: Arc<Ground>, job: &FileName) -> Self {
+        Self { ground, job: job.clone() }
+    }
+
+    /// As [`CheckpointStorage::begin_savepoint`](crate::storage::CheckpointStorage::begin_savepoint).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
+        let ground = &self.ground;
+        let configured = ground.options.savepoint_directory.as_deref();
+        let Some(target) = target.map(source::path_of).transpose()?.or(configured) else {
+            return Err(Error::invalid_input(
+                "there is no place for the savepoint; name a directory or set \
+                 state.savepoints.dir",
+            ));
+        };
+        make_directory(&*ground.fs, target, "state.savepoints.dir")?;
+        let (_, own, ()) = create_fresh(
+            target,
+            || Ok(ground.savepoint_name(&self.job)),
+            |path| ground.fs.create_dir(path),
+        )?;
+        let site = Site::new(Arc::clone(ground), own, None, None);
+        Ok(Arc::new(LocalAttempt::new(site)))
+    }
+
+    /// Opens a checkpoint or savepoint, see [`open_pointer`](super::open_pointer).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
+        source::open_pointer(&self.ground.fs, pointer)
+    }
+
+    /// As [`CheckpointStorage::discard_savepoint`][1].
+    ///
+    /// [1]: crate::storage::CheckpointStorage::discard_savepoint
+    ///
+    /// # Errors
+    /// As there.
+    pub fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
+        let fs = &*self.ground.fs;
+        discard::remove_savepoint(fs, &source::locate(fs, pointer)?, files)
+    }
+}
+
+/// Makes a directory that the user chose, durably, or says what to do.
+pub(super) fn make_directory(fs: &dyn FileSystem, path: &Path, setting: &str) -> Result<()> {
+    let made = ensure_directory(fs, path);
+    made.map_err(|error| unusable(path, setting, cannot_write("create", path, error)))
+}
+
+/// The one error for a directory that cannot be made or written.
+#[cold]
+pub(super) fn unusable(path: &Path, setting: &str, cause: Error) -> Error {
+    let message = format!(
+        "the directory cannot be created or written ({}); make it writable or set {setting} to \
+         another one",
+        cause.message(),
+    );
+    Error::new(cause.kind(), message).with_path(path).with_source(cause)
+}

@@ -1,0 +1,164 @@
+//! Reading checkpoints in directories: their metadata, their files, and pointers to them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::layout::{METADATA, SHARED, parse_checkpoint};
+use crate::snapshot::{FileLocation, SnapshotFile};
+use crate::storage::reader::{InlineReader, StoredReader};
+use crate::storage::{FileReader, SnapshotSource, StoredCheckpoint};
+use crate::vfs::{EntryKind, FileSystem};
+use crate::{Error, Result};
+
+/// No metadata is larger: what is, was not written by us.
+pub(super) const MAX_METADATA_BYTES: u64 = 1 << 30;
+
+/// Files of one checkpoint or savepoint.
+#[derive(Debug)]
+pub(super) struct LocalSource {
+    fs: Arc<dyn FileSystem>,
+    own: PathBuf,
+    shared: Option<PathBuf>,
+}
+
+impl LocalSource {
+    /// The checkpoint or savepoint in `own`. Only directories named as checkpoints have shared files
+    /// beside them.
+    pub(super) fn new(fs: Arc<dyn FileSystem>, own: PathBuf) -> Self {
+        let is_checkpoint = own.file_name().and_then(parse_checkpoint).is_some();
+        let job = own.parent().filter(|_| is_checkpoint);
+        let shared = job.map(|job| job.join(SHARED));
+        Self { fs, own, shared }
+    }
+}
+
+impl SnapshotSource for LocalSource {
+    fn open(&self, file: &SnapshotFile) -> Result<Box<dyn FileReader>> {
+        let stored = &file.stored;
+        let path = match &stored.location {
+            FileLocation::Inline(bytes) => return InlineReader::open(bytes, stored),
+            FileLocation::Own(name) => self.own.join(name.as_str()),
+            FileLocation::Shared(name) => match &self.shared {
+                Some(shared) => shared.join(name.as_str()),
+                None => {
+                    return Err(Error::not_found(format!(
+                        "{name} is a shared file of a job, but this is no checkpoint in the job's \
+                         directory; copy checkpoints out with `alluvium checkpoints`"
+                    ))
+                    .with_path(&self.own));
+                }
+            },
+        };
+        StoredReader::open(&*self.fs, &path, stored.length)
+    }
+}
+
+/// Reads all of a metadata file.
+pub(super) fn read_metadata(fs: &dyn FileSystem, path: &Path) -> Result<Vec<u8>> {
+    let file = fs.open(path).map_err(|error| Error::io("open", path, error))?;
+    let length = file.length().map_err(|error| Error::io("metadata", path, error))?;
+    let mut bytes = Vec::new();
+    let capacity = usize::try_from(length).ok().filter(|_| length <= MAX_METADATA_BYTES);
+    let reserved = capacity.filter(|&capacity| bytes.try_reserve_exact(capacity).is_ok());
+    let Some(capacity) = reserved else {
+        return Err(
+            Error::corrupted(format!("{length} bytes are too many for metadata")).with_path(path)
+        );
+    };
+    bytes.resize(capacity, 0);
+    let read = file.read_exact_at(0, &mut bytes);
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            Error::corrupted("the metadata became shorter while it was read").with_path(path)
+        }
+        _ => Error::io("read", path, error),
+    })?;
+    Ok(bytes)
+}
+
+/// Opens the checkpoint in directory `own`.
+pub(super) fn open_directory(fs: &Arc<dyn FileSystem>, own: PathBuf) -> Result<StoredCheckpoint> {
+    let metadata = read_metadata(&**fs, &own.join(METADATA))?;
+    let pointer = own.to_string_lossy().into_owned();
+    let source = Arc::new(LocalSource::new(Arc::clone(fs), own));
+    Ok(StoredCheckpoint { pointer, metadata, source })
+}
+
+/// Opens a checkpoint or savepoint: `pointer` is its directory or the `_metadata` in it, as a path or
+/// a `file:` URL.
+///
+/// # Errors
+/// `InvalidInput` where that is no such thing, `NotFound` where nothing complete is there,
+/// `Corrupted`, `Unavailable`.
+pub fn open_pointer(fs: &Arc<dyn FileSystem>, pointer: &str) -> Result<StoredCheckpoint> {
+    open_directory(fs, locate(&**fs, pointer)?)
+}
+
+/// The directory that a pointer points to; it holds metadata.
+pub(super) fn locate(fs: &dyn FileSystem, pointer: &str) -> Result<PathBuf> {
+    let path = path_of(pointer)?;
+    let own = match path.file_name() {
+        Some(name) if name == METADATA => path.parent().unwrap_or(Path::new(".")),
+        _ => path,
+    };
+    let metadata = own.join(METADATA);
+    match fs.metadata(&metadata) {
+        // Without a slash at the end.
+        Ok(found) if found.kind == EntryKind::File => Ok(own.components().collect()),
+        Ok(_) => Err(Error::invalid_input("the metadata is no regular file").with_path(metadata)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Err(diagnose(fs, path)),
+            _ => Err(Error::io("metadata", &metadata, error)),
+        },
+    }
+}
+
+/// The path that a pointer means.
+pub(super) fn path_of(pointer: &str) -> Result<&Path> {
+    let path = match pointer.split_once("://") {
+        Some(("file", path)) => path,
+        Some((scheme, _)) => {
+            return Err(Error::invalid_input(format!(
+                "{scheme}:// is no local path; open {pointer:?} with a storage for it"
+            )));
+        }
+        None => pointer,
+    };
+    if path.trim().is_empty() {
+        return Err(Error::invalid_input(
+            "the path is empty; give the directory of a checkpoint or savepoint",
+        ));
+    }
+    if path.contains('\0') {
+        return Err(Error::invalid_input("the path contains a zero byte"));
+    }
+    Ok(Path::new(path))
+}
+
+/// Why there is no metadata at a path.
+fn diagnose(fs: &dyn FileSystem, path: &Path) -> Error {
+    let error = match fs.metadata(path).map(|found| found.kind) {
+        Ok(EntryKind::Directory) => {
+            let inside = fs.list(path).unwrap_or_default();
+            let newest = inside.iter().filter_map(|entry| parse_checkpoint(&entry.name)).max();
+            match newest {
+                Some(id) => Error::not_found(format!(
+                    "this is the directory of a job; give one of its checkpoints, such as \
+                     {}",
+                    path.join(super::layout::checkpoint_name(id)).display()
+                )),
+                None => Error::not_found(
+                    "the directory holds no _metadata: it is no checkpoint or savepoint, or was \
+                     never completed",
+                ),
+            }
+        }
+        Ok(EntryKind::File) => Error::invalid_input(
+            "this is a file; give the directory of a checkpoint or savepoint, or the _metadata in \
+             it",
+        ),
+        _ => Error::not_found("there is no checkpoint or savepoint here; check the path"),
+    };
+    error.with_path(path)
+}

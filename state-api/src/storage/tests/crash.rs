@@ -1,0 +1,244 @@
+//! A coordinator's life with a fault or a power cut at each of its operations.
+//!
+//! Invariants, checked after each: what was acknowledged and not discarded is listed and whole; what
+//! is listed is whole; what was refused determinately, or aborted, is not there; nothing is retried
+//! on a file at which a write or sync failed. Canaries show that a missing sync would be noticed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::ErrorKind;
+use crate::vfs::FaultyFs;
+use crate::vfs::faulty::{EIO, ENOSPC, Fault, Operation};
+
+const SAVEPOINTS: &str = "/savepoints";
+
+/// What the coordinator was told.
+#[derive(Debug, Default)]
+struct Story {
+    acknowledged: BTreeMap<CheckpointId, Vec<u8>>,
+    savepoints: BTreeMap<String, Vec<u8>>,
+    refused: BTreeSet<CheckpointId>,
+    shared: Vec<SnapshotFile>,
+}
+
+fn open_seeded(fs: &Arc<dyn FileSystem>) -> Result<LocalStorage> {
+    let random = Arc::new(SeededRandomness::new(42));
+    let options = LocalOptions::default().with_inline_threshold_bytes(100);
+    LocalStorage::open(Arc::clone(fs), random, Path::new("/ckp"), &job(), options)
+}
+
+impl Story {
+    /// A checkpoint with new files and the shared one of the checkpoint before.
+    fn checkpoint(&mut self, storage: &LocalStorage, number: u64) -> Result<()> {
+        let attempt = storage.begin(id(number))?;
+        let outcome = write_files(&*attempt.sink(), number).and_then(|mut files| {
+            let new = files[1].clone();
+            files.extend(self.shared.last().cloned());
+            let metadata = encode(&files);
+            attempt.publish(&metadata).map(|()| (metadata, new))
+        });
+        match outcome {
+            Ok((metadata, new)) => {
+                self.acknowledged.insert(id(number), metadata);
+                self.shared.push(new);
+            }
+            Err(error) => {
+                let unclear = error.kind() == ErrorKind::Indeterminate;
+                if attempt.abort().is_ok() || !unclear {
+                    self.refused.insert(id(number));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn aborted(&mut self, storage: &LocalStorage, number: u64) -> Result<()> {
+        let attempt = storage.begin(id(number))?;
+        drop(write_files(&*attempt.sink(), number));
+        self.refused.insert(id(number));
+        attempt.abort()
+    }
+
+    fn discard(&mut self, storage: &LocalStorage, number: u64, shared: usize) -> Result<()> {
+        self.acknowledged.remove(&id(number));
+        let unused: Vec<_> = self
+            .shared
+            .drain(..shared.min(self.shared.len()))
+            .filter_map(|file| match file.stored.location {
+                FileLocation::Shared(name) => Some(name),
+                _ => None,
+            })
+            .collect();
+        storage.discard(id(number), &unused)
+    }
+
+    fn savepoint(&mut self, storage: &LocalStorage) -> Result<()> {
+        let attempt = storage.begin_savepoint(Some(SAVEPOINTS))?;
+        let published = write_files(&*attempt.sink(), 77).and_then(|files| {
+            let metadata = encode(&files);
+            attempt.publish(&metadata).map(|()| metadata)
+        });
+        match published {
+            Ok(metadata) => {
+                self.savepoints.insert(attempt.pointer().to_owned(), metadata);
+                Ok(())
+            }
+            Err(_) => attempt.abort(),
+        }
+    }
+
+    /// Everything a coordinator does; whatever fails, it goes on.
+    fn live(fs: &Arc<dyn FileSystem>) -> Self {
+        let mut story = Self::default();
+        let Ok(storage) = open_seeded(fs) else {
+            return story;
+        };
+        drop(story.checkpoint(&storage, 1));
+        drop(story.checkpoint(&storage, 2));
+        drop(story.aborted(&storage, 3));
+        drop(story.checkpoint(&storage, 4));
+        if story.acknowledged.len() == 3 {
+            // A checkpoint that could not be discarded still uses its files.
+            let discarded = story.discard(&storage, 1, 0).is_ok();
+            drop(story.savepoint(&storage));
+            if discarded {
+                drop(story.discard(&storage, 2, 1));
+            }
+        }
+        drop(story.checkpoint(&storage, 5));
+        story
+    }
+
+    /// What is wrong with `fs`, given what the coordinator was told.
+    fn check(&self, fs: MemoryFs) -> Result<(), String> {
+        let fs: Arc<dyn FileSystem> = Arc::new(fs);
+        let text = |error: crate::Error| error.to_string();
+        let storage = open_seeded(&fs).map_err(text)?;
+        let listed = storage.list().map_err(text)?;
+        for &id in &listed {
+            let checkpoint = storage.load(id).map_err(text)?;
+            check_whole(&checkpoint)?;
+            if self.refused.contains(&id) {
+                return Err(format!("checkpoint {id} was refused but is there"));
+            }
+            if self.acknowledged.get(&id).is_some_and(|known| *known != checkpoint.metadata) {
+                return Err(format!("checkpoint {id} is another one"));
+            }
+        }
+        if let Some(id) = self.acknowledged.keys().find(|id| !listed.contains(id)) {
+            return Err(format!("checkpoint {id} was acknowledged but is gone"));
+        }
+        for (pointer, metadata) in &self.savepoints {
+            let found = storage.open_pointer(pointer).map_err(text)?;
+            if found.metadata != *metadata {
+                return Err(format!("savepoint {pointer} is another one"));
+            }
+        }
+        for entry in fs.list(Path::new(SAVEPOINTS)).unwrap_or_default() {
+            let pointer = Path::new(SAVEPOINTS).join(entry.name);
+            if let Ok(found) = storage.open_pointer(pointer.to_str().unwrap()) {
+                check_whole(&found)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_files(sink: &dyn SnapshotSink, seed: u64) -> Result<Vec<SnapshotFile>> {
+    Ok(vec![
+        write(sink, FileScope::Own, &content(seed, 1_500))?,
+        write(sink, FileScope::Shared, &content(seed + 1_000, 2_500))?,
+        write(sink, FileScope::Own, &content(seed + 2_000, 40))?,
+    ])
+}
+
+/// A life with `fault` at operation `number`, and what is left of it.
+fn live(number: u64, fault: Fault, left_out: Option<Operation>) -> (Story, FaultyFs, MemoryFs) {
+    let memory = MemoryFs::new();
+    let mut faulty = FaultyFs::new(Arc::new(memory.clone())).with_fault(number, fault);
+    if let Some(operation) = left_out {
+        faulty = faulty.leaving_out(operation);
+    }
+    let fs: Arc<dyn FileSystem> = Arc::new(faulty.clone());
+    (Story::live(&fs), faulty, memory)
+}
+
+fn operations() -> u64 {
+    let (story, faulty, memory) = live(u64::MAX, Fault::PowerCut, None);
+    assert_eq!(story.acknowledged.keys().copied().collect::<Vec<_>>(), [id(4), id(5)]);
+    assert_eq!((story.savepoints.len(), story.refused.len()), (1, 1));
+    story.check(memory.crash()).unwrap();
+    // Two checkpoints of three files each (two of them own, one is small), one more shared file that
+    // both or the older uses, and a savepoint: nothing else is left.
+    assert_eq!(files_below(&memory, Path::new("/")).len(), 2 * 2 + 3 + 3);
+    faulty.operations()
+}
+
+/// Cuts the power at every operation; returns how many states were looked at, and what was wrong.
+fn cut_everywhere(left_out: Option<Operation>, seeds: u64) -> (u64, Vec<String>) {
+    let (mut points, mut wrong) = (0, Vec::new());
+    for number in 1..=operations() + 1 {
+        let (story, _, memory) = live(number, Fault::PowerCut, left_out);
+        let random = (0..seeds).map(|seed| memory.crash_with(seed * 1_000 + number));
+        for crashed in std::iter::once(memory.crash()).chain(random) {
+            points += 1;
+            if let Err(problem) = story.check(crashed) {
+                wrong.push(format!("cut at operation {number}: {problem}"));
+            }
+        }
+    }
+    (points, wrong)
+}
+
+#[test]
+fn a_power_cut_at_any_operation_leaves_whole_checkpoints() {
+    let (points, wrong) = cut_everywhere(None, 20);
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(points > 2_000, "only {points} points");
+}
+
+#[test]
+fn a_failure_at_any_operation_leaves_whole_checkpoints_and_nothing_is_retried() {
+    let (mut points, mut faults) = (0, 0);
+    for fault in
+        [Fault::Fails(EIO), Fault::Fails(ENOSPC), Fault::HappensButFails(EIO), Fault::Short]
+    {
+        for number in 1..=operations() {
+            let (story, faulty, memory) = live(number, fault, None);
+            let retried = faulty.retried();
+            assert!(retried.is_empty(), "{fault:?} at {number}: {retried:?}");
+            faults += 1;
+            let random = (0..4).map(|seed| memory.crash_with(seed * 1_000 + number));
+            for left in [memory.clone(), memory.crash()].into_iter().chain(random) {
+                points += 1;
+                if let Err(problem) = story.check(left) {
+                    panic!("{fault:?} at operation {number}: {problem}");
+                }
+            }
+        }
+    }
+    assert!(points > 1_000 && faults > 400, "only {points} points, {faults} faults");
+}
+
+#[test]
+fn after_a_failure_later_checkpoints_succeed() {
+    let mut later = 0;
+    for number in 1..=operations() {
+        let (story, faulty, _) = live(number, Fault::Fails(EIO), None);
+        let opened = faulty.trace().len() > 20;
+        later += u64::from(story.acknowledged.contains_key(&id(5)));
+        if opened && !story.refused.contains(&id(5)) {
+            assert!(story.acknowledged.contains_key(&id(5)) || number + 40 > operations());
+        }
+    }
+    assert!(later * 10 > operations() * 7, "{later}");
+}
+
+#[test]
+fn canaries_without_a_sync_are_caught() {
+    for operation in [Operation::SyncFile, Operation::SyncDirectory] {
+        let (_, wrong) = cut_everywhere(Some(operation), 2);
+        assert!(wrong.len() > 20, "{operation:?}: {wrong:?}");
+    }
+}

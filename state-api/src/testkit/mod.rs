@@ -1,0 +1,68 @@
+//! The conformance kit: is a backend right?
+//!
+//! Every rule of the contract ([`store`](crate::KeyedStore), the states, snapshots, restore) is a case
+//! here; [`model`] adds random sequences of everything against a plain model. A backend's author needs
+//! ten lines, in `tests/conformance.rs`:
+//!
+//! ```ignore
+//! use alluvium_state_api::testkit::{Harness, Increments, Profile};
+//! use alluvium_state_api::{OpenEnv, Result, conformance_suite, model_suite};
+//!
+//! #[derive(Debug, Default)]
+//! struct Mine;
+//!
+//! impl Harness for Mine {
+//!     type Store = MyStore;
+//!     fn profile(&self) -> Profile { PROFILE }
+//!     fn open(&self, env: OpenEnv) -> Result<MyStore> { MyStore::open(env) }
+//! }
+//!
+//! const PROFILE: Profile = Profile { name: "mine", increments: Increments::WrittenAsFull,
+//!     exact_counts: true, digests: true, local_directory: false };
+//! conformance_suite!(Mine, PROFILE);
+//! model_suite!(Mine);
+//! ```
+//!
+//! # Invariants
+//! 1. One list ([`cases`]) generates the tests of every backend, static and boxed; no backend can
+//!    leave a case out. What a backend cannot do is in its [`Profile`], which its own test states.
+//! 2. Cases match on kinds of errors, never on texts.
+//! 3. Snapshots go through [`TestStorage`], where own files belong to one checkpoint and every writer
+//!    must be finished or dropped.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "cases fail by panicking"
+)]
+
+pub mod aggregating;
+pub mod batch;
+pub mod canonical;
+pub mod cases;
+pub mod damage;
+pub mod fixtures;
+mod harness;
+pub mod hostile;
+pub mod increments;
+pub mod isolation;
+pub mod keys;
+pub mod limits;
+pub mod list;
+pub mod map;
+pub mod migration;
+pub mod model;
+pub mod namespaces;
+pub mod reducing;
+pub mod rescale;
+pub mod snapshot;
+mod storage;
+pub mod value;
+
+pub use cases::CASES;
+pub use harness::{
+    Backend, Begun, Boxed, Harness, Increments, KINDS, Kit, Profile, Taken, groups, run_task, ten,
+    total_entries,
+};
+pub use storage::{Gate, TestSink, TestStorage};
