@@ -1,0 +1,210 @@
+//! Point access and batches of value-like states.
+
+use alluvium_state_api::{
+    Change, KeyBatch, MergeValues, Modify, ModifyEach, Result, StateKey, VisitEach,
+};
+
+use super::{Target, wrong_key, wrong_width};
+use crate::cells::value::ValueCell;
+use crate::table::{BATCH, Entry, KeyRep, Table};
+use crate::tables::shape::Shape;
+
+/// The value of a key.
+#[inline]
+pub(crate) fn get<'t, K: KeyRep, V: ValueCell>(
+    table: &'t Table<K, V>,
+    (hash, bytes): (u64, &[u8]),
+    target: Target<'_>,
+) -> Result<Option<&'t [u8]>> {
+    let Some(probe) = K::probe(bytes) else {
+        return Err(wrong_key(target));
+    };
+    Ok(table.get(hash, probe).map(V::bytes))
+}
+
+/// Sets the value of a key.
+#[inline]
+pub(crate) fn put<K: KeyRep, V: ValueCell>(
+    table: &mut Table<K, V>,
+    (hash, bytes): (u64, &[u8]),
+    target: Target<'_>,
+    value: &[u8],
+) -> Result<()> {
+    let Some(probe) = K::probe(bytes) else {
+        return Err(wrong_key(target));
+    };
+    target.check_value(value.len())?;
+    store(table.entry(hash, probe), target, value)
+}
+
+#[inline]
+fn store<K: KeyRep, V: ValueCell>(
+    mut entry: Entry<'_, '_, K, V>,
+    target: Target<'_>,
+    value: &[u8],
+) -> Result<()> {
+    match entry.edit(|cell| cell.assign(value)) {
+        Some(true) => Ok(()),
+        Some(false) => Err(wrong_width(target.meta, value.len())),
+        None => {
+            let cell = V::make(value).ok_or_else(|| wrong_width(target.meta, value.len()))?;
+            entry.put(cell);
+            Ok(())
+        }
+    }
+}
+
+/// Removes a key.
+#[inline]
+pub(crate) fn remove<K: KeyRep, V: ValueCell>(
+    table: &mut Table<K, V>,
+    (hash, bytes): (u64, &[u8]),
+    target: Target<'_>,
+) -> Result<()> {
+    let Some(probe) = K::probe(bytes) else {
+        return Err(wrong_key(target));
+    };
+    table.remove(hash, probe);
+    Ok(())
+}
+
+/// Reads, changes and writes in one probe; `out` is a buffer to use again.
+#[inline]
+pub(crate) fn modify<K: KeyRep, V: ValueCell>(
+    table: &mut Table<K, V>,
+    (hash, bytes): (u64, &[u8]),
+    target: Target<'_>,
+    out: &mut Vec<u8>,
+    change: &mut Modify<'_>,
+) -> Result<()> {
+    let Some(probe) = K::probe(bytes) else {
+        return Err(wrong_key(target));
+    };
+    let entry = table.entry(hash, probe);
+    out.clear();
+    match change(entry.get().map(V::bytes), out)? {
+        Change::Keep => Ok(()),
+        Change::Put => {
+            target.check_value(out.len())?;
+            store(entry, target, out)
+        }
+        Change::Remove => {
+            if entry.get().is_some() {
+                entry.remove();
+            }
+            Ok(())
+        }
+    }
+}
+
+/// What a batch works with: the shape of keys, buffers to use again.
+#[derive(Debug)]
+pub(crate) struct BatchWork<'a> {
+    pub(crate) shape: Shape,
+    pub(crate) meta: &'a alluvium_state_api::schema::StateMeta,
+    pub(crate) address: &'a mut Vec<u8>,
+    pub(crate) hashes: &'a mut Vec<u64>,
+    pub(crate) out: &'a mut Vec<u8>,
+}
+
+impl BatchWork<'_> {
+    /// Loads what the keys from `from` on need into the cache; returns where that ends.
+    #[inline]
+    fn warm<K: KeyRep, V: ValueCell>(
+        &mut self,
+        table: &Table<K, V>,
+        keys: KeyBatch<'_>,
+        from: usize,
+    ) -> usize {
+        let to = keys.len().min(from + BATCH);
+        self.hashes.clear();
+        for index in from..to {
+            let hash = keys.get(index).map_or(0, |key| self.shape.address(&key, self.address).0);
+            self.hashes.push(hash);
+        }
+        table.warm(self.hashes);
+        to
+    }
+}
+
+/// Visits the values of many keys, in chunks whose cache misses overlap.
+pub(crate) fn get_many<K: KeyRep, V: ValueCell>(
+    table: &Table<K, V>,
+    keys: KeyBatch<'_>,
+    mut work: BatchWork<'_>,
+    visit: &mut VisitEach<'_>,
+) -> Result<()> {
+    let mut from = 0;
+    while from < keys.len() {
+        let to = work.warm(table, keys, from);
+        for index in from..to {
+            let Some(key) = keys.get(index) else { continue };
+            let target = Target { meta: work.meta, key: &key };
+            let address = work.shape.address(&key, work.address);
+            visit(index, get(table, address, target)?)?;
+        }
+        from = to;
+    }
+    Ok(())
+}
+
+/// [`modify`] for many keys, in chunks whose cache misses overlap.
+pub(crate) fn modify_many<K: KeyRep, V: ValueCell>(
+    table: &mut Table<K, V>,
+    keys: KeyBatch<'_>,
+    mut work: BatchWork<'_>,
+    change: &mut ModifyEach<'_>,
+) -> Result<()> {
+    let mut from = 0;
+    while from < keys.len() {
+        let to = work.warm(table, keys, from);
+        for index in from..to {
+            let Some(key) = keys.get(index) else { continue };
+            let target = Target { meta: work.meta, key: &key };
+            let address = work.shape.address(&key, work.address);
+            modify(table, address, target, work.out, &mut |old, out| change(index, old, out))?;
+        }
+        from = to;
+    }
+    Ok(())
+}
+
+/// Folds the sources, in order, and then the target into it; removes the sources.
+pub(crate) fn merge<K: KeyRep, V: ValueCell>(
+    table: &mut Table<K, V>,
+    shape: Shape,
+    target: Target<'_>,
+    sources: KeyBatch<'_>,
+    merge: &mut MergeValues<'_>,
+) -> Result<()> {
+    let mut scratch = Vec::new();
+    let mut folded: Option<Vec<u8>> = None;
+    let mut fold = |value: Option<&[u8]>, target_last: bool| -> Result<bool> {
+        let Some(value) = value else { return Ok(false) };
+        folded = Some(match folded.take() {
+            None if target_last => return Ok(false),
+            None => value.to_vec(),
+            Some(first) => {
+                let mut out = Vec::new();
+                merge(&first, value, &mut out)?;
+                out
+            }
+        });
+        Ok(true)
+    };
+    let mut found: Vec<StateKey<'_>> = Vec::new();
+    for source in sources.iter() {
+        let about = Target { meta: target.meta, key: &source };
+        if fold(get(table, shape.address(&source, &mut scratch), about)?, false)? {
+            found.push(source);
+        }
+    }
+    fold(get(table, shape.address(target.key, &mut scratch), target)?, true)?;
+    let Some(folded) = folded else { return Ok(()) };
+    put(table, shape.address(target.key, &mut scratch), target, &folded)?;
+    for source in &found {
+        let about = Target { meta: target.meta, key: source };
+        remove(table, shape.address(source, &mut scratch), about)?;
+    }
+    Ok(())
+}

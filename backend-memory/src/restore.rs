@@ -1,0 +1,233 @@
+//! Opens a store: fresh, restored or rescaled.
+//!
+//! # How
+//! Of each part, the files are read oldest first, each limited to the key groups that the store owns
+//! and for which the file is live. Blocks were verified by the reader before they arrive here; what a
+//! store adds is that keys belong to the key group under which they lie, and that the number of
+//! entries is what the snapshot says.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alluvium_state_api::format::{Block, Record, StateFile};
+use alluvium_state_api::schema::StateMeta;
+use alluvium_state_api::snapshot::{EntryCount, FileFormat, FileLocation, SnapshotFile};
+use alluvium_state_api::{
+    CheckpointId, Error, KeyGroupRange, OpenEnv, RestorePart, Result, Slot, StateOperation,
+};
+
+use crate::chain::{Base, ChainFile};
+use crate::load::Loader;
+use crate::store::MemoryStore;
+use crate::table::Seed;
+use crate::tables::state::State;
+
+impl MemoryStore {
+    /// Opens a store for the key groups that `env` names, with what it says to restore.
+    ///
+    /// # Errors
+    /// `Incompatible` where parts do not fit the key space or each other; `Corrupted`, `NotFound`,
+    /// `Unavailable` where files cannot be read; `Unsupported` for files of another backend's own
+    /// format.
+    #[expect(clippy::needless_pass_by_value, reason = "what is restored goes with the environment")]
+    pub fn open(env: OpenEnv) -> Result<Self> {
+        let plan = env.restore_plan()?;
+        let seed = Seed::new(env.randomness.next_u64(), env.randomness.next_u64());
+        let mut store = Self::empty(env.key_space.clone(), seed);
+        let mut files = Vec::new();
+        for (part, range) in env.restore.iter().zip(&plan) {
+            for summary in &part.snapshot.states {
+                store.directory.adopt(&summary.meta)?;
+            }
+            store.add_states();
+            if !range.is_empty() {
+                files.extend(store.restore_part(part, *range)?);
+            }
+        }
+        store.check_counts(&env.restore, &plan)?;
+        store.adopt_base(&env.restore, &plan, files)?;
+        Ok(store)
+    }
+
+    fn restore_part(&mut self, part: &RestorePart, range: KeyGroupRange) -> Result<Vec<ChainFile>> {
+        let mut files = Vec::new();
+        let mut fresh = true;
+        for file in &part.snapshot.files {
+            let live: Vec<KeyGroupRange> = file
+                .live
+                .iter()
+                .map(|live| live.intersection(range))
+                .filter(|live| !live.is_empty())
+                .collect();
+            if live.is_empty() {
+                continue;
+            }
+            if file.format != FileFormat::State {
+                return Err(Error::unsupported(format!(
+                    "the snapshot was written by backend {} in a form of its own; take a canonical \
+                     savepoint to change backends",
+                    part.snapshot.backend
+                )));
+            }
+            let opened = open_file(part, file)?;
+            self.restore_file(&opened, &live, fresh)?;
+            fresh = false;
+            let group_bytes = self.group_bytes(&opened);
+            files.push(ChainFile { file: SnapshotFile { live, ..file.clone() }, group_bytes });
+        }
+        Ok(files)
+    }
+
+    fn group_bytes(&self, file: &StateFile) -> Arc<[u64]> {
+        let range = self.space.range();
+        let mut bytes = vec![0u64; usize::from(range.len())];
+        for section in file.sections().iter().filter(|section| range.contains(section.group)) {
+            let at = usize::from(section.group.index().saturating_sub(range.start()));
+            if let Some(bytes) = bytes.get_mut(at) {
+                *bytes = bytes.saturating_add(section.stored_bytes());
+            }
+        }
+        bytes.into()
+    }
+
+    fn restore_file(
+        &mut self,
+        file: &StateFile,
+        live: &[KeyGroupRange],
+        fresh: bool,
+    ) -> Result<()> {
+        self.space.check_restorable(&file.spec().key, file.spec().groups)?;
+        let mut slots = Vec::with_capacity(file.spec().states.len());
+        for meta in &file.spec().states {
+            slots.push(self.slot_of(meta)?);
+        }
+        let mut scratch = Vec::new();
+        for (id, slot) in slots.iter().enumerate().filter(|_| fresh) {
+            let entries = live
+                .iter()
+                .map(|range| file.totals(*range).get(id).map_or(0, |totals| totals.entries));
+            let entries = entries.fold(0u64, u64::saturating_add);
+            self.loader(*slot, &mut scratch)?.reserve(entries);
+        }
+        let counts = |group| live.iter().any(|range| range.contains(group));
+        let mut blocks = file.blocks_where(|section| counts(section.group));
+        while let Some(block) = blocks.next_block()? {
+            let slot = slots.get(usize::from(block.state())).copied();
+            let slot =
+                slot.ok_or_else(|| Error::bug("a block of a state that is not in its file"))?;
+            self.load_block(slot, block, &mut scratch)?;
+        }
+        Ok(())
+    }
+
+    /// The state that a file calls by `meta`. Its values may have been written under an older schema
+    /// that the newest one took over as it is, but not with another width.
+    fn slot_of(&self, meta: &StateMeta) -> Result<Slot> {
+        let unknown = || Error::corrupted("a file has a state that its snapshot does not list");
+        let slot = self
+            .directory
+            .find(&meta.name)
+            .ok_or_else(|| unknown().with_state(meta.name.clone()))?;
+        let known = self.directory.check(slot, StateOperation::Any)?;
+        known.check_against(meta)?;
+        if known.value.width != meta.value.width {
+            let text = format!("its values are {} in a file and {} now", meta.value, known.value);
+            return Err(Error::incompatible(text).with_state(meta.name.clone()));
+        }
+        Ok(slot)
+    }
+
+    fn loader<'a>(&'a mut self, slot: Slot, scratch: &'a mut Vec<u8>) -> Result<Loader<'a>> {
+        let meta = self.directory.check(slot, StateOperation::Any)?;
+        match self.states.get_mut(slot.index()) {
+            Some(state) => Ok(Loader { state, meta, scratch }),
+            None => Err(Error::bug("a state has no table")),
+        }
+    }
+
+    fn load_block(&mut self, slot: Slot, block: Block<'_>, scratch: &mut Vec<u8>) -> Result<()> {
+        let space = self.space.clone();
+        let mut loader = self.loader(slot, scratch)?;
+        let check = |key: &[u8]| {
+            if space.group_of(key)? == block.group() {
+                return Ok(());
+            }
+            Err(Error::corrupted("a key lies in a key group that it does not belong to")
+                .with_key_group(block.group()))
+        };
+        for record in block.records() {
+            match record {
+                Record::Entry(entry, value) => {
+                    check(entry.key())?;
+                    loader.put(entry, value)?;
+                }
+                Record::List(segment) | Record::Append(segment) => {
+                    check(segment.key.key())?;
+                    loader.list(segment.key, segment.first, segment.elements)?;
+                }
+                Record::Tombstone(entry) => loader.remove(entry),
+                Record::MapRemoval(entry) => loader.remove_map(entry)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the number of entries with what the snapshots say, where they were taken whole.
+    fn check_counts(&self, parts: &[RestorePart], plan: &[KeyGroupRange]) -> Result<()> {
+        let whole = parts
+            .iter()
+            .zip(plan)
+            .all(|(part, range)| range.is_empty() || *range == part.snapshot.range);
+        for (slot, meta) in self.directory.by_name().filter(|_| whole) {
+            let mut expected = Some(0u64);
+            for (part, _) in parts.iter().zip(plan).filter(|(_, range)| !range.is_empty()) {
+                let states = &part.snapshot.states;
+                if let Some(state) = states.iter().find(|state| state.meta.name == meta.name) {
+                    expected = match state.entries {
+                        EntryCount::Exact(count) => expected.map(|sum| sum.saturating_add(count)),
+                        EntryCount::Estimate(_) => None,
+                    };
+                }
+            }
+            let found = self.states.get(slot.index()).map_or(0, State::entries);
+            if expected.is_some_and(|expected| expected != found) {
+                return Err(Error::corrupted(format!(
+                    "{found} entries were restored of {} that the snapshot counted",
+                    expected.unwrap_or(0)
+                ))
+                .with_state(meta.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the next increment build on what was restored, if all of it belongs to one checkpoint of
+    /// this job.
+    fn adopt_base(
+        &mut self,
+        parts: &[RestorePart],
+        plan: &[KeyGroupRange],
+        files: Vec<ChainFile>,
+    ) -> Result<()> {
+        let used = parts.iter().zip(plan).filter(|(_, range)| !range.is_empty());
+        let mut bases: Vec<Option<CheckpointId>> = used.map(|(part, _)| part.base).collect();
+        bases.dedup();
+        let ([Some(checkpoint)], false) = (bases.as_slice(), files.is_empty()) else {
+            return Ok(());
+        };
+        let epochs = crate::snapshot::end_epoch(self)?;
+        if let Some(base) = Base::new(*checkpoint, epochs, files) {
+            self.chain.restored(base);
+        }
+        self.chain.last = Some(*checkpoint);
+        Ok(())
+    }
+}
+
+fn open_file(part: &RestorePart, file: &SnapshotFile) -> Result<StateFile> {
+    let name = match &file.stored.location {
+        FileLocation::Inline(_) => "inline",
+        FileLocation::Own(name) | FileLocation::Shared(name) => name.as_str(),
+    };
+    StateFile::open(part.source.open(file)?.into(), Path::new(name))
+}

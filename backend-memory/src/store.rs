@@ -1,0 +1,386 @@
+//! [`MemoryStore`]: keyed state in hash tables.
+//!
+//! # Role
+//! Implements the SPI by finding the state's table and handing the operation to [`crate::ops`]. Each
+//! method matches once on the kind of state and the type of its table; the rest is monomorphic.
+//!
+//! # Invariants
+//! S1. `states` has one element per slot of `directory`.
+//! S2. `map_entries` of a map state is the sum of the lengths of its maps.
+//! S3. What a change must remember for increments is recorded in the tables and cells, so that a
+//!     snapshot that fails, is dropped or is never confirmed costs the next one nothing.
+
+use alluvium_state_api::schema::{KeySpace, StateMeta};
+use alluvium_state_api::snapshot::{EntryCount, SnapshotRequest, SnapshotTask};
+use alluvium_state_api::{
+    CheckpointId, Elements, Error, KeyBatch, KeyedStore, ListSize, MergeValues, Modify, ModifyEach,
+    Registration, Result, Rewrite, Scan, Slot, StateDirectory, StateKey, StateOperation,
+    StateStatistics, StoreStatistics, VisitEach, VisitElement, VisitEntry,
+};
+
+use crate::chain::Chain;
+use crate::ops::{Target, lists, maps, scan, values};
+use crate::table::Seed;
+use crate::tables::any::{with_keyed, with_values};
+use crate::tables::state::{AnyTable, State};
+
+/// Buffers that are used again, so that no access allocates after warm-up.
+#[derive(Debug, Default)]
+struct Buffers {
+    address: Vec<u8>,
+    out: Vec<u8>,
+    hashes: Vec<u64>,
+}
+
+/// Keyed state in memory; see the crate's page.
+#[derive(Debug)]
+pub struct MemoryStore {
+    pub(crate) space: KeySpace,
+    pub(crate) directory: StateDirectory,
+    pub(crate) states: Vec<State>,
+    pub(crate) chain: Chain,
+    pub(crate) seed: Seed,
+    buffers: Buffers,
+}
+
+impl MemoryStore {
+    pub(crate) fn empty(space: KeySpace, seed: Seed) -> Self {
+        Self {
+            chain: Chain::default(),
+            space,
+            directory: StateDirectory::default(),
+            states: Vec::new(),
+            seed,
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// The states that the directory has gained since, empty (S1).
+    pub(crate) fn add_states(&mut self) {
+        for index in self.states.len()..self.directory.len() {
+            let slot = Slot::new(u32::try_from(index).unwrap_or(u32::MAX));
+            let Ok(meta) = self.directory.check(slot, StateOperation::Any) else {
+                return;
+            };
+            self.states.push(State::new(self.space.identity(), meta, self.seed));
+        }
+    }
+
+    /// Description and state of a slot, with buffers.
+    #[inline]
+    fn find(
+        &mut self,
+        slot: Slot,
+        operation: StateOperation,
+    ) -> Result<(&StateMeta, &mut State, &mut Buffers)> {
+        let meta = self.directory.check(slot, operation)?;
+        match self.states.get_mut(slot.index()) {
+            Some(state) => Ok((meta, state, &mut self.buffers)),
+            None => Err(no_table()),
+        }
+    }
+}
+
+#[cold]
+fn no_table() -> Error {
+    Error::bug("a state has no table")
+}
+
+#[cold]
+fn wrong_table() -> Error {
+    Error::bug("a state's table is not of its kind")
+}
+
+impl KeyedStore for MemoryStore {
+    fn backend_name(&self) -> &'static str {
+        crate::BACKEND_NAME
+    }
+
+    fn key_space(&self) -> &KeySpace {
+        &self.space
+    }
+
+    fn register(&mut self, meta: &StateMeta) -> Result<Registration> {
+        let registration = self.directory.register(meta)?;
+        self.add_states();
+        Ok(registration)
+    }
+
+    fn states(&self) -> Vec<StateMeta> {
+        self.directory.metas()
+    }
+
+    #[inline]
+    fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
+        let address = state.shape.address(key, &mut buffers.address);
+        let target = Target { meta, key };
+        match &state.table {
+            AnyTable::Values(any) => {
+                with_values!(any, table => values::get(table, address, target))
+            }
+            AnyTable::Maps(any) => {
+                with_keyed!(Maps, any, table => maps::get(table, address, target))
+            }
+            AnyTable::Lists(_) => Err(wrong_table()),
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
+        let (now, target) = (state.now(), Target { meta, key });
+        let address = state.shape.address(key, &mut buffers.address);
+        match &mut state.table {
+            AnyTable::Values(any) => {
+                with_values!(any, table => values::put(table, address, target, value))
+            }
+            AnyTable::Maps(any) => {
+                let put =
+                    with_keyed!(Maps, any, table => maps::put(table, address, target, value, now));
+                state.map_entries += u64::from(put?);
+                Ok(())
+            }
+            AnyTable::Lists(_) => Err(wrong_table()),
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::Any)?;
+        let (now, target) = (state.now(), Target { meta, key });
+        let address = state.shape.address(key, &mut buffers.address);
+        match &mut state.table {
+            AnyTable::Values(any) => {
+                with_values!(any, table => values::remove(table, address, target))
+            }
+            AnyTable::Lists(any) => {
+                with_keyed!(Lists, any, table => lists::remove(table, address, target))
+            }
+            AnyTable::Maps(any) => {
+                let removed =
+                    with_keyed!(Maps, any, table => maps::remove(table, address, target, now));
+                state.map_entries -= u64::from(removed?);
+                Ok(())
+            }
+        }
+    }
+
+    fn remove_prefix(&mut self, slot: Slot, prefix: &StateKey<'_>) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::Map)?;
+        let target = Target { meta, key: prefix };
+        let address = state.shape.address(prefix, &mut buffers.address);
+        let AnyTable::Maps(any) = &mut state.table else {
+            return Err(wrong_table());
+        };
+        let removed = with_keyed!(Maps, any, table => maps::remove_all(table, address, target));
+        state.map_entries -= removed?;
+        Ok(())
+    }
+
+    #[inline]
+    fn modify(&mut self, slot: Slot, key: &StateKey<'_>, change: &mut Modify<'_>) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
+        let (now, target) = (state.now(), Target { meta, key });
+        let Buffers { address, out, .. } = buffers;
+        let address = state.shape.address(key, address);
+        match &mut state.table {
+            AnyTable::Values(any) => {
+                with_values!(any, table => values::modify(table, address, target, out, change))
+            }
+            AnyTable::Maps(any) => {
+                let buffers = (out, now);
+                let difference = with_keyed!(Maps, any, table => {
+                    maps::modify(table, address, target, buffers, change)
+                })?;
+                state.map_entries = state.map_entries.saturating_add_signed(difference);
+                Ok(())
+            }
+            AnyTable::Lists(_) => Err(wrong_table()),
+        }
+    }
+
+    #[inline]
+    fn append(&mut self, slot: Slot, key: &StateKey<'_>, elements: Elements<'_>) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
+        let (now, target) = (state.now(), Target { meta, key });
+        let address = state.shape.address(key, &mut buffers.address);
+        let AnyTable::Lists(any) = &mut state.table else {
+            return Err(wrong_table());
+        };
+        with_keyed!(Lists, any, table => lists::append(table, address, target, elements, now))
+    }
+
+    fn read_list(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        visit: &mut VisitElement<'_>,
+    ) -> Result<bool> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
+        let target = Target { meta, key };
+        let address = state.shape.address(key, &mut buffers.address);
+        let AnyTable::Lists(any) = &state.table else {
+            return Err(wrong_table());
+        };
+        with_keyed!(Lists, any, table => lists::read(table, address, target, visit))
+    }
+
+    fn replace_list(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        elements: Elements<'_>,
+    ) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
+        let (now, target) = (state.now(), Target { meta, key });
+        let address = state.shape.address(key, &mut buffers.address);
+        let AnyTable::Lists(any) = &mut state.table else {
+            return Err(wrong_table());
+        };
+        with_keyed!(Lists, any, table => lists::replace(table, address, target, elements, now))
+    }
+
+    fn list_size(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<ListSize> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
+        let target = Target { meta, key };
+        let address = state.shape.address(key, &mut buffers.address);
+        let AnyTable::Lists(any) = &state.table else {
+            return Err(wrong_table());
+        };
+        with_keyed!(Lists, any, table => lists::size(table, address, target))
+    }
+
+    fn scan(&mut self, slot: Slot, scan: Scan<'_>, visit: &mut VisitEntry<'_>) -> Result<()> {
+        match scan {
+            Scan::Map { prefix, from } => {
+                let (meta, state, buffers) = self.find(slot, StateOperation::Map)?;
+                let target = Target { meta, key: &prefix };
+                let address = state.shape.address(&prefix, &mut buffers.address);
+                let AnyTable::Maps(any) = &state.table else {
+                    return Err(wrong_table());
+                };
+                with_keyed!(Maps, any, table => scan::map(table, address, target, from, visit))
+            }
+            Scan::KeyGroups { range, from } => {
+                self.directory.check(slot, StateOperation::Any)?;
+                if !self.space.range().covers(range) {
+                    return Err(Error::invalid_input(format!(
+                        "key groups {range} are not within {}, which this store owns",
+                        self.space.range()
+                    )));
+                }
+                let Some(state) = self.states.get(slot.index()) else {
+                    return Err(no_table());
+                };
+                let groups = scan::Groups { space: &self.space, shape: state.shape, range, from };
+                match &state.table {
+                    AnyTable::Values(any) => {
+                        with_values!(any, table => scan::values(table, groups, visit))
+                    }
+                    AnyTable::Lists(any) => {
+                        with_keyed!(Lists, any, table => scan::lists(table, groups, visit))
+                    }
+                    AnyTable::Maps(any) => {
+                        with_keyed!(Maps, any, table => scan::maps(table, groups, visit))
+                    }
+                }
+            }
+        }
+    }
+
+    fn merge_namespaces(
+        &mut self,
+        slot: Slot,
+        target: &StateKey<'_>,
+        sources: KeyBatch<'_>,
+        merge: &mut MergeValues<'_>,
+    ) -> Result<()> {
+        let (meta, state, _) = self.find(slot, StateOperation::Merge)?;
+        let (now, shape) = (state.now(), state.shape);
+        let target = Target { meta, key: target };
+        match &mut state.table {
+            AnyTable::Values(any) => {
+                with_values!(any, table => values::merge(table, shape, target, sources, merge))
+            }
+            AnyTable::Lists(any) => {
+                with_keyed!(Lists, any, table => lists::merge(table, shape, target, sources, now))
+            }
+            AnyTable::Maps(_) => Err(wrong_table()),
+        }
+    }
+
+    #[inline]
+    fn get_many(
+        &mut self,
+        slot: Slot,
+        keys: KeyBatch<'_>,
+        visit: &mut VisitEach<'_>,
+    ) -> Result<()> {
+        if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
+            && let AnyTable::Values(any) = &state.table
+        {
+            let Buffers { address, out, hashes } = buffers;
+            let work = values::BatchWork { shape: state.shape, meta, address, hashes, out };
+            return with_values!(any, table => values::get_many(table, keys, work, visit));
+        }
+        for (index, key) in keys.iter().enumerate() {
+            let value = self.get(slot, &key)?;
+            visit(index, value)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn modify_many(
+        &mut self,
+        slot: Slot,
+        keys: KeyBatch<'_>,
+        change: &mut ModifyEach<'_>,
+    ) -> Result<()> {
+        if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
+            && let AnyTable::Values(any) = &mut state.table
+        {
+            let Buffers { address, out, hashes } = buffers;
+            let work = values::BatchWork { shape: state.shape, meta, address, hashes, out };
+            return with_values!(any, table => values::modify_many(table, keys, work, change));
+        }
+        for (index, key) in keys.iter().enumerate() {
+            self.modify(slot, &key, &mut |old, out| change(index, old, out))?;
+        }
+        Ok(())
+    }
+
+    fn rewrite(&mut self, slot: Slot, rewrite: &mut Rewrite<'_>) -> Result<()> {
+        self.directory.check(slot, StateOperation::Any)?;
+        crate::rewrite::rewrite(self, slot, rewrite)
+    }
+
+    fn snapshot(&mut self, request: &SnapshotRequest) -> Result<Box<dyn SnapshotTask>> {
+        crate::snapshot::begin(self, request)
+    }
+
+    fn checkpoint_completed(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        self.chain.completed(checkpoint, &mut self.states);
+        Ok(())
+    }
+
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        self.chain.aborted(checkpoint);
+        Ok(())
+    }
+
+    fn statistics(&self) -> StoreStatistics {
+        let mut statistics = StoreStatistics::default();
+        for (slot, meta) in self.directory.by_name() {
+            let Some(state) = self.states.get(slot.index()) else {
+                continue;
+            };
+            let entries = EntryCount::Exact(state.entries());
+            statistics.states.push(StateStatistics::new(&meta.name, entries));
+            statistics.memory_bytes += state.heap_bytes();
+        }
+        statistics.snapshots_in_flight = self.chain.in_flight();
+        statistics
+    }
+}

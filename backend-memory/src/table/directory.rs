@@ -1,0 +1,82 @@
+//! From the route bits of a hash to a shard: extendible hashing.
+//!
+//! # Role
+//! Shards double their number one at a time: a shard of depth `d` holds the keys whose lowest `d`
+//! route bits are its pattern, and appears at every `2^d`-th place of the directory. The
+//! directory doubles by repeating itself when a shard deeper than any other comes up.
+//! Each place has a copy of the shard's [`View`], so that a probe goes from here to the block.
+//!
+//! # Invariants
+//! E1. The number of places is `2^depth`, at most `2^ROUTE_BITS`; `views` and `owners` have that
+//!     many.
+//! E2. All places of a shard have the view of its present block.
+
+#![expect(unsafe_code, reason = "one load without a bounds check, on every access (E1)")]
+
+use super::hash::{Hash, ROUTE_BITS};
+use super::raw::View;
+
+/// The directory of a table.
+pub(super) struct Directory<S> {
+    views: Vec<View<S>>,
+    owners: Vec<u32>,
+    mask: u32,
+}
+
+impl<S> Directory<S> {
+    /// One shard, with this view.
+    pub(super) fn new(view: View<S>) -> Self {
+        Self { views: vec![view], owners: vec![0], mask: 0 }
+    }
+
+    /// The view of a key's shard.
+    #[inline]
+    pub(super) fn view(&self, hash: Hash) -> View<S> {
+        let place = (hash.route() & self.mask) as usize;
+        // SAFETY: the mask is one less than the number of places (E1).
+        *unsafe { self.views.get_unchecked(place) }
+    }
+
+    /// The number of a key's shard.
+    #[inline]
+    pub(super) fn owner(&self, hash: Hash) -> u32 {
+        let place = (hash.route() & self.mask) as usize;
+        self.owners.get(place).copied().unwrap_or_default()
+    }
+
+    /// Bits that choose a place.
+    pub(super) fn depth(&self) -> u32 {
+        self.mask.count_ones()
+    }
+
+    /// Doubles the number of places.
+    pub(super) fn double(&mut self) {
+        if self.depth() < ROUTE_BITS {
+            self.views.extend_from_within(..);
+            self.owners.extend_from_within(..);
+            self.mask = self.mask.wrapping_mul(2).wrapping_add(1);
+        }
+    }
+
+    /// Lets all places of a pattern lead to a shard.
+    pub(super) fn publish(&mut self, pattern: u32, depth: u32, owner: u32, view: View<S>) {
+        let (first, step) = (pattern as usize, 1_usize << depth.min(ROUTE_BITS));
+        for place in self.views.iter_mut().skip(first).step_by(step) {
+            *place = view;
+        }
+        for place in self.owners.iter_mut().skip(first).step_by(step) {
+            *place = owner;
+        }
+    }
+
+    /// The places in order: owner and view.
+    pub(super) fn places(&self) -> impl Iterator<Item = (u32, View<S>)> {
+        self.owners.iter().copied().zip(self.views.iter().copied())
+    }
+
+    /// Bytes allocated.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let views = self.views.capacity().saturating_mul(size_of::<View<S>>());
+        views.saturating_add(self.owners.capacity().saturating_mul(size_of::<u32>()))
+    }
+}

@@ -1,0 +1,142 @@
+//! A copy of one shard as of a snapshot.
+//!
+//! # Role
+//! Made under the shard's lock as fast as memory allows: where entries own nothing, the block is
+//! copied as it is; else live entries are copied one by one, their bytes into an arena. What is
+//! part of the snapshot is worked out later, outside the lock, by [`ShardImage::for_each`].
+//!
+//! # Invariants
+//! I1. Of the copied entries, those with an epoch of at most the snapshot's are part of it; those
+//!     touched later are not, but the undo log has them as they were (L1). So `for_each` yields
+//!     every entry as of the snapshot exactly once.
+//! I2. With a base epoch, only entries touched after it are yielded.
+
+use super::Epoch;
+use super::block::Mirror;
+use super::cell::Cell;
+use super::key::KeyRep;
+use super::pool::Pool;
+use super::raw::Slot;
+use super::records::Records;
+use super::shard::Shard;
+
+/// An entry of a snapshot.
+pub(crate) struct Item<'a, C: Cell> {
+    /// The encoded key.
+    pub(crate) key: &'a [u8],
+    /// The value.
+    pub(crate) image: &'a C::Image,
+    /// Where bytes of the value lie that are not in the image.
+    pub(crate) arena: &'a [u8],
+    /// The epoch of the last change.
+    pub(crate) epoch: Epoch,
+}
+
+/// A copy of one shard as of a snapshot. Reusing one reuses its memory.
+pub(crate) struct ShardImage<K: KeyRep, C: Cell> {
+    mirror: Mirror<Slot<K, C>>,
+    live: Records<K, C>,
+    undo: Records<K, C>,
+    base: Epoch,
+    snapshot: Epoch,
+    since: Option<Epoch>,
+}
+
+impl<K: KeyRep, C: Cell> std::fmt::Debug for ShardImage<K, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardImage").field("snapshot", &self.snapshot).finish_non_exhaustive()
+    }
+}
+
+impl<K: KeyRep, C: Cell> Default for ShardImage<K, C> {
+    fn default() -> Self {
+        Self {
+            mirror: Mirror::default(),
+            live: Records::default(),
+            undo: Records::default(),
+            base: 0,
+            snapshot: 0,
+            since: None,
+        }
+    }
+}
+
+impl<K: KeyRep, C: Cell> ShardImage<K, C> {
+    /// Forgets the copy, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.mirror.clear();
+        self.live.clear();
+        self.undo.clear();
+    }
+
+    /// Copies a shard, which the caller has locked, for the snapshot that ended `snapshot`.
+    /// Says whether there may be anything to yield.
+    pub(super) fn capture(
+        &mut self,
+        shard: &Shard<K, C>,
+        snapshot: Epoch,
+        since: Option<Epoch>,
+    ) -> bool {
+        self.clear();
+        (self.base, self.snapshot, self.since) = (shard.base, snapshot, since);
+        if since.is_some_and(|base| shard.touched <= base) {
+            return false;
+        }
+        if Mirror::<Slot<K, C>>::POSSIBLE {
+            self.mirror.copy(&shard.block);
+            return true;
+        }
+        for (entry, generation) in shard.block.entries() {
+            let epoch = shard.epoch_of(generation);
+            if epoch <= snapshot && since.is_none_or(|base| epoch > base) {
+                self.live.push(entry, epoch);
+            }
+        }
+        true
+    }
+
+    /// Makes this the image of nothing, for the snapshot that ended `snapshot`.
+    pub(super) fn reset(&mut self, snapshot: Epoch, since: Option<Epoch>) {
+        self.clear();
+        (self.snapshot, self.since) = (snapshot, since);
+    }
+
+    /// Adds entries from the snapshot's undo log; of which shards, does not matter.
+    pub(super) fn add_undo(&mut self, undo: Records<K, C>, pool: &Pool<K, C>) {
+        pool.keep_records(std::mem::replace(&mut self.undo, undo));
+    }
+
+    /// Makes an image that the writer took, for want of knowing better, yield only what was
+    /// touched after `since`.
+    pub(super) fn restrict(&mut self, since: Option<Epoch>) {
+        self.since = since;
+    }
+
+    /// Yields the entries as of the snapshot: all of them, or those touched since the base epoch
+    /// of an incremental [`TableView`](super::TableView).
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Item<'_, C>)) {
+        let since = self.since.map_or(0, |base| base.saturating_add(1));
+        let wanted = since..=self.snapshot;
+        let mut unused = Vec::new();
+        for (entry, generation) in self.mirror.entries() {
+            let epoch = self.base.saturating_add(Epoch::from(generation));
+            if wanted.contains(&epoch) {
+                let image = entry.cell.image(&mut unused);
+                each(Item { key: entry.key.bytes(), image: &image, arena: &unused, epoch });
+            }
+        }
+        for records in [&self.live, &self.undo] {
+            for record in &records.list {
+                if wanted.contains(&record.epoch) {
+                    let (arena, image) = (records.arena.as_slice(), &record.image);
+                    each(Item {
+                        key: K::image_bytes(&record.key, arena),
+                        image,
+                        arena,
+                        epoch: record.epoch,
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! One shard: a block of entries, and when they changed.
+//!
+//! # Role
+//! A shard is the unit of growth and of capture: at most a few thousand entries, so that neither
+//! takes long. It is what lies under a shard's lock (`shared.rs`).
+//!
+//! # Generations
+//! The table counts epochs; a snapshot ends one. Each slot has a generation byte: the epoch in
+//! which its entry was inserted or last changed, less the shard's `base`.
+//!
+//! # Invariants
+//! D1. Generation 0 means "in epoch `base` or earlier". Nobody ever asks about an epoch before
+//!     `base`: it is at most the oldest epoch of any snapshot in flight and of the horizon of
+//!     increments (`shared.rs`, W4).
+//! D2. The current epoch less `base` fits into a byte whenever a generation is written.
+//!     [`Shard::rebase`] moves `base` forward before that would fail; it costs a microsecond or
+//!     two, once per shard in dozens of epochs, and only for shards that are written.
+//! D3. `touched` is the epoch of the last insertion, change or removal: an upper bound of the
+//!     epochs of its entries.
+
+use super::block::Block;
+use super::cell::Cell;
+use super::key::KeyRep;
+use super::raw::Slot;
+use super::{Epoch, hash::Hash};
+
+/// What lies under a shard's lock.
+pub(super) struct Shard<K: KeyRep, C: Cell> {
+    pub(super) block: Block<Slot<K, C>>,
+    pub(super) base: Epoch,
+    pub(super) touched: Epoch,
+}
+
+impl<K: KeyRep, C: Cell> Shard<K, C> {
+    /// A shard that is not in use yet.
+    pub(super) const UNUSED: Self = Self { block: Block::NONE, base: 0, touched: 0 };
+
+    /// The epoch that a generation stands for.
+    #[inline]
+    pub(super) fn epoch_of(&self, generation: u8) -> Epoch {
+        self.base.saturating_add(Epoch::from(generation))
+    }
+
+    /// Moves `base` forward to `to`; everything until then becomes one and the same age (D1).
+    pub(super) fn rebase(&mut self, to: Epoch) {
+        let by = u8::try_from(to.saturating_sub(self.base)).unwrap_or(u8::MAX);
+        self.base = self.base.max(to);
+        for generation in self.block.generations_mut() {
+            *generation = generation.saturating_sub(by);
+        }
+    }
+
+    /// Moves all entries into a block of `groups` groups.
+    pub(super) fn rebuild(&mut self, groups: u32, hash: impl Fn(&K) -> Hash) {
+        let old = std::mem::replace(&mut self.block, Block::new(groups));
+        old.scatter(|entry, generation| {
+            self.block.insert(hash(&entry.key), generation, entry);
+        });
+    }
+}

@@ -1,0 +1,221 @@
+//! What a snapshot sees of a table.
+//!
+//! # Role
+//! [`TableView`] is made by the writer in a moment, goes to whatever thread does the rest of the
+//! snapshot, and yields the table shard by shard as of that moment, while the writer goes on.
+//! A [`Ticket`] is what the two have in common.
+//!
+//! # Invariants
+//! V1. A shard is captured once per ticket, under its lock, by the view or by the writer (who does
+//!     so before it splits the shard). Whoever does marks it in the ticket before unlocking.
+//! V2. As long as a ticket needs a shard, the writer changes it under its lock only and logs what
+//!     the ticket must still see. Whether a ticket needs a shard changes from yes to no, once.
+//! V3. The shards of a ticket are those that existed at its moment: later ones got their entries
+//!     from shards that the writer captured first.
+//! V4. A ticket ends when its view is through or dropped. The writer looks for that before every
+//!     change that a ticket might need to know of, and lets go of the ticket.
+
+#![expect(unsafe_code, reason = "hands the undo log on between writer and snapshot (V2)")]
+
+use super::Epoch;
+use super::cell::Cell;
+use super::image::ShardImage;
+use super::key::KeyRep;
+use super::lock::Lock;
+use super::pool::Pool;
+use super::raw::Slot;
+use super::records::UndoLog;
+use super::shard::Shard;
+use super::tombs::Sealed;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Shards in a segment.
+pub(super) const SEGMENT: usize = 64;
+
+/// Shards that came into being together.
+pub(super) type Segment<K, C> = Arc<[Lock<Shard<K, C>>]>;
+
+/// The cell of a shard.
+#[inline]
+pub(super) fn cell<K: KeyRep, C: Cell>(
+    segments: &[Segment<K, C>],
+    id: u32,
+) -> Option<&Lock<Shard<K, C>>> {
+    segments.get(id as usize / SEGMENT)?.get(id as usize % SEGMENT)
+}
+
+/// What the writer and a view have in common.
+pub(super) struct Ticket<K: KeyRep, C: Cell> {
+    /// The epoch that the snapshot ended.
+    pub(super) epoch: Epoch,
+    captured: Box<[AtomicBool]>,
+    ended: AtomicBool,
+    by_writer: Mutex<Vec<ShardImage<K, C>>>,
+    undo: UndoLog<K, C>,
+}
+
+impl<K: KeyRep, C: Cell> Ticket<K, C> {
+    /// A ticket for `shards` shards.
+    pub(super) fn new(epoch: Epoch, shards: usize) -> Self {
+        let captured = (0..shards).map(|_| AtomicBool::new(false)).collect();
+        Self {
+            epoch,
+            captured,
+            ended: AtomicBool::new(false),
+            by_writer: Mutex::new(Vec::new()),
+            undo: UndoLog::default(),
+        }
+    }
+
+    /// Is this shard still to be captured? What was read of it before a "no" happened before it.
+    #[inline]
+    pub(super) fn needs(&self, id: u32) -> bool {
+        self.captured.get(id as usize).is_some_and(|captured| !captured.load(Ordering::Acquire))
+    }
+
+    /// Is the snapshot through, or given up?
+    #[inline]
+    pub(super) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    fn mark(&self, id: u32) {
+        if let Some(captured) = self.captured.get(id as usize) {
+            captured.store(true, Ordering::Release);
+        }
+    }
+
+    /// Keeps an entry, last touched in `epoch`, that the writer is about to change or remove, if
+    /// the snapshot is to see it.
+    ///
+    /// # Safety
+    /// The caller is the writer, and has locked the entry's shard, which this ticket needs.
+    #[inline]
+    pub(super) unsafe fn keep(&self, entry: &Slot<K, C>, epoch: Epoch, pool: &Pool<K, C>) {
+        if epoch <= self.epoch {
+            // SAFETY: as the caller promised (L2).
+            unsafe { self.undo.push(entry, epoch, pool) };
+        }
+    }
+
+    /// Captures, for the writer, a shard that it has locked and is about to split (V1).
+    pub(super) fn capture_first(&self, id: u32, shard: &Shard<K, C>, pool: &Pool<K, C>) {
+        let mut image = pool.image();
+        if image.capture(shard, self.epoch, None) {
+            self.by_writer.lock().push(image);
+        }
+        self.mark(id);
+    }
+}
+
+/// A table as of one moment, to be read once.
+pub(crate) struct TableView<K: KeyRep, C: Cell> {
+    pub(super) ticket: Arc<Ticket<K, C>>,
+    pub(super) segments: Vec<Segment<K, C>>,
+    pub(super) pool: Arc<Pool<K, C>>,
+    pub(super) tombs: Vec<Arc<Sealed>>,
+    pub(super) horizon: Option<Epoch>,
+    pub(super) len: usize,
+    /// The base of an increment.
+    pub(super) base: Option<Epoch>,
+    /// What is left out: entries last changed in this epoch or before.
+    pub(super) since: Option<Epoch>,
+    pub(super) next: u32,
+}
+
+impl<K: KeyRep, C: Cell> std::fmt::Debug for TableView<K, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("TableView");
+        debug.field("epoch", &self.ticket.epoch).field("since", &self.since);
+        debug.field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl<K: KeyRep, C: Cell> TableView<K, C> {
+    /// The epoch that this snapshot ended: what a later increment on top of it names as its base.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.ticket.epoch
+    }
+
+    /// Entries in the table at the moment of the snapshot.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes this view incremental: it will yield only what was inserted or changed after the
+    /// snapshot of epoch `base`. To be called before the first [`next_shard`](Self::next_shard).
+    /// Returns `false`, and leaves the view full, if the table does not remember that far back.
+    pub(crate) fn since(&mut self, base: Epoch) -> bool {
+        let known = self.horizon.is_some_and(|horizon| horizon <= base);
+        if known && base <= self.ticket.epoch && self.next == 0 {
+            (self.base, self.since) = (Some(base), Some(base));
+        }
+        self.base == Some(base)
+    }
+
+    /// Makes an incremental view yield entries that did not change, too; [`removed`](Self::removed)
+    /// stays as it is. To be called before the first [`next_shard`](Self::next_shard).
+    pub(crate) fn include_unchanged(&mut self) {
+        self.since = None;
+    }
+
+    /// Yields the keys removed after the base of an incremental view; nothing for a full one.
+    /// Some may be there again, and are then yielded by [`next_shard`](Self::next_shard) too: an
+    /// increment is applied by removing first. A key may come more than once.
+    pub(crate) fn removed(&self, mut each: impl FnMut(&[u8])) {
+        let Some(base) = self.base else { return };
+        for sealed in self.tombs.iter().filter(|sealed| sealed.epoch() > base) {
+            sealed.for_each(&mut each);
+        }
+    }
+
+    /// Copies the next shard into `out`, whose memory is used again; `false` when there is none
+    /// left. Shards come in no particular order; those without anything to yield are left out.
+    pub(crate) fn next_shard(&mut self, out: &mut ShardImage<K, C>) -> bool {
+        let Self { ticket, segments, pool, since, .. } = self;
+        while (self.next as usize) < ticket.captured.len() {
+            let id = self.next;
+            self.next = id.saturating_add(1);
+            let Some(cell) = ticket.needs(id).then(|| cell(segments, id)).flatten() else {
+                continue;
+            };
+            let shard = cell.lock();
+            if !ticket.needs(id) {
+                continue;
+            }
+            let mut any = out.capture(&shard, ticket.epoch, *since);
+            ticket.mark(id);
+            drop(shard);
+            if let Some(undo) = ticket.undo.pop_full() {
+                out.add_undo(undo, pool);
+                any = true;
+            }
+            if any {
+                return true;
+            }
+        }
+        if let Some(image) = ticket.by_writer.lock().pop() {
+            pool.keep_image(std::mem::replace(out, image));
+            out.restrict(*since);
+            return true;
+        }
+        // SAFETY: the walk above saw that no shard is needed any more (L2).
+        let open = || unsafe { ticket.undo.take_open() };
+        if let Some(undo) = ticket.undo.pop_full().or_else(open) {
+            out.reset(ticket.epoch, *since);
+            out.add_undo(undo, pool);
+            return true;
+        }
+        ticket.ended.store(true, Ordering::Release);
+        false
+    }
+}
+
+impl<K: KeyRep, C: Cell> Drop for TableView<K, C> {
+    fn drop(&mut self) {
+        self.ticket.ended.store(true, Ordering::Release);
+        self.ticket.by_writer.lock().clear();
+    }
+}

@@ -1,0 +1,160 @@
+//! How a state's keys lie in its table.
+//!
+//! A table's key is an entry's key and namespace, as bytes. To give them back as two parts the store
+//! must know where the first ends: that follows from the state's codecs where one of the two has a
+//! fixed width, and is appended to the table's key where neither has.
+
+use alluvium_state_api::schema::{KeyIdentity, StateMeta};
+use alluvium_state_api::{EntryKey, Result, StateKey, hash_bytes};
+
+/// Where the key ends in a table's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Boundary {
+    /// There is no namespace.
+    End,
+    /// The key has this width.
+    KeyWidth(usize),
+    /// The namespace has this width.
+    NamespaceWidth(usize),
+    /// The last four bytes say it.
+    Trailer,
+}
+
+/// The shape of a table's keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    boundary: Boundary,
+    /// The width of a table's key in bytes, where it is fixed.
+    pub(crate) width: Option<usize>,
+}
+
+const TRAILER_BYTES: usize = 4;
+
+impl Shape {
+    /// The shape that a state's codecs ask for.
+    pub(crate) fn of(key: &KeyIdentity, meta: &StateMeta) -> Self {
+        let width = |width: Option<u32>| width.and_then(|width| usize::try_from(width).ok());
+        let key = width(key.codec.width);
+        let Some(namespace) = &meta.namespace else {
+            return Self { boundary: Boundary::End, width: key };
+        };
+        let namespace = width(namespace.width);
+        let boundary = match (key, namespace) {
+            (Some(key), _) => Boundary::KeyWidth(key),
+            (None, Some(namespace)) => Boundary::NamespaceWidth(namespace),
+            (None, None) => Boundary::Trailer,
+        };
+        let both = key.zip(namespace);
+        Self { boundary, width: both.and_then(|(key, namespace)| key.checked_add(namespace)) }
+    }
+
+    /// The table's key and its hash for an entry; `scratch` holds it where it must be put together.
+    /// The hash is that of the table's key, so that the table can compute it again.
+    #[inline]
+    pub(crate) fn address<'a>(
+        &self,
+        key: &StateKey<'a>,
+        scratch: &'a mut Vec<u8>,
+    ) -> (u64, &'a [u8]) {
+        match self.boundary {
+            Boundary::End => (key.key_hash(), key.entry().key()),
+            Boundary::Trailer => Self::joined(key.entry(), scratch),
+            Boundary::KeyWidth(_) | Boundary::NamespaceWidth(_) => {
+                let entry = key.entry();
+                let bytes = entry.bytes().get(..entry.namespace_end()).unwrap_or_default();
+                (hash_bytes(bytes), bytes)
+            }
+        }
+    }
+
+    fn joined<'a>(entry: EntryKey<'_>, scratch: &'a mut Vec<u8>) -> (u64, &'a [u8]) {
+        scratch.clear();
+        scratch.extend_from_slice(entry.key());
+        scratch.extend_from_slice(entry.namespace());
+        let key_end = u32::try_from(entry.key_end()).unwrap_or(u32::MAX);
+        scratch.extend_from_slice(&key_end.to_le_bytes());
+        (hash_bytes(scratch), scratch)
+    }
+
+    /// [`address`](Self::address) for an entry that comes from a file.
+    pub(crate) fn address_of<'a>(
+        &self,
+        entry: EntryKey<'a>,
+        scratch: &'a mut Vec<u8>,
+    ) -> (u64, &'a [u8]) {
+        if self.boundary == Boundary::Trailer {
+            return Self::joined(entry, scratch);
+        }
+        let bytes = entry.bytes().get(..entry.namespace_end()).unwrap_or_default();
+        (hash_bytes(bytes), bytes)
+    }
+
+    /// Key and namespace of a table's key.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the bytes were not made by [`address`](Self::address).
+    #[inline]
+    pub(crate) fn parts<'a>(&self, table_key: &'a [u8]) -> Result<EntryKey<'a>> {
+        let len = table_key.len();
+        match self.boundary {
+            Boundary::End => EntryKey::new(table_key, len, len),
+            Boundary::KeyWidth(width) => EntryKey::new(table_key, width, len),
+            Boundary::NamespaceWidth(width) => {
+                EntryKey::new(table_key, len.saturating_sub(width), len)
+            }
+            Boundary::Trailer => {
+                let (bytes, trailer) =
+                    table_key.split_last_chunk::<TRAILER_BYTES>().unwrap_or((table_key, &[0; 4]));
+                let key_end = usize::try_from(u32::from_le_bytes(*trailer)).unwrap_or(usize::MAX);
+                EntryKey::new(bytes, key_end, bytes.len())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alluvium_state_api::codec::Native;
+    use alluvium_state_api::{
+        Descriptor, InNamespace, KeyedBackend, MaxParallelism, ValueDescriptor,
+    };
+
+    fn identity<K>() -> KeyIdentity
+    where
+        Native: alluvium_state_api::codec::KeyCodec<K>,
+    {
+        let groups = MaxParallelism::new(8).unwrap();
+        KeyedBackend::<K>::key_space(groups, groups.all()).unwrap().identity().clone()
+    }
+
+    #[test]
+    fn every_shape_gives_key_and_namespace_back() {
+        let fixed: ValueDescriptor<u8, Native, InNamespace<u32>> =
+            ValueDescriptor::new("a").in_namespace();
+        let text: ValueDescriptor<u8, Native, InNamespace<String>> =
+            ValueDescriptor::new("b").in_namespace();
+        let none = ValueDescriptor::<u8>::new("c").meta();
+        let groups = MaxParallelism::new(8).unwrap();
+        for (identity, meta, key, namespace, width) in [
+            (identity::<u64>(), none.clone(), &b"12345678"[..], &b""[..], Some(8)),
+            (identity::<String>(), none, b"any\0\0", b"", None),
+            (identity::<u64>(), fixed.meta(), b"12345678", b"abcd", Some(12)),
+            (identity::<String>(), fixed.meta(), b"k\0\0", b"abcd", None),
+            (identity::<u64>(), text.meta(), b"12345678", b"w\0\0", None),
+            (identity::<String>(), text.meta(), b"k\0\0", b"w\0\0", None),
+        ] {
+            let shape = Shape::of(&identity, &meta);
+            assert_eq!(shape.width, width);
+            let bytes = [key, namespace].concat();
+            let entry = EntryKey::new(&bytes, key.len(), bytes.len()).unwrap();
+            let state_key = StateKey::new(entry, hash_bytes(key), 0, groups);
+            let (mut one, mut two) = (Vec::new(), Vec::new());
+            let (hash, table_key) = shape.address(&state_key, &mut one);
+            assert_eq!(hash, hash_bytes(table_key));
+            assert_eq!((hash, table_key), shape.address_of(entry, &mut two));
+            let parts = shape.parts(table_key).unwrap();
+            assert_eq!((parts.key(), parts.namespace()), (key, namespace));
+        }
+    }
+}

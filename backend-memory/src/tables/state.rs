@@ -1,0 +1,86 @@
+//! A state of the store: its table, the shape of its keys, and the epochs of its snapshots.
+
+use alluvium_state_api::schema::{KeyIdentity, StateKind, StateMeta};
+
+use super::any::{Lists, Maps, Values, with_keyed, with_values};
+use super::shape::Shape;
+use crate::cells::Now;
+use crate::table::{Epoch, Seed};
+
+/// The table behind a state.
+#[derive(Debug)]
+pub(crate) enum AnyTable {
+    Values(Values),
+    Lists(Lists),
+    Maps(Maps),
+}
+
+/// A registered or restored state.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) table: AnyTable,
+    pub(crate) shape: Shape,
+    /// Map entries of all maps; 0 for other kinds.
+    pub(crate) map_entries: u64,
+    now: Now,
+}
+
+impl State {
+    /// An empty state.
+    pub(crate) fn new(key: &KeyIdentity, meta: &StateMeta, seed: Seed) -> Self {
+        let shape = Shape::of(key, meta);
+        let value = meta.value.width.and_then(|width| usize::try_from(width).ok());
+        let value = value.and_then(|width| width.checked_add(meta.stamp_bytes()));
+        let table = match meta.kind {
+            StateKind::List => AnyTable::Lists(Lists::new(shape.width, seed)),
+            StateKind::Map => AnyTable::Maps(Maps::new(shape.width, seed)),
+            _ => AnyTable::Values(Values::new(shape.width, value, seed)),
+        };
+        Self { table, shape, map_entries: 0, now: Now { epoch: 1, horizon: None } }
+    }
+
+    /// What a change of a cell must record.
+    #[inline]
+    pub(crate) fn now(&self) -> Now {
+        self.now
+    }
+
+    /// A snapshot ended the epoch `ended`; `as_base` if increments may build on it.
+    pub(crate) fn snapshot_taken(&mut self, ended: Epoch, as_base: bool) {
+        self.now.epoch = ended.saturating_add(1);
+        if as_base {
+            self.now.horizon.get_or_insert(ended);
+        }
+    }
+
+    /// Increments may now build on the snapshot that ended `base`; nothing older is needed.
+    pub(crate) fn set_base(&mut self, base: Option<Epoch>) {
+        let kept = match &mut self.table {
+            AnyTable::Values(values) => with_values!(values, table => table.set_horizon(base)),
+            AnyTable::Lists(lists) => with_keyed!(Lists, lists, table => table.set_horizon(base)),
+            AnyTable::Maps(maps) => with_keyed!(Maps, maps, table => table.set_horizon(base)),
+        };
+        if kept {
+            self.now.horizon = base;
+        }
+    }
+
+    /// Keys and namespaces; of maps, their entries.
+    pub(crate) fn entries(&self) -> u64 {
+        match &self.table {
+            AnyTable::Values(values) => with_values!(values, table => table.len() as u64),
+            AnyTable::Lists(lists) => with_keyed!(Lists, lists, table => table.len() as u64),
+            AnyTable::Maps(_) => self.map_entries,
+        }
+    }
+
+    /// Bytes allocated for the state.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        let bytes = match &self.table {
+            AnyTable::Values(values) => with_values!(values, table => table.heap_bytes()),
+            AnyTable::Lists(lists) => with_keyed!(Lists, lists, table => table.heap_bytes()),
+            AnyTable::Maps(maps) => with_keyed!(Maps, maps, table => table.heap_bytes()),
+        };
+        bytes as u64
+    }
+}
