@@ -6,14 +6,14 @@
 //! store adds is that keys belong to the key group under which they lie, and that the number of
 //! entries is what the snapshot says.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use alluvium_state_api::format::{Block, Record, StateFile};
 use alluvium_state_api::schema::StateMeta;
-use alluvium_state_api::snapshot::{EntryCount, FileFormat, FileLocation, SnapshotFile};
+use alluvium_state_api::snapshot::{EntryCount, SnapshotFile};
 use alluvium_state_api::{
     CheckpointId, Error, KeyGroupRange, OpenEnv, RestorePart, Result, Slot, StateOperation,
+    open_state_file,
 };
 
 use crate::chain::{Base, ChainFile};
@@ -62,14 +62,7 @@ impl MemoryStore {
             if live.is_empty() {
                 continue;
             }
-            if file.format != FileFormat::State {
-                return Err(Error::unsupported(format!(
-                    "the snapshot was written by backend {} in a form of its own; take a canonical \
-                     savepoint to change backends",
-                    part.snapshot.backend
-                )));
-            }
-            let opened = open_file(part, file)?;
+            let opened = open_state_file(part, file)?;
             self.restore_file(&opened, &live, fresh)?;
             fresh = false;
             let group_bytes = self.group_bytes(&opened);
@@ -96,7 +89,6 @@ impl MemoryStore {
         live: &[KeyGroupRange],
         fresh: bool,
     ) -> Result<()> {
-        self.space.check_restorable(&file.spec().key, file.spec().groups)?;
         let mut slots = Vec::with_capacity(file.spec().states.len());
         for meta in &file.spec().states {
             slots.push(self.slot_of(meta)?);
@@ -222,12 +214,4 @@ impl MemoryStore {
         self.chain.last = Some(*checkpoint);
         Ok(())
     }
-}
-
-fn open_file(part: &RestorePart, file: &SnapshotFile) -> Result<StateFile> {
-    let name = match &file.stored.location {
-        FileLocation::Inline(_) => "inline",
-        FileLocation::Own(name) | FileLocation::Shared(name) => name.as_str(),
-    };
-    StateFile::open(part.source.open(file)?.into(), Path::new(name))
 }

@@ -79,10 +79,7 @@ pub struct OpenBackend {
 
 impl OpenBackend {
     /// The backend `name`, whose stores `open` opens.
-    pub const fn new(
-        name: &'static str,
-        open: fn(OpenEnv) -> Result<Box<dyn KeyedStore>>,
-    ) -> Self {
+    pub const fn new(name: &'static str, open: fn(OpenEnv) -> Result<Box<dyn KeyedStore>>) -> Self {
         Self { name, open }
     }
 }

@@ -43,7 +43,7 @@ pub fn restore_records(
             if wanted().all(KeyGroupRange::is_empty) {
                 continue;
             }
-            let opened = open(part, file)?;
+            let opened = open_state_file(part, file)?;
             for wanted in wanted() {
                 visit_file(&opened, wanted, states, visit)?;
             }
@@ -52,7 +52,11 @@ pub fn restore_records(
     Ok(())
 }
 
-fn open(part: &RestorePart, file: &SnapshotFile) -> Result<StateFile> {
+/// Opens a state file of a part.
+///
+/// # Errors
+/// `Incompatible` for a native file; `Corrupted`, `NotFound`, `Unavailable`.
+pub fn open_state_file(part: &RestorePart, file: &SnapshotFile) -> Result<StateFile> {
     let path = match &file.stored.location {
         FileLocation::Inline(_) => PathBuf::from("inline"),
         FileLocation::Own(name) | FileLocation::Shared(name) => PathBuf::from(name.as_str()),

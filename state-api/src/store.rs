@@ -20,11 +20,11 @@
 
 use std::ops::ControlFlow;
 
+use crate::directory::StateOperation;
 use crate::elements::Elements;
 use crate::key::{EntryKey, KeyBatch, StateKey};
 use crate::schema::{KeySpace, StateMeta};
 use crate::snapshot::{EntryCount, SnapshotRequest, SnapshotTask};
-use crate::directory::StateOperation;
 use crate::{CheckpointId, Error, KeyGroup, KeyGroupRange, Result};
 
 /// A registered state of one store: an index that [`KeyedStore::register`] gave out.
@@ -133,9 +133,7 @@ impl<'a> Scan<'a> {
                 let from = [prefix.bytes(), from].concat();
                 (groups, prefix.bytes(), from, StateOperation::Map)
             }
-            Self::KeyGroups { range, from } => {
-                (range, &[][..], from.to_vec(), StateOperation::Any)
-            }
+            Self::KeyGroups { range, from } => (range, &[][..], from.to_vec(), StateOperation::Any),
         };
         if !owned.covers(groups) {
             return Err(Error::invalid_input(format!(

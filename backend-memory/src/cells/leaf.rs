@@ -205,18 +205,15 @@ mod tests {
             for (step, (key, size)) in steps.into_iter().enumerate() {
                 let key = vec![key; usize::from(key % 3)  + 1];
                 let epoch = Epoch::try_from(step).unwrap();
-                match size {
-                    Some(size) => {
-                        let value = vec![key[0]; size];
-                        let fresh = leaf.put(&key, &value, epoch);
-                        prop_assert_eq!(fresh, model.insert(key, (value, epoch)).is_none());
-                    }
-                    None => {
-                        let found = leaf.search(&key);
-                        prop_assert_eq!(found.is_ok(), model.remove(&key).is_some());
-                        if let Ok(position) = found {
-                            leaf.remove(position);
-                        }
+                if let Some(size) = size {
+                    let value = vec![key[0]; size];
+                    let fresh = leaf.put(&key, &value, epoch);
+                    prop_assert_eq!(fresh, model.insert(key, (value, epoch)).is_none());
+                } else {
+                    let found = leaf.search(&key);
+                    prop_assert_eq!(found.is_ok(), model.remove(&key).is_some());
+                    if let Ok(position) = found {
+                        leaf.remove(position);
                     }
                 }
                 let found: Vec<_> =

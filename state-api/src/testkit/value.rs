@@ -192,7 +192,9 @@ pub fn survives_growth_and_shrinking<H: Harness>(kit: &Kit<H>) {
             backend.at(&(key / 2)).unwrap().value(count).clear().unwrap();
         }
     }
-    let gone = |key: u64| key <= 4_999 / 2 && ((2 * key).is_multiple_of(3) || (2 * key + 1).is_multiple_of(3));
+    let gone = |key: u64| {
+        key <= 4_999 / 2 && ((2 * key).is_multiple_of(3) || (2 * key + 1).is_multiple_of(3))
+    };
     for key in 0..5_000 {
         let want = (!gone(key)).then_some(key * 3);
         assert_eq!(backend.at(&key).unwrap().value(count).get().unwrap(), want, "key {key}");

@@ -169,8 +169,11 @@ impl<H: Harness> World<H> {
                 for worker in self.workers.iter_mut().filter(|worker| worker.owns(group)) {
                     let states = worker.states()?;
                     states.apply(&mut worker.backend, step, &self.content)?;
+                    self.content.apply(step);
+                    if matches!(step, Step::Merge { .. }) {
+                        states.compare_key(&mut worker.backend, key, &self.content)?;
+                    }
                 }
-                self.content.apply(step);
                 Ok(())
             }
         }
