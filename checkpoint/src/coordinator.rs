@@ -1,0 +1,328 @@
+//! The coordinator: one job's checkpoints from trigger to notification.
+//!
+//! # Role
+//! A plain state machine that a runtime embeds in its master. It has no threads and reads time from
+//! the clock it is given; every call returns what happened, and [`Coordinator::notifications`] what
+//! the subtasks must be told. Storage calls happen inside `start`, `trigger`, `acknowledge`, `abort`
+//! and `tick`, on the caller's thread.
+//!
+//! # Invariants
+//! * I1 A checkpoint is complete if and only if its metadata is published, and that happens after
+//!   every subtask of every operator has acknowledged and every file was found.
+//! * I2 Each triggered checkpoint ends in exactly one notification.
+//! * I3 Numbers ascend, across restarts too: they go on above everything in the job's directory,
+//!   complete or not. Only a number that left nothing there can be given again by a later process.
+//! * I4 What a checkpoint under way may build on stays: the newest completed one at its trigger, and
+//!   those that complete meanwhile. A checkpoint that completes subsumes the older ones under way,
+//!   so it never builds on what a later one has replaced.
+//! * I5 No error of a deletion reaches a checkpoint; see [`completed`](crate::Coordinator::completed).
+//!
+//! # What the runtime owes
+//! Each subtask gets notifications in order, and before any request that was triggered after them
+//! (they may overtake requests that were triggered before); each acknowledges after its snapshot task
+//! has returned. Where it fails to, a checkpoint may be aborted, but none is damaged: files are checked
+//! before publication.
+
+mod finish;
+mod orphans;
+mod schedule;
+mod start;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium_state_api::clock::Clock;
+use alluvium_state_api::format::metadata::CheckpointKind;
+use alluvium_state_api::random::Randomness;
+use alluvium_state_api::snapshot::{CancelToken, FileName, SnapshotKind, SnapshotRequest};
+use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage};
+use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
+
+use crate::completed::{CompletedCheckpoint, CompletedStore};
+use crate::operator::Operator;
+use crate::options::Options;
+use crate::pending::Pending;
+use crate::report::{AbortReason, Acknowledged, Notification, SubtaskAck};
+use crate::trigger::{CheckpointPlan, Form, Trigger};
+
+pub use schedule::Tick;
+pub use start::StartFrom;
+
+/// How many numbers that others have published meanwhile are skipped in one trigger.
+const MOST_TAKEN_IDS: usize = 100;
+
+/// The components that a coordinator is given.
+#[derive(Clone, Debug)]
+pub struct Components {
+    /// Where the job's checkpoints live.
+    pub storage: Arc<dyn CheckpointStorage>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Marks attempts.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// Coordinates the checkpoints of one job. See the module's page for what it promises; the
+/// [crate](crate) has an example.
+#[derive(Debug)]
+pub struct Coordinator {
+    job: FileName,
+    components: Components,
+    options: Options,
+    operators: Vec<Operator>,
+    next_id: u64,
+    pending: BTreeMap<CheckpointId, Pending>,
+    completed: CompletedStore,
+    /// What the subtasks' next increments build on.
+    base: Option<CheckpointId>,
+    /// When the last checkpoint ended, however it did.
+    last_end: Option<Duration>,
+    next_periodic: Option<Duration>,
+    next_sweep: Duration,
+    failures: u32,
+    notifications: VecDeque<Notification>,
+}
+
+impl Coordinator {
+    /// Opens the coordinator of `job` over what its storage holds. It has no operators until
+    /// [`start`](Self::start).
+    ///
+    /// # Errors
+    /// `InvalidInput` for options; where the storage fails. Checkpoints whose metadata is damaged are
+    /// no error here, see [`unreadable`](Self::unreadable).
+    pub fn open(job: FileName, options: Options, components: Components) -> Result<Self> {
+        options.validate()?;
+        let completed = CompletedStore::open(Arc::clone(&components.storage))?;
+        let places = components.storage.survey()?.checkpoints;
+        let newest = places.last().map_or(0, |place| place.id.get());
+        Ok(Self {
+            job,
+            components,
+            options,
+            operators: Vec::new(),
+            next_id: newest.saturating_add(1),
+            pending: BTreeMap::new(),
+            completed,
+            base: None,
+            last_end: None,
+            next_periodic: None,
+            next_sweep: Duration::ZERO,
+            failures: 0,
+            notifications: VecDeque::new(),
+        })
+    }
+
+    /// Begins a checkpoint or savepoint.
+    ///
+    /// # Errors
+    /// `Unavailable` where a checkpoint must wait, for others under way or for the minimum pause, and
+    /// where the storage fails (which counts as a failed checkpoint); `InvalidInput` for an operator
+    /// that there is not, before `start`, or for a savepoint without a target.
+    pub fn trigger(&mut self, trigger: Trigger) -> Result<CheckpointPlan> {
+        self.check_operators(&trigger)?;
+        if !matches!(trigger.form, Form::Savepoint(_)) {
+            self.check_may_start()?;
+        }
+        let now = self.components.clock.now();
+        if !matches!(trigger.form, Form::Savepoint(_)) {
+            self.schedule_after(now);
+        }
+        let (id, attempt) = self.begin(&trigger.form).inspect_err(|error| {
+            if error.kind() != ErrorKind::InvalidInput {
+                self.failures = self.failures.saturating_add(1);
+            }
+        })?;
+        let (kind, snapshot) = match trigger.form {
+            Form::Checkpoint => (CheckpointKind::Checkpoint, self.options.kind),
+            Form::Full => (CheckpointKind::Checkpoint, SnapshotKind::Full),
+            Form::Savepoint(_) => (CheckpointKind::Savepoint, SnapshotKind::Canonical),
+        };
+        let cancel = CancelToken::default();
+        let request = SnapshotRequest::new(id, snapshot);
+        let plan = CheckpointPlan {
+            id,
+            request: request.with_compression(self.options.compression),
+            sink: attempt.sink(),
+            cancel: cancel.clone(),
+            pointer: attempt.pointer().to_owned(),
+        };
+        let subtasks = self.operators.iter().map(Operator::parallelism);
+        let pending = Pending {
+            id,
+            kind,
+            attempt,
+            cancel,
+            started: now,
+            deadline: now.saturating_add(self.options.timeout),
+            time_ms: self.components.clock.wall_clock_ms(),
+            token: self.components.randomness.next_u128(),
+            bases: self.base.into_iter().collect(),
+            application: trigger.application,
+            operators: trigger.operators,
+            expected: subtasks.map(|count| count as usize).sum(),
+            acks: BTreeMap::new(),
+        };
+        self.pending.insert(id, pending);
+        Ok(plan)
+    }
+
+    /// Takes a subtask's part. The last one completes the checkpoint, durably, before this returns.
+    ///
+    /// # Errors
+    /// `InvalidInput` where there is no such operator or subtask; nothing was changed. Whatever is
+    /// wrong with the checkpoint itself is no error here but aborts it.
+    pub fn acknowledge(
+        &mut self,
+        id: CheckpointId,
+        uid: &str,
+        subtask: u32,
+        ack: SubtaskAck,
+    ) -> Result<Acknowledged> {
+        let index = self.find(uid, subtask)?;
+        let Some(operator) = self.operators.get(index) else {
+            return Err(unknown_operator(uid));
+        };
+        let Some(pending) = self.pending.get_mut(&id) else {
+            return Ok(Acknowledged::Late);
+        };
+        if pending.acks.contains_key(&(index, subtask)) {
+            return Ok(Acknowledged::Duplicate);
+        }
+        if let Err(error) = pending.check(operator, subtask, &ack) {
+            self.end(id, AbortReason::Invalid, Some(error));
+            return Ok(Acknowledged::Aborted);
+        }
+        pending.acks.insert((index, subtask), ack);
+        match pending.missing() {
+            0 => Ok(self.complete(id)),
+            missing => Ok(Acknowledged::Accepted { missing }),
+        }
+    }
+
+    /// A subtask could not take its part: the checkpoint is aborted. Returns whether it was still
+    /// under way.
+    ///
+    /// # Errors
+    /// `InvalidInput` where there is no such operator or subtask.
+    pub fn decline(
+        &mut self,
+        id: CheckpointId,
+        uid: &str,
+        subtask: u32,
+        error: Error,
+    ) -> Result<bool> {
+        self.find(uid, subtask)?;
+        let reason = match error.kind() {
+            ErrorKind::Cancelled => AbortReason::Cancelled,
+            _ => AbortReason::Declined,
+        };
+        Ok(self.end(id, reason, Some(error)))
+    }
+
+    /// Gives a checkpoint up. Returns whether it was still under way.
+    pub fn abort(&mut self, id: CheckpointId) -> bool {
+        self.end(id, AbortReason::Cancelled, None)
+    }
+
+    /// What the subtasks must be told since the last call, in order.
+    pub fn notifications(&mut self) -> impl Iterator<Item = Notification> + use<> {
+        std::mem::take(&mut self.notifications).into_iter()
+    }
+
+    /// The operators, as [`start`](Self::start) resolved them.
+    pub fn operators(&self) -> &[Operator] {
+        &self.operators
+    }
+
+    /// The checkpoints under way, oldest first.
+    pub fn pending(&self) -> impl Iterator<Item = CheckpointId> {
+        self.pending.keys().copied()
+    }
+
+    /// The completed checkpoints that are retained, oldest first. Those that were to be deleted and
+    /// could not be are not among them; [`tick`](Self::tick) tries again.
+    pub fn completed(&self) -> impl DoubleEndedIterator<Item = &CompletedCheckpoint> {
+        self.completed.iter()
+    }
+
+    /// Published checkpoints whose metadata cannot be read, and why. While there are any, no shared
+    /// file is deleted: they might use it.
+    pub fn unreadable(&self) -> impl Iterator<Item = (CheckpointId, &Error)> {
+        self.completed.unreadable().iter().map(|(id, e)| (*id, e))
+    }
+
+    /// How many checkpoints have failed since the last one completed.
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether more checkpoints have failed in a row than are tolerable: the job should fail, and
+    /// start again from the newest completed one.
+    pub const fn has_too_many_failures(&self) -> bool {
+        self.failures > self.options.tolerable_failures
+    }
+
+    fn begin(&mut self, form: &Form) -> Result<(CheckpointId, Arc<dyn CheckpointAttempt>)> {
+        let storage = Arc::clone(&self.components.storage);
+        if let Form::Savepoint(target) = form {
+            let attempt = storage.begin_savepoint(target.as_deref())?;
+            return Ok((self.take_id(), attempt));
+        }
+        for _ in 0..MOST_TAKEN_IDS {
+            let id = self.take_id();
+            match storage.begin(id) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    // Published by someone else since we looked: it is one of the job's now.
+                    self.completed.adopt(id);
+                }
+                attempt => return Ok((id, attempt?)),
+            }
+        }
+        Err(Error::unavailable(format!(
+            "the next {MOST_TAKEN_IDS} checkpoints are all published by someone else; does the job \
+             {} run twice?",
+            self.job
+        )))
+    }
+
+    fn take_id(&mut self) -> CheckpointId {
+        let id = CheckpointId::new(self.next_id);
+        self.next_id = self.next_id.saturating_add(1);
+        id
+    }
+
+    fn find(&self, uid: &str, subtask: u32) -> Result<usize> {
+        let mut operators = self.operators.iter().enumerate();
+        let found = operators.find(|(_, operator)| operator.uid() == uid);
+        let (index, operator) = found.ok_or_else(|| unknown_operator(uid))?;
+        if subtask >= operator.parallelism() {
+            return Err(Error::invalid_input(format!(
+                "operator {uid:?} has {} subtasks, and no subtask {subtask}",
+                operator.parallelism()
+            )));
+        }
+        Ok(index)
+    }
+
+    fn check_operators(&self, trigger: &Trigger) -> Result<()> {
+        if self.operators.is_empty() {
+            return Err(Error::invalid_input("the coordinator has no operators; call start first"));
+        }
+        for uid in trigger.operators.keys() {
+            self.find(uid, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Checkpoints that nothing may remove now.
+    fn pinned(&self) -> BTreeSet<CheckpointId> {
+        let bases = self.pending.values().flat_map(|pending| &pending.bases);
+        bases.copied().chain(self.base).collect()
+    }
+}
+
+#[cold]
+fn unknown_operator(uid: &str) -> Error {
+    Error::invalid_input(format!("the job has no operator with uid {uid:?}"))
+}

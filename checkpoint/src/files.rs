@@ -1,0 +1,133 @@
+//! Which files a checkpoint refers to.
+//!
+//! Deletion and verification ask only this, and only manifests (the snapshots in the metadata)
+//! answer: there is no count kept beside them that could drift (T8 of the reliability notes).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alluvium_state_api::format::metadata::CheckpointMetadata;
+use alluvium_state_api::snapshot::{FileLocation, FileName, KeyedSnapshot, SnapshotFile};
+use alluvium_state_api::storage::SnapshotSource;
+use alluvium_state_api::{Error, Result};
+
+/// Length and checksum of a file.
+type Identity = (u64, u128);
+
+/// Shared files by name: names are random, so a name stands for one content for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SharedFiles(BTreeMap<FileName, Identity>);
+
+impl SharedFiles {
+    /// Those of a checkpoint.
+    pub(crate) fn of(metadata: &CheckpointMetadata) -> Result<Self> {
+        let mut files = Self::default();
+        files.add_all(files_of(keyed_of(metadata)))?;
+        Ok(files)
+    }
+
+    /// Those of some snapshots.
+    pub(crate) fn of_snapshots<'a>(
+        snapshots: impl Iterator<Item = &'a KeyedSnapshot>,
+    ) -> Result<Self> {
+        let mut files = Self::default();
+        files.add_all(files_of(snapshots))?;
+        Ok(files)
+    }
+
+    fn add_all<'a>(&mut self, files: impl Iterator<Item = &'a SnapshotFile>) -> Result<()> {
+        for file in files {
+            if let FileLocation::Shared(name) = &file.stored.location {
+                let identity = (file.stored.length, file.stored.checksum);
+                let known = self.0.entry(name.clone()).or_insert(identity);
+                if *known != identity {
+                    return Err(differs(name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `file` is among them.
+    ///
+    /// # Errors
+    /// `Corrupted` where it is, with another length or checksum.
+    pub(crate) fn holds(&self, name: &FileName, identity: Identity) -> Result<bool> {
+        match self.0.get(name) {
+            Some(known) if *known != identity => Err(differs(name)),
+            known => Ok(known.is_some()),
+        }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &FileName> {
+        self.0.keys()
+    }
+
+    /// The names that are not in `used`.
+    pub(crate) fn unused(&self, used: &BTreeSet<FileName>) -> Vec<FileName> {
+        let names = self.0.keys();
+        names.filter(|name| !used.contains(*name)).cloned().collect()
+    }
+}
+
+#[cold]
+fn differs(name: &FileName) -> Error {
+    Error::corrupted(format!(
+        "shared file {name} is referenced with two different lengths or checksums"
+    ))
+}
+
+/// The keyed snapshots of a checkpoint.
+pub(crate) fn keyed_of(metadata: &CheckpointMetadata) -> impl Iterator<Item = &KeyedSnapshot> {
+    metadata.keyed().map(|(_, _, keyed)| keyed)
+}
+
+fn files_of<'a>(
+    snapshots: impl Iterator<Item = &'a KeyedSnapshot>,
+) -> impl Iterator<Item = &'a SnapshotFile> {
+    snapshots.flat_map(|snapshot| snapshot.files.iter())
+}
+
+/// The files that belong to the checkpoint alone.
+pub(crate) fn own_files(metadata: &CheckpointMetadata) -> Vec<FileName> {
+    let mut names = BTreeSet::new();
+    for file in files_of(keyed_of(metadata)) {
+        if let FileLocation::Own(name) = &file.stored.location {
+            names.insert(name.clone());
+        }
+    }
+    names.into_iter().collect()
+}
+
+/// Checks that every file of `metadata` is there: a shared one that a retained checkpoint uses is,
+/// everything else is opened, which compares its length.
+///
+/// # Errors
+/// `NotFound`, `Corrupted`, `Unavailable`.
+pub(crate) fn verify<'a>(
+    metadata: &CheckpointMetadata,
+    retained: &(impl Iterator<Item = &'a SharedFiles> + Clone),
+    source: &dyn SnapshotSource,
+) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for file in files_of(keyed_of(metadata)) {
+        let (name, shared) = match &file.stored.location {
+            FileLocation::Inline(_) => continue,
+            FileLocation::Own(name) => (name, false),
+            FileLocation::Shared(name) => (name, true),
+        };
+        if !seen.insert((name.clone(), shared)) {
+            continue;
+        }
+        let identity = (file.stored.length, file.stored.checksum);
+        let mut known = false;
+        if shared {
+            for files in retained.clone() {
+                known |= files.holds(name, identity)?;
+            }
+        }
+        if !known {
+            drop(source.open(file)?);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The coordinator over storage on a file system in memory and in the process, with subtasks that
+//! write random files.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "helpers of tests, which should fail where something is amiss"
+)]
+
+mod completion;
+mod deletion;
+mod doubt;
+mod fake;
+mod faults;
+mod model;
+mod restore;
+mod timing;
