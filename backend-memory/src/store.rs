@@ -7,6 +7,8 @@
 //! # Invariants
 //! S1. `states` has one element per slot of `directory`.
 //! S2. `map_entries` of a map state is the sum of the lengths of its maps.
+//! S4. A table of values belongs to a state of a single value, a table of lists to a list, one of maps
+//!     to a map. So a read need not ask the directory.
 //! S3. What a change must remember for increments is recorded in the tables and cells, so that a
 //!     snapshot that fails, is dropped or is never confirmed costs the next one nothing.
 
@@ -15,11 +17,11 @@ use alluvium_state_api::snapshot::{EntryCount, SnapshotRequest, SnapshotTask};
 use alluvium_state_api::{
     CheckpointId, Elements, Error, KeyBatch, KeyedStore, ListSize, MergeValues, Modify, ModifyEach,
     Registration, Result, Rewrite, Scan, Slot, StateDirectory, StateKey, StateOperation,
-    StateStatistics, StoreStatistics, VisitEach, VisitElement, VisitEntry,
+    StoreStatistics, VisitEach, VisitElement, VisitEntry,
 };
 
 use crate::chain::Chain;
-use crate::ops::{Target, lists, maps, scan, values};
+use crate::ops::{Target, lists, maps, scan, values, wrong_key};
 use crate::table::Seed;
 use crate::tables::any::{with_keyed, with_values};
 use crate::tables::state::{AnyTable, State};
@@ -86,6 +88,15 @@ fn no_table() -> Error {
     Error::bug("a state has no table")
 }
 
+/// Why a value of a slot cannot be read.
+#[cold]
+fn refuse(directory: &StateDirectory, slot: Slot, key: &StateKey<'_>) -> Error {
+    match directory.check(slot, StateOperation::Value) {
+        Ok(meta) => wrong_key(Target { meta, key }),
+        Err(error) => error,
+    }
+}
+
 #[cold]
 fn wrong_table() -> Error {
     Error::bug("a state's table is not of its kind")
@@ -112,17 +123,20 @@ impl KeyedStore for MemoryStore {
 
     #[inline]
     fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
-        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
+        let Self { states, directory, buffers, .. } = self;
+        let refuse = |key| refuse(directory, slot, key);
+        let Some(state) = states.get(slot.index()) else { return Err(refuse(key)) };
         let address = state.shape.address(key, &mut buffers.address);
-        let target = Target { meta, key };
         match &state.table {
+            // S4: what is in such a table is read by this operation
             AnyTable::Values(any) => {
-                with_values!(any, table => values::get(table, address, target))
+                with_values!(any, table => values::find(table, address)).ok_or_else(|| refuse(key))
             }
             AnyTable::Maps(any) => {
+                let target = Target { meta: directory.check(slot, StateOperation::Value)?, key };
                 with_keyed!(Maps, any, table => maps::get(table, address, target))
             }
-            AnyTable::Lists(_) => Err(wrong_table()),
+            AnyTable::Lists(_) => Err(refuse(key)),
         }
     }
 
@@ -371,15 +385,10 @@ impl KeyedStore for MemoryStore {
     }
 
     fn statistics(&self) -> StoreStatistics {
-        let mut statistics = StoreStatistics::default();
-        for (slot, meta) in self.directory.by_name() {
-            let Some(state) = self.states.get(slot.index()) else {
-                continue;
-            };
-            let entries = EntryCount::Exact(state.entries());
-            statistics.states.push(StateStatistics::new(&meta.name, entries));
-            statistics.memory_bytes += state.heap_bytes();
-        }
+        let state = |slot: Slot| self.states.get(slot.index());
+        let count = |slot| EntryCount::Exact(state(slot).map_or(0, State::entries));
+        let mut statistics = self.directory.statistics(count);
+        statistics.memory_bytes = self.states.iter().map(State::heap_bytes).sum();
         statistics.snapshots_in_flight = self.chain.in_flight();
         statistics
     }

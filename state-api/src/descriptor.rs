@@ -153,7 +153,7 @@ macro_rules! descriptor {
         }
 
         #[doc = concat!("An opened [`", stringify!($descriptor), "`]: `Copy`, and bound to one backend.")]
-        pub struct $handle<$($type,)+ $($codec,)+ N> {
+        pub struct $handle<$($type,)+ $($codec = Native,)+ N = NoNamespace> {
             pub(crate) token: StateToken,
             $(pub(crate) $extra: $extra_type,)*
             types: PhantomData<fn() -> ($($type,)+ $($codec,)+ N)>,

@@ -29,7 +29,8 @@
 use std::collections::BTreeMap;
 
 use crate::schema::{StateKind, StateMeta};
-use crate::store::{Registration, Slot};
+use crate::snapshot::EntryCount;
+use crate::store::{Registration, Slot, StateStatistics, StoreStatistics};
 use crate::{Error, Result};
 
 /// A group of SPI operations, by the kinds of state that they are for.
@@ -179,6 +180,12 @@ impl StateDirectory {
     /// returns and snapshots list.
     pub fn by_name(&self) -> impl Iterator<Item = (Slot, &StateMeta)> {
         self.by_name.values().filter_map(|slot| Some((*slot, &self.states.get(slot.index())?.meta)))
+    }
+
+    /// Statistics with the entries that `count` says a state has.
+    pub fn statistics(&self, count: impl Fn(Slot) -> EntryCount) -> StoreStatistics {
+        let of = |(slot, meta): (Slot, &StateMeta)| StateStatistics::new(&meta.name, count(slot));
+        StoreStatistics { states: self.by_name().map(of).collect(), ..StoreStatistics::default() }
     }
 
     /// The descriptions of all states in the order of their names.

@@ -118,6 +118,11 @@ fn bad_bounds(key_end: usize, namespace_end: usize, len: usize) -> Error {
     ))
 }
 
+#[cold]
+fn bad_commit(key_len: usize, end: usize, pending: usize) -> Error {
+    if end > MAX_ENTRY_KEY_BYTES { too_long(end) } else { bad_bounds(key_len, key_len, pending) }
+}
+
 /// The address of an entry with what the typed layer computed once per record.
 #[derive(Clone, Copy, Debug)]
 pub struct StateKey<'a> {
@@ -217,16 +222,19 @@ impl KeyBatchBuffer {
     }
 
     /// The buffer's bytes: append a key's encoding and then call [`commit`](Self::commit).
+    #[inline]
     pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// Where the next key begins.
+    #[inline]
     pub fn next_start(&self) -> usize {
         self.entries.last().map_or(0, |entry| entry.end as usize)
     }
 
     /// The bytes appended since the last commit.
+    #[inline]
     pub fn pending(&self) -> &[u8] {
         self.bytes.get(self.next_start()..).unwrap_or_default()
     }
@@ -237,23 +245,21 @@ impl KeyBatchBuffer {
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the batch passes 4 GiB or `key_len` is
     /// longer than what was appended.
+    #[inline]
     pub fn commit(&mut self, key_len: usize, hash: u64, placement: u32) -> Result<()> {
-        let start = self.next_start();
-        let (Ok(start_32), Ok(key_end), Ok(end)) = (
-            u32::try_from(start),
-            u32::try_from(start.saturating_add(key_len)),
-            u32::try_from(self.bytes.len()),
-        ) else {
-            return Err(too_long(self.bytes.len()));
-        };
-        if key_end > end {
-            return Err(bad_bounds(key_len, key_len, self.bytes.len() - start));
+        let (start, end) = (self.next_start(), self.bytes.len());
+        let key_end = start.saturating_add(key_len);
+        if key_end > end || end > MAX_ENTRY_KEY_BYTES {
+            return Err(bad_commit(key_len, end, end.saturating_sub(start)));
         }
-        self.entries.push(BatchEntry { start: start_32, key_end, end, placement, hash });
+        #[expect(clippy::cast_possible_truncation, reason = "all three are at most `end`")]
+        let (start, key_end, end) = (start as u32, key_end as u32, end as u32);
+        self.entries.push(BatchEntry { start, key_end, end, placement, hash });
         Ok(())
     }
 
     /// The batch as stores take it.
+    #[inline]
     pub fn as_batch(&self, groups: MaxParallelism) -> KeyBatch<'_> {
         KeyBatch { bytes: &self.bytes, entries: &self.entries, groups }
     }

@@ -14,7 +14,7 @@
 //! | to choose a backend by name | [`BackendRegistry`], [`settings`] |
 //! | to place keys | [`MaxParallelism`], [`KeyGroupRange`], [`KeyHash`] |
 //! | to take and restore snapshots | [`KeyedBackend::snapshot`], [`OpenEnv`], [`snapshot`], [`storage`] |
-//! | to write a backend | [`KeyedStore`], [`StateDirectory`], [`format`], and the `testkit` that proves it |
+//! | to write a backend | [`KeyedStore`], [`StateDirectory`], [`mod@format`], and the `testkit` that proves it |
 //! | to inject faults, time, randomness | [`vfs`], [`clock`], [`random`] |
 //!
 //! # An operator

@@ -14,6 +14,8 @@
 //!   there stays readable. What was accepted can be read back.
 //! * R4 Only entries that were written are seen: by point reads, scans, snapshots alike.
 //! * R5 Borrowed results are valid until the next call.
+//! * R6 Keys are encoded by the codecs of the key space and the state. The typed layer sees to it that
+//!   their key groups are the store's; calls with other keys are unspecified.
 //!
 //! Bodies of the batch methods are the only default ones; a store that merely forwards to another must
 //! forward every method (`#[deny(clippy::missing_trait_methods)]`).
@@ -333,22 +335,26 @@ pub trait KeyedStore: Send {
     fn rewrite(&mut self, slot: Slot, rewrite: &mut Rewrite<'_>) -> Result<()>;
 
     /// The synchronous phase of a snapshot: fixes what belongs to it, and returns the rest as a task.
-    /// Several may be in flight.
+    /// Several may be in flight; one counts as such until its task has finished or been dropped.
+    /// Canonical snapshots reference no shared files. Where everything travels inline, the task refuses
+    /// what is above the limit as `LimitExceeded`.
     ///
     /// # Errors
     /// `Unsupported` for a kind of snapshot that the store does not have; `Poisoned`;
     /// `InvalidInput` for a checkpoint number that is not above the previous one.
     fn snapshot(&mut self, request: &SnapshotRequest) -> Result<Box<dyn SnapshotTask>>;
 
-    /// The checkpoint is complete and durable: later increments may build on it. Unknown and late
-    /// notifications are ignored.
+    /// The checkpoint is complete and durable. A full or incremental one subsumes all earlier ones,
+    /// whose files may be gone from now on: later increments may build on it and on nothing before it.
+    /// A savepoint (canonical) subsumes nothing and is never built on. Unknown and late notifications
+    /// are ignored; so is one for a checkpoint whose task failed or was dropped here.
     ///
     /// # Errors
     /// Where the engine fails.
     fn checkpoint_completed(&mut self, checkpoint: CheckpointId) -> Result<()>;
 
-    /// The checkpoint will never complete: what was pinned for it may go. Unknown and late
-    /// notifications are ignored.
+    /// The checkpoint will never complete: what was pinned for it may go. A task of it that still runs
+    /// may succeed or end as `Cancelled`. Unknown and late notifications are ignored.
     ///
     /// # Errors
     /// Where the engine fails.

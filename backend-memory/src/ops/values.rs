@@ -9,6 +9,15 @@ use crate::cells::value::ValueCell;
 use crate::table::{BATCH, Entry, KeyRep, Table};
 use crate::tables::shape::Shape;
 
+/// The value of a key; the outer `None` if the bytes cannot be a key of this table.
+#[inline]
+pub(crate) fn find<'t, K: KeyRep, V: ValueCell>(
+    table: &'t Table<K, V>,
+    (hash, bytes): (u64, &[u8]),
+) -> Option<Option<&'t [u8]>> {
+    K::probe(bytes).map(|probe| table.get(hash, probe).map(V::bytes))
+}
+
 /// The value of a key.
 #[inline]
 pub(crate) fn get<'t, K: KeyRep, V: ValueCell>(
@@ -16,10 +25,7 @@ pub(crate) fn get<'t, K: KeyRep, V: ValueCell>(
     (hash, bytes): (u64, &[u8]),
     target: Target<'_>,
 ) -> Result<Option<&'t [u8]>> {
-    let Some(probe) = K::probe(bytes) else {
-        return Err(wrong_key(target));
-    };
-    Ok(table.get(hash, probe).map(V::bytes))
+    find(table, (hash, bytes)).ok_or_else(|| wrong_key(target))
 }
 
 /// Sets the value of a key.

@@ -50,8 +50,21 @@ impl Shape {
 
     /// The table's key and its hash for an entry; `scratch` holds it where it must be put together.
     /// The hash is that of the table's key, so that the table can compute it again.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "what a call costs is more than the usual case does")]
+    #[inline(always)]
     pub(crate) fn address<'a>(
+        &self,
+        key: &StateKey<'a>,
+        scratch: &'a mut Vec<u8>,
+    ) -> (u64, &'a [u8]) {
+        if self.boundary == Boundary::End {
+            return (key.key_hash(), key.entry().key());
+        }
+        self.joined_address(key, scratch)
+    }
+
+    #[inline(never)]
+    fn joined_address<'a>(
         &self,
         key: &StateKey<'a>,
         scratch: &'a mut Vec<u8>,

@@ -1,6 +1,6 @@
 //! The common settings: names, other spellings, rules, defaults.
 //!
-//! One table ([`COMMON`]) decides what is known, how a value is parsed, what is in effect where none
+//! One table (`COMMON`) decides what is known, how a value is parsed, what is in effect where none
 //! is given; the page of [`settings`](super) prints it for people.
 
 use std::time::Duration;

@@ -102,7 +102,7 @@ pub enum Step {
 
 /// Relative frequencies of the kinds of steps, in the order of [`decode`].
 const WEIGHTS: [u8; 27] =
-    [4, 8, 8, 6, 8, 3, 8, 6, 6, 6, 9, 4, 2, 3, 7, 3, 7, 3, 4, 3, 10, 5, 8, 2, 1, 5, 1];
+    [4, 8, 8, 6, 8, 3, 8, 6, 9, 8, 9, 4, 2, 3, 7, 3, 9, 3, 4, 3, 10, 5, 8, 2, 1, 5, 1];
 
 /// Any step.
 pub(super) fn any_step() -> impl Strategy<Value = Step> {
