@@ -1,0 +1,51 @@
+//! The job of `alluvium run`: a small stream processor, and a test of everything below it.
+//!
+//! # Role
+//!
+//! It does what a runtime author does with this library, on real records: routes each record to the
+//! subtask that owns its key group, keeps five kinds of state per key, takes checkpoints with barriers
+//! in the stream, loses everything, recovers, rescales from a savepoint, and in the end compares every
+//! key of every state with a recomputation that shares none of that code.
+//!
+//! ```text
+//! source -> router -> bounded channels -> subtask 0: operator over its keyed backend -> snapshot thread
+//!    |                                    subtask 1: ...                                      |
+//!    +---- barriers, notifications -------------------------------------- acknowledgements ---+-> coordinator
+//! ```
+//!
+//! * [`course`]: the phases, and what holds across them;
+//! * [`spec`]: what was asked for, and where the turning points lie;
+//! * [`attempt`], [`deployment`], [`subtask`], [`batch`], [`router`]: one set of running subtasks;
+//! * [`operator`]: the states; [`expected`], [`audit`]: what they must hold, and whether they do;
+//! * [`checkpoints`], [`storage`]: the coordinator as the job sees it, and where its files go;
+//! * [`observer`], [`report`]: what the outside is told.
+//!
+//! # Invariants
+//!
+//! 1. Nothing here prints, exits or reads a clock of its own.
+//! 2. When [`Job::run`] returns, all its threads have ended.
+
+mod attempt;
+mod audit;
+mod batch;
+mod checkpoints;
+mod course;
+mod deployment;
+mod error;
+mod expected;
+mod observer;
+mod operator;
+mod report;
+mod router;
+mod spec;
+mod storage;
+mod subtask;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use course::Job;
+pub(crate) use error::JobError;
+pub(crate) use observer::{Event, Observer, Phase};
+pub(crate) use report::Report;
+pub(crate) use spec::{Mode, Point, Spec};

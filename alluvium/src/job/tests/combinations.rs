@@ -1,0 +1,123 @@
+//! Runs that must come out right.
+
+use alluvium_state_api::MaxParallelism;
+
+use super::support::{input, run, spec, spec_in_memory};
+use crate::job::{Event, Mode, Phase, Point};
+
+#[test]
+fn a_run_crashes_recovers_rescales_and_is_right() {
+    let (directory, source) = (tempfile::tempdir().unwrap(), input(2_000));
+    let (report, observer) = run(&spec(directory.path()), &source);
+    assert_eq!((report.read, report.records, report.skipped), (2_000, 1_960, 40));
+    assert_eq!(report.keys, 98);
+    assert_eq!(report.crashed_at, 1_100);
+    assert_eq!((report.recovered_from, report.records_replayed), (Some(7), 50));
+    assert_eq!((report.rescaled_at, report.snapshots_dropped), (1_500, 1));
+    let kinds: Vec<&str> = report.checkpoints.iter().map(|done| done.kind).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "savepoint").count(), 1);
+    assert_eq!(kinds[..2], ["full", "incremental"]);
+    let positions = report.checkpoints.iter().map(|done| done.position);
+    assert!(positions.eq((1..=13).map(|n| n * 150)), "the tenth is the savepoint");
+    assert_eq!(kinds[9], "savepoint");
+    assert_eq!(observer.phases.lock().len(), 5);
+    assert_eq!(observer.phases.lock().last(), Some(&Phase::Verification));
+    let events = observer.events.lock();
+    assert!(events.iter().any(|event| matches!(event, Event::Rescaled { from: 2, to: 3, .. })));
+}
+
+#[test]
+fn every_mode_at_many_parallelisms_is_right() {
+    let source = input(700);
+    for mode in [Mode::Sync, Mode::Async, Mode::Incremental] {
+        for (from, to, groups) in
+            [(1, 1, 1), (1, 4, 4), (3, 7, 1_000), (4, 1, 128), (5, 5, 5), (2, 3, 32_768)]
+        {
+            let mut spec = spec_in_memory();
+            (spec.mode, spec.parallelism, spec.rescale_to) = (mode, from, to);
+            spec.max_parallelism = MaxParallelism::new(groups).unwrap();
+            spec.checkpoint_every = Some(90);
+            let (report, _) = run(&spec, &source);
+            assert!(report.recovered_from.is_some());
+        }
+    }
+}
+
+#[test]
+fn a_crash_before_the_first_checkpoint_starts_again_from_the_beginning() {
+    let (directory, source) = (tempfile::tempdir().unwrap(), input(300));
+    let mut spec = spec(directory.path());
+    spec.crash_at = Some(Point::Record(100));
+    let (report, _) = run(&spec, &source);
+    assert_eq!((report.recovered_from, report.records_replayed), (None, 100));
+}
+
+#[test]
+fn a_crash_at_the_very_beginning_and_at_the_very_end_is_survived() {
+    for point in [0, 299, 300] {
+        let (directory, source) = (tempfile::tempdir().unwrap(), input(300));
+        let mut spec = spec(directory.path());
+        spec.crash_at = Some(Point::Record(point));
+        run(&spec, &source);
+    }
+}
+
+#[test]
+fn a_checkpoint_after_every_record_is_right() {
+    let (directory, source) = (tempfile::tempdir().unwrap(), input(60));
+    let mut spec = spec(directory.path());
+    spec.checkpoint_every = Some(1);
+    let (report, _) = run(&spec, &source);
+    assert!(report.checkpoints.len() > 50);
+}
+
+#[test]
+fn an_input_of_one_record_is_right() {
+    let (directory, source) = (tempfile::tempdir().unwrap(), input(2));
+    let mut spec = spec(directory.path());
+    spec.checkpoint_every = None;
+    let (report, _) = run(&spec, &source);
+    assert_eq!((report.records, report.keys), (1, 1));
+}
+
+#[test]
+fn every_mode_over_files_is_right() {
+    for mode in [Mode::Sync, Mode::Async, Mode::Incremental] {
+        let (directory, source) = (tempfile::tempdir().unwrap(), input(500));
+        let mut spec = spec(directory.path());
+        spec.mode = mode;
+        run(&spec, &source);
+    }
+}
+
+#[test]
+fn two_runs_in_one_directory_do_not_meet() {
+    let (directory, source) = (tempfile::tempdir().unwrap(), input(500));
+    let spec = spec(directory.path());
+    run(&spec, &source);
+    let (report, _) = run(&spec, &source);
+    assert_eq!(report.checkpoints.first().unwrap().id, 1);
+    let jobs = std::fs::read_dir(directory.path().join("checkpoints")).unwrap();
+    assert_eq!(
+        jobs.filter(|job| {
+            let name = job.as_ref().unwrap().file_name();
+            !name.to_string_lossy().starts_with("savepoint")
+        })
+        .count(),
+        2
+    );
+}
+
+#[test]
+fn compression_and_retention_are_settings() {
+    let (directory, source) = (tempfile::tempdir().unwrap(), input(500));
+    let mut spec = spec(directory.path());
+    for (key, value) in [
+        ("execution.checkpointing.snapshot-compression", "zstd"),
+        ("state.checkpoints.num-retained", "3"),
+        ("execution.checkpointing.min-pause", "1 ms"),
+    ] {
+        spec.settings.set(key, value).unwrap();
+    }
+    run(&spec, &source);
+}
