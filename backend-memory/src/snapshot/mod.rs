@@ -99,6 +99,13 @@ macro_rules! any_view {
                 }
             }
 
+            /// Makes the view yield what did not change, too.
+            pub(crate) fn include_unchanged(&mut self) {
+                match self {
+                    $(Self::$variant(view) => view.include_unchanged(),)*
+                }
+            }
+
             /// Makes the view incremental; `false` if the table does not remember that far back.
             pub(crate) fn since(&mut self, base: Epoch) -> bool {
                 match self {
@@ -184,12 +191,17 @@ where
     })
 }
 
-/// Makes the views incremental, if every state that the base knows remembers what changed (N2).
+/// Makes the views incremental, if every state that the base knows remembers what changed; otherwise
+/// none of them (N2).
 fn remembers(states: &mut [StateView], base: &Arc<Base>) -> bool {
-    states.iter_mut().all(|state| match base.epochs.get(state.slot) {
+    let known = states.iter_mut().all(|state| match base.epochs.get(state.slot) {
         Some(epoch) => state.view.since(*epoch),
         None => true,
-    })
+    });
+    if !known {
+        states.iter_mut().for_each(|state| state.view.include_unchanged());
+    }
+    known
 }
 
 /// Ends an epoch in every table without taking a snapshot; returns the epochs by slot.

@@ -64,11 +64,7 @@ impl Shape {
     }
 
     #[inline(never)]
-    fn joined_address<'a>(
-        &self,
-        key: &StateKey<'a>,
-        scratch: &'a mut Vec<u8>,
-    ) -> (u64, &'a [u8]) {
+    fn joined_address<'a>(&self, key: &StateKey<'a>, scratch: &'a mut Vec<u8>) -> (u64, &'a [u8]) {
         match self.boundary {
             Boundary::End => (key.key_hash(), key.entry().key()),
             Boundary::Trailer => Self::joined(key.entry(), scratch),
