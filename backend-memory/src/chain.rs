@@ -56,6 +56,14 @@ impl ChainFile {
         (!file.live.is_empty()).then(|| Self { file, group_bytes: Arc::clone(&self.group_bytes) })
     }
 
+    /// Bytes that a restore reads of the file.
+    pub(crate) fn read_bytes(&self, range: KeyGroupRange) -> u64 {
+        if self.file.live.as_slice() == [range] {
+            return self.file.stored.length;
+        }
+        range.iter().map(|group| self.live_bytes(range, group)).sum()
+    }
+
     fn live_bytes(&self, range: KeyGroupRange, group: KeyGroup) -> u64 {
         let live = self.file.live.iter().any(|live| live.contains(group));
         if live { self.group_bytes.get(index_of(range, group)).copied().unwrap_or(0) } else { 0 }
@@ -135,6 +143,8 @@ impl Drop for InFlight {
 pub(crate) struct Chain {
     base: Option<Arc<Base>>,
     candidates: Candidates,
+    /// The newest checkpoint that was confirmed, full or incremental: those before it are subsumed.
+    newest: Option<CheckpointId>,
     /// Full checkpoints that were asked for and may be confirmed, in ascending order.
     full: Vec<CheckpointId>,
     in_flight: Arc<AtomicU32>,
@@ -149,6 +159,7 @@ impl Chain {
 
     /// Makes the checkpoint that the store was restored from the base.
     pub(crate) fn restored(&mut self, base: Base) {
+        self.newest = Some(base.checkpoint);
         self.base = Some(Arc::new(base));
     }
 
@@ -170,9 +181,13 @@ impl Chain {
 
     /// A checkpoint was confirmed: it becomes the base, if its task reported and it is the newest.
     pub(crate) fn completed(&mut self, checkpoint: CheckpointId, states: &mut [State]) {
+        if self.newest.is_some_and(|newest| newest >= checkpoint) {
+            return;
+        }
         if self.full.contains(&checkpoint) {
             self.reset();
             self.full.retain(|other| *other > checkpoint);
+            self.newest = Some(checkpoint);
             return;
         }
         let mut candidates = self.candidates.lock();
@@ -182,9 +197,7 @@ impl Chain {
         let base = candidates.swap_remove(at);
         candidates.retain(|other| other.checkpoint > checkpoint);
         drop(candidates);
-        if self.base.as_ref().is_some_and(|current| current.checkpoint >= checkpoint) {
-            return;
-        }
+        self.newest = Some(checkpoint);
         for (state, epoch) in states.iter_mut().zip(&base.epochs) {
             state.set_base(Some(*epoch));
         }
@@ -309,6 +322,23 @@ mod tests {
         let (read, written, files) = run(1, 1000);
         assert!(read <= 640_000 * 130 / 100 && files <= MOST_FILES + 1, "{read} in {files} files");
         assert!(written <= 640_000 * 25 / 1000, "a checkpoint writes {written}");
+    }
+
+    #[test]
+    fn what_was_subsumed_never_becomes_the_base() {
+        let id = CheckpointId::new;
+        let base = |checkpoint| Base::new(id(checkpoint), Vec::new(), vec![file(1)]).unwrap();
+        let mut chain = Chain::default();
+        chain.full_requested(id(2));
+        chain.completed(id(2), &mut []);
+        report(&chain.candidates(), base(1));
+        chain.completed(id(1), &mut []);
+        assert!(chain.base().is_none(), "a full checkpoint completed after it");
+        report(&chain.candidates(), base(4));
+        report(&chain.candidates(), base(3));
+        chain.completed(id(4), &mut []);
+        chain.completed(id(3), &mut []);
+        assert_eq!(chain.base().unwrap().checkpoint, id(4));
     }
 
     #[test]

@@ -20,10 +20,11 @@ use alluvium_state_api::{
     StoreStatistics, VisitEach, VisitElement, VisitEntry,
 };
 
+use crate::cells::value::ValueCell;
 use crate::chain::Chain;
 use crate::ops::{Target, lists, maps, scan, values, wrong_key};
-use crate::table::Seed;
-use crate::tables::any::{with_keyed, with_values};
+use crate::table::{KeyRep, Seed};
+use crate::tables::any::{Values, with_keyed, with_values};
 use crate::tables::state::{AnyTable, State};
 
 /// Buffers that are used again, so that no access allocates after warm-up.
@@ -81,11 +82,57 @@ impl MemoryStore {
             None => Err(no_table()),
         }
     }
+
+    /// [`KeyedStore::modify`] for tables of any type.
+    #[inline(never)]
+    fn modify_any(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        change: &mut Modify<'_>,
+    ) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
+        let (now, target) = (state.now(), Target { meta, key });
+        let Buffers { address, out, .. } = buffers;
+        let address = state.shape.address(key, address);
+        match &mut state.table {
+            AnyTable::Values(any) => {
+                with_values!(any, table => values::modify(table, address, target, out, change))
+            }
+            AnyTable::Maps(any) => {
+                let buffers = (out, now);
+                let difference = with_keyed!(Maps, any, table => {
+                    maps::modify(table, address, target, buffers, change)
+                })?;
+                state.map_entries = state.map_entries.saturating_add_signed(difference);
+                Ok(())
+            }
+            AnyTable::Lists(_) => Err(wrong_table()),
+        }
+    }
 }
 
 #[cold]
 fn no_table() -> Error {
     Error::bug("a state has no table")
+}
+
+/// [`KeyedStore::get`] for tables of any type.
+#[inline(never)]
+fn get_any<'s>(
+    state: &'s State,
+    directory: &StateDirectory,
+    scratch: &mut Vec<u8>,
+    (slot, key): (Slot, &StateKey<'_>),
+) -> Result<Option<&'s [u8]>> {
+    let meta = directory.check(slot, StateOperation::Value)?;
+    let target = Target { meta, key };
+    let address = state.shape.address(key, scratch);
+    match &state.table {
+        AnyTable::Values(any) => with_values!(any, table => values::get(table, address, target)),
+        AnyTable::Maps(any) => with_keyed!(Maps, any, table => maps::get(table, address, target)),
+        AnyTable::Lists(_) => Err(wrong_table()),
+    }
 }
 
 /// Why a value of a slot cannot be read.
@@ -124,20 +171,17 @@ impl KeyedStore for MemoryStore {
     #[inline]
     fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
         let Self { states, directory, buffers, .. } = self;
-        let refuse = |key| refuse(directory, slot, key);
-        let Some(state) = states.get(slot.index()) else { return Err(refuse(key)) };
-        let address = state.shape.address(key, &mut buffers.address);
-        match &state.table {
-            // S4: what is in such a table is read by this operation
-            AnyTable::Values(any) => {
-                with_values!(any, table => values::find(table, address)).ok_or_else(|| refuse(key))
+        let Some(state) = states.get(slot.index()) else {
+            return Err(refuse(directory, slot, key));
+        };
+        // S4: what is in a table of values is read by this operation
+        if let AnyTable::Values(Values::K8V8(table)) = &state.table {
+            let (hash, bytes) = state.shape.address(key, &mut buffers.address);
+            if let Some(probe) = <[u8; 8] as KeyRep>::probe(bytes) {
+                return Ok(table.get(hash, probe).map(ValueCell::bytes));
             }
-            AnyTable::Maps(any) => {
-                let target = Target { meta: directory.check(slot, StateOperation::Value)?, key };
-                with_keyed!(Maps, any, table => maps::get(table, address, target))
-            }
-            AnyTable::Lists(_) => Err(refuse(key)),
         }
+        get_any(state, directory, &mut buffers.address, (slot, key))
     }
 
     #[inline]
@@ -194,24 +238,14 @@ impl KeyedStore for MemoryStore {
 
     #[inline]
     fn modify(&mut self, slot: Slot, key: &StateKey<'_>, change: &mut Modify<'_>) -> Result<()> {
-        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
-        let (now, target) = (state.now(), Target { meta, key });
-        let Buffers { address, out, .. } = buffers;
-        let address = state.shape.address(key, address);
-        match &mut state.table {
-            AnyTable::Values(any) => {
-                with_values!(any, table => values::modify(table, address, target, out, change))
-            }
-            AnyTable::Maps(any) => {
-                let buffers = (out, now);
-                let difference = with_keyed!(Maps, any, table => {
-                    maps::modify(table, address, target, buffers, change)
-                })?;
-                state.map_entries = state.map_entries.saturating_add_signed(difference);
-                Ok(())
-            }
-            AnyTable::Lists(_) => Err(wrong_table()),
+        if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
+            && let AnyTable::Values(Values::K8V8(table)) = &mut state.table
+        {
+            let address = state.shape.address(key, &mut buffers.address);
+            let target = Target { meta, key };
+            return values::modify(table, address, target, &mut buffers.out, change);
         }
+        self.modify_any(slot, key, change)
     }
 
     #[inline]

@@ -1,5 +1,7 @@
 //! A table that forgot what changed makes the next incremental snapshot a full one, of all states.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::snapshot::{
     CancelToken, KeyedSnapshot, Progress, SnapshotContext, SnapshotKind, SnapshotRequest,

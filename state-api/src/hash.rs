@@ -39,8 +39,7 @@ fn hash_any(bytes: &[u8]) -> u64 {
 /// Mixes further bytes (namespace, map key) into the hash of a key.
 #[inline]
 pub fn hash_with_suffix(hash: u64, suffix: &[u8]) -> u64 {
-    let product =
-        u128::from(hash ^ xxh3_64(suffix)) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
+    let product = u128::from(hash ^ xxh3_64(suffix)) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
     #[expect(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
     let (low, high) = (product as u64, (product >> 64) as u64);
     low ^ high.rotate_left(32)

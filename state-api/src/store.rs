@@ -14,11 +14,9 @@
 //!   there stays readable. What was accepted can be read back.
 //! * R4 Only entries that were written are seen: by point reads, scans, snapshots alike.
 //! * R5 Borrowed results are valid until the next call.
-//! * R6 Keys are encoded by the codecs of the key space and the state. The typed layer sees to it that
-//!   their key groups are the store's; calls with other keys are unspecified.
+//! * R6 The typed layer passes only keys of the store's key groups, encoded by the declared codecs.
 //!
-//! Bodies of the batch methods are the only default ones; a store that merely forwards to another must
-//! forward every method (`#[deny(clippy::missing_trait_methods)]`).
+//! Only batches have default bodies; what forwards to another store implements everything.
 
 use std::ops::ControlFlow;
 
@@ -335,9 +333,8 @@ pub trait KeyedStore: Send {
     fn rewrite(&mut self, slot: Slot, rewrite: &mut Rewrite<'_>) -> Result<()>;
 
     /// The synchronous phase of a snapshot: fixes what belongs to it, and returns the rest as a task.
-    /// Several may be in flight; one counts as such until its task has finished or been dropped.
-    /// Canonical snapshots reference no shared files. Where everything travels inline, the task refuses
-    /// what is above the limit as `LimitExceeded`.
+    /// Several may be in flight; one counts until its task has finished or been dropped. Canonical ones
+    /// reference no shared files. The task refuses what is above an inline limit as `LimitExceeded`.
     ///
     /// # Errors
     /// `Unsupported` for a kind of snapshot that the store does not have; `Poisoned`;
@@ -345,9 +342,8 @@ pub trait KeyedStore: Send {
     fn snapshot(&mut self, request: &SnapshotRequest) -> Result<Box<dyn SnapshotTask>>;
 
     /// The checkpoint is complete and durable. A full or incremental one subsumes all earlier ones,
-    /// whose files may be gone from now on: later increments may build on it and on nothing before it.
-    /// A savepoint (canonical) subsumes nothing and is never built on. Unknown and late notifications
-    /// are ignored; so is one for a checkpoint whose task failed or was dropped here.
+    /// whose files may be gone: later increments may build on it and on nothing before it. A savepoint
+    /// (canonical) subsumes nothing and is never built on. Unknown and late notifications are ignored.
     ///
     /// # Errors
     /// Where the engine fails.

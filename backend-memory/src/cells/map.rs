@@ -11,8 +11,10 @@
 //!
 //! # Invariants
 //! M1. Leaves are not empty, and their keys ascend from leaf to leaf.
-//! M2. `removed` holds the map keys removed since the horizon with the epoch of their removal, unless
-//!     the map was made (`born`) later: an increment then carries the map whole.
+//! M2. `removed` holds the map keys removed since the horizon with the epoch of their removal, except
+//!     those removed in the epoch in which the map was made (`born`): no snapshot has seen them. An
+//!     increment on a base before `born` carries the map whole; one on a later base, which need not be
+//!     confirmed yet when a key is removed, needs the removals since.
 //! M3. Where `removed` outgrows the entries, the owner removes the map and puts it back made anew.
 
 use std::ops::ControlFlow;
@@ -147,7 +149,7 @@ impl MapCell {
     }
 
     fn remember(&mut self, key: &[u8], now: Now) {
-        let Some(horizon) = now.horizon.filter(|horizon| self.born <= *horizon) else {
+        let Some(horizon) = now.horizon.filter(|_| self.born < now.epoch) else {
             self.removed = None;
             return;
         };
@@ -333,6 +335,18 @@ mod tests {
                 prop_assert_eq!(found, model.into_iter().collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn removals_are_remembered_for_a_base_that_is_not_confirmed_yet() {
+        let at = |epoch| Now { epoch, horizon: Some(3) };
+        let mut cell = MapCell::new(at(5));
+        cell.put(&[1], &[1], at(5));
+        cell.put(&[2], &[2], at(5));
+        cell.remove(&[1], at(7));
+        let image = cell.image(&mut Vec::new());
+        assert!(image.is_new_since(4) && !image.is_new_since(6));
+        assert_eq!(image.removed_since(6).collect::<Vec<_>>(), [&[1]]);
     }
 
     #[test]

@@ -9,15 +9,6 @@ use crate::cells::value::ValueCell;
 use crate::table::{BATCH, Entry, KeyRep, Table};
 use crate::tables::shape::Shape;
 
-/// The value of a key; the outer `None` if the bytes cannot be a key of this table.
-#[inline]
-pub(crate) fn find<'t, K: KeyRep, V: ValueCell>(
-    table: &'t Table<K, V>,
-    (hash, bytes): (u64, &[u8]),
-) -> Option<Option<&'t [u8]>> {
-    K::probe(bytes).map(|probe| table.get(hash, probe).map(V::bytes))
-}
-
 /// The value of a key.
 #[inline]
 pub(crate) fn get<'t, K: KeyRep, V: ValueCell>(
@@ -25,7 +16,10 @@ pub(crate) fn get<'t, K: KeyRep, V: ValueCell>(
     (hash, bytes): (u64, &[u8]),
     target: Target<'_>,
 ) -> Result<Option<&'t [u8]>> {
-    find(table, (hash, bytes)).ok_or_else(|| wrong_key(target))
+    let Some(probe) = K::probe(bytes) else {
+        return Err(wrong_key(target));
+    };
+    Ok(table.get(hash, probe).map(V::bytes))
 }
 
 /// Sets the value of a key.
@@ -75,7 +69,8 @@ pub(crate) fn remove<K: KeyRep, V: ValueCell>(
 }
 
 /// Reads, changes and writes in one probe; `out` is a buffer to use again.
-#[inline]
+#[expect(clippy::inline_always, reason = "so that its address and key travel in registers")]
+#[inline(always)]
 pub(crate) fn modify<K: KeyRep, V: ValueCell>(
     table: &mut Table<K, V>,
     (hash, bytes): (u64, &[u8]),

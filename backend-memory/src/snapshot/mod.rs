@@ -199,7 +199,9 @@ fn remembers(states: &mut [StateView], base: &Arc<Base>) -> bool {
         None => true,
     });
     if !known {
-        states.iter_mut().for_each(|state| state.view.include_unchanged());
+        for state in states.iter_mut() {
+            state.view.include_unchanged();
+        }
     }
     known
 }

@@ -119,7 +119,7 @@ fn finish(
     let mut chain = plan.map_or_else(Vec::new, |plan| plan.kept);
     chain.push(ChainFile { file, group_bytes: written.group_bytes.into() });
     let files: Vec<SnapshotFile> = chain.iter().map(|file| file.file.clone()).collect();
-    let bytes_full = files.iter().map(|file| file.stored.length).sum();
+    let bytes_full = chain.iter().map(|file| file.read_bytes(range)).sum();
     if let Some(candidates) = candidates
         && let Some(base) = Base::new(job.request.checkpoint, epochs, chain)
     {

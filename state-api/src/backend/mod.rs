@@ -147,7 +147,10 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
     /// # Errors
     /// `InvalidInput` if the key cannot be encoded or belongs to a key group that this backend does
     /// not own.
-    #[expect(clippy::inline_always, reason = "a context returned through memory costs 40 instructions")]
+    #[expect(
+        clippy::inline_always,
+        reason = "a context returned through memory costs 40 instructions"
+    )]
     #[inline(always)]
     pub fn at<Q: ?Sized>(&mut self, key: &Q) -> Result<KeyContext<'_, S>>
     where

@@ -103,11 +103,15 @@ impl Audit {
             return Err(FILL);
         }
         match (block.kind, layout.is_list) {
-            (BlockKind::Tombstones, _) => self.tombstones(layout, block, digester)?,
+            (BlockKind::Tombstones, _) => {
+                self.removals(layout, block, |key| digester.tombstone(key))?;
+            }
             (BlockKind::MapRemovals, _) if !layout.is_map => {
                 return Err("only maps are removed as a whole");
             }
-            (BlockKind::MapRemovals, _) => self.map_removals(&layout.of_maps(), block, digester)?,
+            (BlockKind::MapRemovals, _) => {
+                self.removals(&layout.of_maps(), block, |key| digester.map_removal(key))?;
+            }
             (_, true) => self.segments(layout, block, digester)?,
             (BlockKind::Entries, false) => match &layout.fixed {
                 Some(fixed) => self.fixed(fixed, block, digester)?,
@@ -174,29 +178,16 @@ impl Audit {
         if rest.is_empty() { Ok(()) } else { Err(FILL) }
     }
 
-    fn tombstones(
+    /// Tombstones and removals of maps, which `digest` tells apart.
+    fn removals(
         &mut self,
         layout: &EntryLayout,
         block: RawBlock<'_>,
-        digester: &mut Digester,
+        mut digest: impl FnMut(EntryKey<'_>),
     ) -> Verdict {
         let mut rest = block.raw;
         for _ in 0..block.count {
-            digester.tombstone(layout.take_tombstone(&mut rest).ok_or(FILL)?);
-        }
-        self.tombstones = self.tombstones.saturating_add(u64::from(block.count));
-        if rest.is_empty() { Ok(()) } else { Err(FILL) }
-    }
-
-    fn map_removals(
-        &mut self,
-        layout: &EntryLayout,
-        block: RawBlock<'_>,
-        digester: &mut Digester,
-    ) -> Verdict {
-        let mut rest = block.raw;
-        for _ in 0..block.count {
-            digester.map_removal(layout.take_tombstone(&mut rest).ok_or(FILL)?);
+            digest(layout.take_tombstone(&mut rest).ok_or(FILL)?);
         }
         self.tombstones = self.tombstones.saturating_add(u64::from(block.count));
         if rest.is_empty() { Ok(()) } else { Err(FILL) }

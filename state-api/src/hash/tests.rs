@@ -61,6 +61,13 @@ fn java_hash_codes_are_javas() {
     assert_eq!(0.0f64.java_hash(), 0);
 }
 
+#[test]
+fn suffixes_of_any_hash_mix_without_overflow() {
+    for hash in [0, 1, u64::MAX, 0x8000_0000_0000_0000] {
+        assert_ne!(hash_with_suffix(hash, b"a"), hash_with_suffix(hash, b"b"));
+    }
+}
+
 /// Frozen for ever: a change here moves every key of every snapshot.
 #[test]
 fn stable_hash_is_frozen() {

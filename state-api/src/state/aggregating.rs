@@ -87,16 +87,16 @@ where
 {
     #[inline]
     fn get(&mut self) -> Result<Option<A::Output>> {
-        let slot = self.access.slot()?;
-        let bytes = self.access.store.get(slot, &self.access.key)?;
+        let (slot, key) = (self.access.slot()?, self.access.key);
+        let bytes = self.access.store.get(slot, &key)?;
         bytes.map(|bytes| Ok(A::result(&C::decode(bytes)?))).transpose()
     }
 
     #[inline]
     fn add(&mut self, input: A::Input) -> Result<()> {
-        let slot = self.access.slot()?;
+        let (slot, key) = (self.access.slot()?, self.access.key);
         let mut input = Some(input);
-        self.access.store.modify(slot, &self.access.key, &mut |old, out| {
+        self.access.store.modify(slot, &key, &mut |old, out| {
             let input = input.take().ok_or_else(called_twice)?;
             let accumulator = old.map_or_else(|| Ok(A::create()), C::decode)?;
             let folded = A::add(accumulator, input);
@@ -106,7 +106,7 @@ where
 
     #[inline]
     fn clear(&mut self) -> Result<()> {
-        let slot = self.access.slot()?;
-        self.access.store.remove(slot, &self.access.key)
+        let (slot, key) = (self.access.slot()?, self.access.key);
+        self.access.store.remove(slot, &key)
     }
 }

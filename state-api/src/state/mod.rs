@@ -27,6 +27,9 @@ use crate::store::{KeyedStore, Slot};
 use crate::{Error, Result};
 
 /// What every view holds: the store, the entry's address, a buffer for encoding.
+///
+/// Views copy the address before they pass it to the store: a view whose parts are pointed to lies in
+/// memory as a whole.
 #[derive(Debug)]
 pub(crate) struct Access<'c, S> {
     pub(crate) store: &'c mut S,

@@ -46,16 +46,16 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ReducingView<'c, S, V, C> {
 impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, C> {
     #[inline]
     fn get(&mut self) -> Result<Option<V>> {
-        let slot = self.access.slot()?;
-        self.access.store.get(slot, &self.access.key)?.map(C::decode).transpose()
+        let (slot, key) = (self.access.slot()?, self.access.key);
+        self.access.store.get(slot, &key)?.map(C::decode).transpose()
     }
 
     #[inline]
     fn add(&mut self, value: V) -> Result<()> {
-        let slot = self.access.slot()?;
+        let (slot, key) = (self.access.slot()?, self.access.key);
         let reduce = self.reduce;
         let mut value = Some(value);
-        self.access.store.modify(slot, &self.access.key, &mut |old, out| {
+        self.access.store.modify(slot, &key, &mut |old, out| {
             let value = value.take().ok_or_else(called_twice)?;
             let folded = match old {
                 Some(bytes) => reduce(C::decode(bytes)?, value),
@@ -67,7 +67,7 @@ impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, 
 
     #[inline]
     fn clear(&mut self) -> Result<()> {
-        let slot = self.access.slot()?;
-        self.access.store.remove(slot, &self.access.key)
+        let (slot, key) = (self.access.slot()?, self.access.key);
+        self.access.store.remove(slot, &key)
     }
 }

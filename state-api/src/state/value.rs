@@ -75,8 +75,8 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
     /// As [`ValueState::get`].
     #[inline]
     pub fn read<R>(&mut self, read: impl FnOnce(Option<C::View<'_>>) -> R) -> Result<R> {
-        let slot = self.access.slot()?;
-        let bytes = self.access.store.get(slot, &self.access.key)?;
+        let (slot, key) = (self.access.slot()?, self.access.key);
+        let bytes = self.access.store.get(slot, &key)?;
         Ok(read(bytes.map(C::view).transpose()?))
     }
 
@@ -86,8 +86,8 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
     /// As [`ValueState::get`].
     #[inline]
     pub fn get_into(&mut self, target: &mut V) -> Result<bool> {
-        let slot = self.access.slot()?;
-        match self.access.store.get(slot, &self.access.key)? {
+        let (slot, key) = (self.access.slot()?, self.access.key);
+        match self.access.store.get(slot, &key)? {
             Some(bytes) => C::decode_into(bytes, target).map(|()| true),
             None => Ok(false),
         }
@@ -103,19 +103,19 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
         V: Borrow<Q>,
         C: Encode<Q>,
     {
-        let slot = self.access.slot()?;
+        let (slot, key) = (self.access.slot()?, self.access.key);
         let buffer = &mut self.access.buffers.value;
         buffer.clear();
         <C as Encode<Q>>::encode(value, buffer)?;
-        self.access.store.put(slot, &self.access.key, buffer)
+        self.access.store.put(slot, &key, buffer)
     }
 }
 
 impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
     #[inline]
     fn get(&mut self) -> Result<Option<V>> {
-        let slot = self.access.slot()?;
-        match self.access.store.get(slot, &self.access.key)? {
+        let (slot, key) = (self.access.slot()?, self.access.key);
+        match self.access.store.get(slot, &key)? {
             Some(bytes) => C::decode(bytes).map(Some),
             None => Ok(self.default.map(|default| default())),
         }
@@ -128,10 +128,10 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
 
     #[inline]
     fn try_update(&mut self, change: impl FnOnce(Option<V>) -> Result<Option<V>>) -> Result<()> {
-        let slot = self.access.slot()?;
+        let (slot, key) = (self.access.slot()?, self.access.key);
         let default = self.default;
         let mut change = Some(change);
-        self.access.store.modify(slot, &self.access.key, &mut |old, out| {
+        self.access.store.modify(slot, &key, &mut |old, out| {
             let change = change.take().ok_or_else(called_twice)?;
             let value = match old {
                 Some(bytes) => Some(C::decode(bytes)?),
@@ -146,7 +146,7 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
 
     #[inline]
     fn clear(&mut self) -> Result<()> {
-        let slot = self.access.slot()?;
-        self.access.store.remove(slot, &self.access.key)
+        let (slot, key) = (self.access.slot()?, self.access.key);
+        self.access.store.remove(slot, &key)
     }
 }
