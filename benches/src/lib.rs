@@ -1,0 +1,36 @@
+//! What Alluvium must show about its speed: workloads, peers, and ratios between them.
+//!
+//! # Role
+//! The binary `ratios` prints one row per bar of the design: each compares two sides that alternate in
+//! one process, since absolute rates on a shared machine say little. The Criterion benches in
+//! `benches/` watch the hot paths of each crate over time.
+//!
+//! * [`keys`]: keys and sequences of accesses, determined by a seed;
+//! * [`subject`]: what is measured (a backend behind the typed front) and its peer;
+//! * [`disk`]: snapshots into a directory of a job, and the plain file that they are compared with;
+//! * [`clock`]: wall clock and processor time; the only module that reads them;
+//! * [`rounds`]: alternating rounds and what is made of them;
+//! * [`row`]: a row with its bar;
+//! * [`rows`]: all rows.
+//!
+//! # Invariants
+//! B1. Both sides of a row do the same work, and the work is asserted: checksums agree.
+//! B2. Sides alternate, and which one begins alternates too.
+//! B3. A row is judged by its median round; one that bounds the worst case is judged by the worst.
+
+pub mod clock;
+pub mod disk;
+pub mod keys;
+pub mod rounds;
+pub mod row;
+pub mod rows;
+pub mod subject;
+
+/// What a measurement may fail with: errors of Alluvium, of the operating system, and wrong work.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A count as a number to divide.
+#[expect(clippy::cast_precision_loss, reason = "counts here stay far below 2^53")]
+pub fn float(count: u64) -> f64 {
+    count as f64
+}

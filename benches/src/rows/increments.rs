@@ -1,0 +1,121 @@
+//! What increments write, and what restoring a chain of them costs.
+
+use alluvium_backend_memory::MemoryStore;
+use alluvium_state_api::CheckpointId;
+use alluvium_state_api::snapshot::{KeyedSnapshot, SnapshotKind};
+
+use super::Lab;
+use crate::clock::Meter;
+use crate::disk::Disk;
+use crate::keys::{accesses, key};
+use crate::rounds::against;
+use crate::row::{Bar, Row};
+use crate::subject::{Subject, memory_store};
+use crate::{Outcome, float};
+
+const BYTES: Bar = Bar::AtMost(0.03, 0.015);
+
+/// Changes 1 % of random keys, some of them twice.
+fn change(subject: &mut Subject<MemoryStore>, keys: u64, seed: u64) -> Outcome<()> {
+    let count = usize::try_from(keys / 100)?;
+    subject.update(&accesses(keys, count, seed))?;
+    Ok(())
+}
+
+/// The first increment on a full snapshot, several times.
+pub(super) fn one(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let (keys, mut disk, mut rounds) = (lab.sizes.small, lab.disk()?, Vec::new());
+    for round in 0..lab.sizes.rounds {
+        let mut subject = Subject::memory(keys)?;
+        let (full, _) = disk.snapshot(&mut subject, SnapshotKind::Incremental)?;
+        change(&mut subject, keys, round as u64)?;
+        let (increment, _) = disk.snapshot(&mut subject, SnapshotKind::Incremental)?;
+        expect_kind(&increment, SnapshotKind::Incremental)?;
+        rounds.push(float(increment.bytes_new) / float(full.bytes_new));
+    }
+    lab.disk = Some(disk);
+    Ok(vec![Row::new(name, "x", BYTES, rounds)])
+}
+
+fn expect_kind(snapshot: &KeyedSnapshot, kind: SnapshotKind) -> Outcome<()> {
+    if snapshot.kind == kind {
+        return Ok(());
+    }
+    Err(format!("a snapshot of kind {:?} came where {kind:?} was expected", snapshot.kind).into())
+}
+
+type Checkpoint = (KeyedSnapshot, CheckpointId);
+
+/// A full snapshot and `count` increments of 1 % upon it, all confirmed.
+fn chain_of(
+    subject: &mut Subject<MemoryStore>,
+    disk: &mut Disk,
+    keys: u64,
+    count: usize,
+) -> Outcome<Vec<Checkpoint>> {
+    let mut series = vec![disk.snapshot(subject, SnapshotKind::Incremental)?];
+    for number in 0..count {
+        change(subject, keys, number as u64)?;
+        let increment = disk.snapshot(subject, SnapshotKind::Incremental)?;
+        expect_kind(&increment.0, SnapshotKind::Incremental)?;
+        series.push(increment);
+    }
+    Ok(series)
+}
+
+/// Series of increments, each of which pays for keeping the chain short. A round is the average of
+/// one series.
+pub(super) fn series(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let (keys, mut disk, mut rounds) = (lab.sizes.small, lab.disk()?, Vec::new());
+    let mut subject = Subject::memory(keys)?;
+    let series = chain_of(&mut subject, &mut disk, keys, lab.sizes.series)?;
+    let full = series.first().map_or(0, |(full, _)| full.bytes_new);
+    let increments: Vec<f64> =
+        series.iter().skip(1).map(|(s, _)| float(s.bytes_new) / float(full)).collect();
+    let average = increments.iter().sum::<f64>() / float(increments.len().max(1) as u64);
+    rounds.push(average);
+    let files = series.iter().map(|(snapshot, _)| float(snapshot.files.len() as u64)).collect();
+    let read = series.iter().map(|(s, _)| float(s.bytes_full) / float(full)).collect();
+    lab.disk = Some(disk);
+    Ok(vec![
+        Row::new(name, "x", BYTES, rounds),
+        Row::note(format!("{name}/single"), "x", increments),
+        Row::note(format!("{name}/files-of-chain"), "files", files),
+        Row::note(format!("{name}/bytes-of-chain"), "x", read),
+    ])
+}
+
+/// Restores the chain after a few and after many increments, against a full snapshot of the same
+/// content.
+pub(super) fn chain(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let (keys, mut disk, mut rows) = (lab.sizes.small * 2, lab.disk()?, Vec::new());
+    let mut worst: Vec<f64> = Vec::new();
+    for count in [lab.sizes.series / 6, lab.sizes.series] {
+        let mut subject = Subject::memory(keys)?;
+        let series = chain_of(&mut subject, &mut disk, keys, count)?;
+        let full = disk.snapshot(&mut subject, SnapshotKind::Full)?;
+        drop(subject);
+        let Some(newest) = series.last() else { continue };
+        let probes: Vec<u64> = (0..keys).step_by(101).map(key).collect();
+        let restore = |disk: &Disk, checkpoint: &Checkpoint| -> Outcome<u64> {
+            let mut restored = Subject::over(memory_store(vec![disk.part(checkpoint)])?)?;
+            Ok(restored.get(&probes)?)
+        };
+        let speedups = against(
+            Meter::Wall,
+            lab.sizes.rounds,
+            &mut disk,
+            |disk, _| restore(disk, newest),
+            |disk, _| restore(disk, &full),
+        )?;
+        let times: Vec<f64> = speedups.iter().map(|speedup| 1.0 / speedup).collect();
+        let row = Row::note(format!("{name}/after-{count}"), "x", times.clone());
+        if rows.iter().all(|earlier: &Row| earlier.median < row.median) {
+            worst = times;
+        }
+        rows.push(row);
+    }
+    lab.disk = Some(disk);
+    rows.insert(0, Row::new(name, "x", Bar::AtMost(1.3, 1.1), worst));
+    Ok(rows)
+}

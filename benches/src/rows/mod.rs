@@ -1,0 +1,158 @@
+//! All rows, by name.
+//!
+//! * [`point`]: point access and batches against `hashbrown`, dynamic dispatch against static;
+//! * [`sync`]: the synchronous phase of a snapshot;
+//! * [`during`]: what a running snapshot costs the writer;
+//! * [`bytes`]: how fast snapshots are written, and how much memory entries take;
+//! * [`increments`]: what increments write, and what restoring their chain costs.
+
+mod bytes;
+mod during;
+mod increments;
+mod point;
+mod sync;
+
+use std::path::PathBuf;
+
+use alluvium_backend_memory::MemoryStore;
+
+use crate::Outcome;
+use crate::disk::Disk;
+use crate::row::Row;
+use crate::subject::{Peer, Subject};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Keys of the rows named `100k`.
+    pub tiny: u64,
+    /// Keys of the rows named `1m`.
+    pub small: u64,
+    /// Keys of the rows named `10m`.
+    pub large: u64,
+    /// Accesses per round.
+    pub accesses: usize,
+    /// Rounds.
+    pub rounds: usize,
+    /// Checkpoints of a series of increments.
+    pub series: usize,
+}
+
+impl Sizes {
+    /// What the rows are about.
+    pub const FULL: Self = Self {
+        tiny: 100_000,
+        small: 1_000_000,
+        large: 10_000_000,
+        accesses: 2_000_000,
+        rounds: 9,
+        series: 60,
+    };
+
+    /// Smaller, to see that every row works. What it measures means nothing.
+    pub const QUICK: Self = Self {
+        tiny: 10_000,
+        small: 100_000,
+        large: 400_000,
+        accesses: 200_000,
+        rounds: 7,
+        series: 60,
+    };
+}
+
+/// What rows share: sizes, a place on disk, and tables that take long to fill.
+#[derive(Debug)]
+pub struct Lab {
+    sizes: Sizes,
+    directory: PathBuf,
+    allocated: fn() -> usize,
+    /// Ours and the peer with as many keys, and the same updates on both sides.
+    pair: Option<(u64, Pair)>,
+    /// A large backend whose snapshots are taken.
+    large: Option<Subject<MemoryStore>>,
+    disk: Option<Disk>,
+}
+
+/// Both sides of a comparison.
+#[derive(Debug)]
+struct Pair {
+    ours: Subject<MemoryStore>,
+    peer: Peer,
+}
+
+impl Lab {
+    /// A laboratory. Snapshots go below `directory`; `allocated` tells how many bytes the process has
+    /// allocated.
+    pub fn new(sizes: Sizes, directory: PathBuf, allocated: fn() -> usize) -> Self {
+        Self { sizes, directory, allocated, pair: None, large: None, disk: None }
+    }
+
+    /// Takes the job's directory, or makes one. It numbers checkpoints, so that it must be given back
+    /// where a table is whose snapshots went there; who fails gives back neither.
+    fn disk(&mut self) -> Outcome<Disk> {
+        self.disk.take().map_or_else(|| Disk::new(&self.directory), Ok)
+    }
+
+    /// Takes the pair with so many keys, or makes one.
+    fn pair(&mut self, keys: u64) -> Outcome<Pair> {
+        match self.pair.take() {
+            Some((size, pair)) if size == keys => Ok(pair),
+            _ => Ok(Pair { ours: Subject::memory(keys)?, peer: Peer::new(keys) }),
+        }
+    }
+
+    /// Takes the large backend, or fills one.
+    fn large(&mut self) -> Outcome<Subject<MemoryStore>> {
+        self.pair = None;
+        match self.large.take() {
+            Some(subject) => Ok(subject),
+            None => Ok(Subject::memory(self.sizes.large)?),
+        }
+    }
+}
+
+/// A measurement: the first row that it yields has its name, others are details of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Measurement {
+    /// The row's name.
+    pub name: &'static str,
+    run: fn(&mut Lab, &str) -> Outcome<Vec<Row>>,
+}
+
+impl Measurement {
+    /// Measures.
+    ///
+    /// # Errors
+    /// Where a side fails or does the wrong work.
+    pub fn run(self, lab: &mut Lab) -> Outcome<Vec<Row>> {
+        (self.run)(lab, self.name)
+    }
+}
+
+macro_rules! measurements {
+    ($($name:literal => $run:path,)*) => {
+        &[$(Measurement { name: $name, run: $run },)*]
+    };
+}
+
+/// All measurements. Those that share a table follow one another.
+pub const ALL: &[Measurement] = measurements! {
+    "memory.get.1m" => point::get_small,
+    "memory.update.1m" => point::update_small,
+    "dispatch.one-by-one" => point::dispatch_one_by_one,
+    "dispatch.batched" => point::dispatch_batched,
+    "memory.batch64.get.10m" => point::batch_get_large,
+    "memory.batch64.update.10m" => point::batch_update_large,
+    "memory.get.10m" => point::get_large,
+    "memory.update.10m" => point::update_large,
+    "memory.sync-phase.100k" => sync::tiny,
+    "memory.sync-phase.1m" => sync::small,
+    "memory.sync-phase.10m" => sync::large,
+    "memory.snapshot.throughput" => during::throughput,
+    "memory.snapshot.worst-op" => during::worst_operation,
+    "memory.snapshot.bytes-per-s" => bytes::per_second,
+    "memory.bytes-per-entry" => bytes::per_entry,
+    "memory.incremental.bytes" => increments::one,
+    "memory.incremental.series" => increments::series,
+    "memory.restore.chain" => increments::chain,
+};
