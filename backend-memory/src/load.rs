@@ -1,7 +1,9 @@
-//! Filling tables with what files or a migration say, entry by entry.
+//! Filling tables with what files or a migration say, entry by entry, or many at once where they lie
+//! in a file as the table wants them.
 //!
 //! Nothing here asks for limits: what was accepted once stays readable under any limit.
 
+use alluvium_state_api::format::FixedLayout;
 use alluvium_state_api::schema::StateMeta;
 use alluvium_state_api::{Elements, EntryKey, Error, Result};
 
@@ -9,7 +11,7 @@ use crate::cells::list::ListCell;
 use crate::cells::map::MapCell;
 use crate::cells::value::ValueCell;
 use crate::ops::wrong_width;
-use crate::table::{KeyRep, Table};
+use crate::table::{BATCH, KeyRep, Table};
 use crate::tables::any::{with_keyed, with_values};
 use crate::tables::state::{AnyTable, State};
 
@@ -47,6 +49,33 @@ impl Loader<'_> {
             }
             AnyTable::Lists(_) => Err(misfit(self.meta, "a value")),
         }
+    }
+
+    /// Sets the values of entries that lie side by side and all have these widths, each after `check`
+    /// has seen its key. Returns `false`, and does nothing, where such a state has
+    /// no table that takes them as they are.
+    pub(crate) fn put_all(
+        &mut self,
+        layout: FixedLayout,
+        raw: &[u8],
+        check: impl Fn(&[u8]) -> Result<()>,
+    ) -> Result<bool> {
+        let AnyTable::Values(any) = &mut self.state.table else {
+            return Ok(false);
+        };
+        let plain = layout.map_key == 0 && layout.key > 0;
+        if !plain || self.state.shape.width != Some(layout.key_bytes()) {
+            return Ok(false);
+        }
+        let (shape, meta, scratch) = (self.state.shape, self.meta, &mut *self.scratch);
+        let mut hash_of = |entry: &[u8]| {
+            let (address, _) = entry.split_at_checked(layout.key_bytes()).unwrap_or_default();
+            let key = EntryKey::new(address, layout.key, address.len())?;
+            check(key.key())?;
+            Ok(shape.address_of(key, scratch).0)
+        };
+        with_values!(any, table => put_values(table, layout, raw, meta, &mut hash_of))?;
+        Ok(true)
     }
 
     /// Adds list elements from index `first` on; 0 begins the list anew.
@@ -142,8 +171,38 @@ fn put_value<K: KeyRep, V: ValueCell>(
     let Some(probe) = K::probe(bytes) else {
         return Err(misfit(meta, "a key of this width"));
     };
-    let cell = V::make(value).ok_or_else(|| wrong_width(meta, value.len()))?;
-    table.insert(hash, probe, cell);
+    let mut entry = table.entry(hash, probe);
+    let assigned = entry.edit(|cell| cell.assign(value));
+    if assigned.is_none() {
+        let cell = V::make(value).ok_or_else(|| wrong_width(meta, value.len()))?;
+        entry.put(cell);
+    }
+    if assigned == Some(false) { Err(wrong_width(meta, value.len())) } else { Ok(()) }
+}
+
+/// [`put_value`] for many entries, in chunks whose cache misses overlap. `hash_of` checks an entry and
+/// yields the hash of its table key, which is what it begins with.
+fn put_values<K: KeyRep, V: ValueCell>(
+    table: &mut Table<K, V>,
+    layout: FixedLayout,
+    raw: &[u8],
+    meta: &StateMeta,
+    hash_of: &mut impl FnMut(&[u8]) -> Result<u64>,
+) -> Result<()> {
+    let width = layout.entry_bytes();
+    let mut hashes = [0; BATCH];
+    for chunk in raw.chunks(width.saturating_mul(BATCH)) {
+        let entries = chunk.chunks_exact(width);
+        let hashes = hashes.get_mut(..entries.len()).unwrap_or_default();
+        for (hash, entry) in hashes.iter_mut().zip(entries.clone()) {
+            *hash = hash_of(entry)?;
+        }
+        table.warm(hashes);
+        for (hash, entry) in hashes.iter().zip(entries) {
+            let (address, value) = entry.split_at_checked(layout.key_bytes()).unwrap_or_default();
+            put_value(table, (*hash, address), value, meta)?;
+        }
+    }
     Ok(())
 }
 

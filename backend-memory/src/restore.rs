@@ -5,6 +5,11 @@
 //! and for which the file is live. Blocks were verified by the reader before they arrive here; what a
 //! store adds is that keys belong to the key group under which they lie, and that the number of
 //! entries is what the snapshot says.
+//!
+//! # Cost
+//! Tables get room for all entries first, and values of fixed width are loaded in chunks whose cache
+//! misses overlap. An entry that a newer file overwrites then costs what one that stays does, and a
+//! file of a chain no more than its bytes.
 
 use std::sync::Arc;
 
@@ -40,6 +45,9 @@ impl MemoryStore {
                 store.directory.adopt(&summary.meta)?;
             }
             store.add_states();
+            if files.is_empty() {
+                store.reserve(&env.restore, &plan);
+            }
             if !range.is_empty() {
                 files.extend(store.restore_part(part, *range)?);
             }
@@ -47,6 +55,21 @@ impl MemoryStore {
         store.check_counts(&env.restore, &plan)?;
         store.adopt_base(&env.restore, &plan, files)?;
         Ok(store)
+    }
+
+    /// Prepares empty tables for the entries that there will be in the end: the oldest file of a chain
+    /// may have but a part of them, and a table that grows while it is filled costs as much again.
+    /// What the snapshots claim is believed up to an entry per byte of their files.
+    fn reserve(&mut self, parts: &[RestorePart], plan: &[KeyGroupRange]) {
+        let files = parts.iter().flat_map(|part| &part.snapshot.files);
+        let most = files.map(|file| file.stored.length).fold(0u64, u64::saturating_add);
+        let mut scratch = Vec::new();
+        for (slot, meta) in self.directory.by_name() {
+            let expected = expected_entries(parts, plan, &meta.name);
+            if let (Some(state), Some(entries)) = (self.states.get_mut(slot.index()), expected) {
+                Loader { state, meta, scratch: &mut scratch }.reserve(entries.min(most));
+            }
+        }
     }
 
     fn restore_part(&mut self, part: &RestorePart, range: KeyGroupRange) -> Result<Vec<ChainFile>> {
@@ -147,6 +170,11 @@ impl MemoryStore {
             Err(Error::corrupted("a key lies in a key group that it does not belong to")
                 .with_key_group(block.group()))
         };
+        if let Some((layout, raw)) = block.fixed()
+            && loader.put_all(layout, raw, check)?
+        {
+            return Ok(());
+        }
         for record in block.records() {
             match record {
                 Record::Entry(entry, value) => {
@@ -171,16 +199,7 @@ impl MemoryStore {
             .zip(plan)
             .all(|(part, range)| range.is_empty() || *range == part.snapshot.range);
         for (slot, meta) in self.directory.by_name().filter(|_| whole) {
-            let mut expected = Some(0u64);
-            for (part, _) in parts.iter().zip(plan).filter(|(_, range)| !range.is_empty()) {
-                let states = &part.snapshot.states;
-                if let Some(state) = states.iter().find(|state| state.meta.name == meta.name) {
-                    expected = match state.entries {
-                        EntryCount::Exact(count) => expected.map(|sum| sum.saturating_add(count)),
-                        EntryCount::Estimate(_) => None,
-                    };
-                }
-            }
+            let expected = expected_entries(parts, plan, &meta.name);
             let found = self.states.get(slot.index()).map_or(0, State::entries);
             if expected.is_some_and(|expected| expected != found) {
                 return Err(Error::corrupted(format!(
@@ -214,4 +233,26 @@ impl MemoryStore {
         self.chain.last = Some(*checkpoint);
         Ok(())
     }
+}
+
+/// How many entries of a state the parts have in the ranges that are restored of them: of those that
+/// are not taken whole, in proportion. `None` if one of them does not know.
+fn expected_entries(parts: &[RestorePart], plan: &[KeyGroupRange], name: &str) -> Option<u64> {
+    let mut sum = 0u64;
+    for (part, range) in parts.iter().zip(plan).filter(|(_, range)| !range.is_empty()) {
+        let mut states = part.snapshot.states.iter();
+        match states.find(|state| *state.meta.name == *name).map(|state| state.entries) {
+            Some(EntryCount::Exact(count)) if *range == part.snapshot.range => {
+                sum = sum.saturating_add(count);
+            }
+            Some(EntryCount::Exact(count)) => {
+                let whole = u64::from(part.snapshot.range.len()).max(1);
+                let share = count.saturating_mul(u64::from(range.len())).checked_div(whole);
+                sum = sum.saturating_add(share.unwrap_or(0));
+            }
+            Some(EntryCount::Estimate(_)) => return None,
+            None => {}
+        }
+    }
+    Some(sum)
 }

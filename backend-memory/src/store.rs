@@ -22,8 +22,8 @@ use alluvium_state_api::{
 
 use crate::cells::value::ValueCell;
 use crate::chain::Chain;
-use crate::ops::{Target, lists, maps, scan, values, wrong_key};
-use crate::table::{KeyRep, Seed};
+use crate::ops::{Target, lists, maps, scan, values, wrong_key, wrong_width};
+use crate::table::Seed;
 use crate::tables::any::{Values, with_keyed, with_values};
 use crate::tables::state::{AnyTable, State};
 
@@ -80,6 +80,15 @@ impl MemoryStore {
         match self.states.get_mut(slot.index()) {
             Some(state) => Ok((meta, state, &mut self.buffers)),
             None => Err(no_table()),
+        }
+    }
+
+    /// A value has not the width of its state's codec.
+    #[cold]
+    fn misfit(&self, slot: Slot) -> Error {
+        match self.directory.check(slot, StateOperation::Value) {
+            Ok(meta) => wrong_width(meta, self.buffers.out.len()),
+            Err(error) => error,
         }
     }
 
@@ -175,11 +184,11 @@ impl KeyedStore for MemoryStore {
             return Err(refuse(directory, slot, key));
         };
         // S4: what is in a table of values is read by this operation
-        if let AnyTable::Values(Values::K8V8(table)) = &state.table {
-            let (hash, bytes) = state.shape.address(key, &mut buffers.address);
-            if let Some(probe) = <[u8; 8] as KeyRep>::probe(bytes) {
-                return Ok(table.get(hash, probe).map(ValueCell::bytes));
-            }
+        if state.plain
+            && let AnyTable::Values(Values::K8V8(table)) = &state.table
+            && let Ok(probe) = key.bytes().try_into()
+        {
+            return Ok(table.get(u64::from_le_bytes(probe), probe).map(ValueCell::bytes));
         }
         get_any(state, directory, &mut buffers.address, (slot, key))
     }
@@ -238,12 +247,15 @@ impl KeyedStore for MemoryStore {
 
     #[inline]
     fn modify(&mut self, slot: Slot, key: &StateKey<'_>, change: &mut Modify<'_>) -> Result<()> {
-        if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
+        // S4: what is in a table of values is changed by this operation
+        if let Some(state) = self.states.get_mut(slot.index())
+            && state.plain
             && let AnyTable::Values(Values::K8V8(table)) = &mut state.table
+            && let Ok(probe) = key.bytes().try_into()
         {
-            let address = state.shape.address(key, &mut buffers.address);
-            let target = Target { meta, key };
-            return values::modify(table, address, target, &mut buffers.out, change);
+            let (hash, out) = (u64::from_le_bytes(probe), &mut self.buffers.out);
+            let fits = values::modify_fixed(table, hash, probe, out, change)?;
+            return if fits { Ok(()) } else { Err(self.misfit(slot)) };
         }
         self.modify_any(slot, key, change)
     }
@@ -365,6 +377,14 @@ impl KeyedStore for MemoryStore {
         keys: KeyBatch<'_>,
         visit: &mut VisitEach<'_>,
     ) -> Result<()> {
+        // S4: what is in a table of values is read by this operation
+        if let Some(state) = self.states.get(slot.index())
+            && state.plain
+            && let (AnyTable::Values(Values::K8V8(table)), Some(keys)) =
+                (&state.table, keys.fixed())
+        {
+            return values::get_many_fixed(table, keys, &mut self.buffers.hashes, visit);
+        }
         if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
             && let AnyTable::Values(any) = &state.table
         {
@@ -386,6 +406,16 @@ impl KeyedStore for MemoryStore {
         keys: KeyBatch<'_>,
         change: &mut ModifyEach<'_>,
     ) -> Result<()> {
+        // S4: what is in a table of values is changed by this operation
+        if let Some(state) = self.states.get_mut(slot.index())
+            && state.plain
+            && let (AnyTable::Values(Values::K8V8(table)), Some(keys)) =
+                (&mut state.table, keys.fixed())
+        {
+            let Buffers { out, hashes, .. } = &mut self.buffers;
+            let fit = values::modify_many_fixed(table, keys, (hashes, out), change)?;
+            return if fit { Ok(()) } else { Err(self.misfit(slot)) };
+        }
         if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
             && let AnyTable::Values(any) = &mut state.table
         {

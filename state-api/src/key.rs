@@ -10,7 +10,9 @@
 
 use std::fmt;
 
-use crate::{Error, KeyGroup, MaxParallelism, Result, hash_bytes, hash_with_suffix};
+use crate::{
+    Error, KeyGroup, MaxParallelism, Result, hash_bytes, hash_with_suffix, stable_placement,
+};
 
 /// The longest entry key, in bytes: offsets take four.
 const MAX_ENTRY_KEY_BYTES: usize = u32::MAX as usize;
@@ -123,12 +125,40 @@ fn bad_commit(key_len: usize, end: usize, pending: usize) -> Error {
     if end > MAX_ENTRY_KEY_BYTES { too_long(end) } else { bad_bounds(key_len, key_len, pending) }
 }
 
+/// Hash and placement of a key, if they were computed; short keys that are placed by their hash are
+/// hashed when a store asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    hash: u64,
+    placement: u32,
+    known: bool,
+}
+
+impl Placed {
+    /// Not computed: the key is placed by [`StableHash`](crate::StableHash).
+    pub(crate) const LATER: Self = Self { hash: 0, placement: 0, known: false };
+
+    #[inline]
+    pub(crate) const fn known(hash: u64, placement: u32) -> Self {
+        Self { hash, placement, known: true }
+    }
+
+    /// Hash and placement of `key`, whose they are.
+    #[inline]
+    pub(crate) fn of(self, key: &[u8]) -> (u64, u32) {
+        if self.known {
+            return (self.hash, self.placement);
+        }
+        let hash = hash_bytes(key);
+        (hash, stable_placement(hash))
+    }
+}
+
 /// The address of an entry with what the typed layer computed once per record.
 #[derive(Clone, Copy, Debug)]
 pub struct StateKey<'a> {
     entry: EntryKey<'a>,
-    hash: u64,
-    placement: u32,
+    placed: Placed,
     groups: MaxParallelism,
 }
 
@@ -142,7 +172,16 @@ impl<'a> StateKey<'a> {
         placement: u32,
         groups: MaxParallelism,
     ) -> Self {
-        Self { entry, hash, placement, groups }
+        Self { entry, placed: Placed::known(hash, placement), groups }
+    }
+
+    #[inline]
+    pub(crate) const fn placed(
+        entry: EntryKey<'a>,
+        placed: Placed,
+        groups: MaxParallelism,
+    ) -> Self {
+        Self { entry, placed, groups }
     }
 
     /// The entry key.
@@ -160,34 +199,35 @@ impl<'a> StateKey<'a> {
     /// [`hash_bytes`] of the key alone, the same for all states, namespaces and map keys of a
     /// record. Not secret: a store that must resist chosen keys mixes a seed of its own into it.
     #[inline]
-    pub const fn key_hash(&self) -> u64 {
-        self.hash
+    pub fn key_hash(&self) -> u64 {
+        self.placed.of(self.entry.key()).0
     }
 
     /// The hash of the whole entry: the key's, with namespace and map key mixed in.
     #[inline]
     pub fn entry_hash(&self) -> u64 {
         let suffix = self.entry.suffix();
-        if suffix.is_empty() { self.hash } else { hash_with_suffix(self.hash, suffix) }
+        let hash = self.key_hash();
+        if suffix.is_empty() { hash } else { hash_with_suffix(hash, suffix) }
     }
 
     /// The placement value of the key.
     #[inline]
-    pub const fn placement(&self) -> u32 {
-        self.placement
+    pub fn placement(&self) -> u32 {
+        self.placed.of(self.entry.key()).1
     }
 
     /// The key group. Computed on demand: one remainder.
     #[inline]
-    pub const fn key_group(&self) -> KeyGroup {
-        self.groups.group_of(self.placement)
+    pub fn key_group(&self) -> KeyGroup {
+        self.groups.group_of(self.placement())
     }
 
     /// The same key with other bytes behind it.
     #[inline]
     #[must_use]
     pub const fn with_entry<'b>(&self, entry: EntryKey<'b>) -> StateKey<'b> {
-        StateKey { entry, hash: self.hash, placement: self.placement, groups: self.groups }
+        StateKey { entry, placed: self.placed, groups: self.groups }
     }
 }
 
@@ -212,6 +252,17 @@ struct BatchEntry {
 pub struct KeyBatchBuffer {
     bytes: Vec<u8>,
     entries: Vec<BatchEntry>,
+    widths: Widths,
+    unhashed: bool,
+}
+
+/// Whether all keys of a batch have the same width and no namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Widths {
+    #[default]
+    Unknown,
+    All(u32),
+    Mixed,
 }
 
 impl KeyBatchBuffer {
@@ -219,6 +270,8 @@ impl KeyBatchBuffer {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
+        self.widths = Widths::Unknown;
+        self.unhashed = false;
     }
 
     /// The buffer's bytes: append a key's encoding and then call [`commit`](Self::commit).
@@ -254,14 +307,32 @@ impl KeyBatchBuffer {
         }
         #[expect(clippy::cast_possible_truncation, reason = "all three are at most `end`")]
         let (start, key_end, end) = (start as u32, key_end as u32, end as u32);
+        let width = Widths::All(end - start);
+        if self.widths != width || key_end != end {
+            let first = self.widths == Widths::Unknown && key_end == end;
+            self.widths = if first { width } else { Widths::Mixed };
+        }
         self.entries.push(BatchEntry { start, key_end, end, placement, hash });
         Ok(())
+    }
+
+    /// [`commit`](Self::commit) of a key without namespace that is placed by
+    /// [`StableHash`](crate::StableHash): it is hashed when a store asks for it. All keys of a batch are
+    /// committed in the same way.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    #[inline]
+    pub fn commit_unhashed(&mut self) -> Result<()> {
+        self.unhashed = true;
+        self.commit(self.bytes.len() - self.next_start(), 0, 0)
     }
 
     /// The batch as stores take it.
     #[inline]
     pub fn as_batch(&self, groups: MaxParallelism) -> KeyBatch<'_> {
-        KeyBatch { bytes: &self.bytes, entries: &self.entries, groups }
+        let Self { bytes, entries, widths, unhashed } = self;
+        KeyBatch { bytes, entries, widths: *widths, unhashed: *unhashed, groups }
     }
 }
 
@@ -270,6 +341,8 @@ impl KeyBatchBuffer {
 pub struct KeyBatch<'a> {
     bytes: &'a [u8],
     entries: &'a [BatchEntry],
+    widths: Widths,
+    unhashed: bool,
     groups: MaxParallelism,
 }
 
@@ -286,27 +359,34 @@ impl<'a> KeyBatch<'a> {
         self.entries.is_empty()
     }
 
+    /// The keys' bytes, if each has `N` and no namespace.
+    #[inline]
+    pub fn fixed<const N: usize>(&self) -> Option<&'a [[u8; N]]> {
+        let wanted = u32::try_from(N).map(Widths::All);
+        if wanted == Ok(self.widths) { Some(self.bytes.as_chunks().0) } else { None }
+    }
+
     /// The key at `index`, if there is one.
     #[inline]
     pub fn get(&self, index: usize) -> Option<StateKey<'a>> {
-        let entry = self.entries.get(index)?;
-        let bytes = self.bytes.get(entry.start as usize..entry.end as usize)?;
+        self.entries.get(index).map(|entry| self.key_of(entry))
+    }
+
+    #[inline]
+    fn key_of(&self, entry: &BatchEntry) -> StateKey<'a> {
+        let bytes = self.bytes.get(entry.start as usize..entry.end as usize).unwrap_or_default();
         let (key_end, namespace_end) = (entry.key_end - entry.start, entry.end - entry.start);
         let key = EntryKey { bytes, key_end, namespace_end };
-        Some(StateKey::new(key, entry.hash, entry.placement, self.groups))
+        let known = Placed::known(entry.hash, entry.placement);
+        let placed = if self.unhashed { Placed::LATER } else { known };
+        StateKey::placed(key, placed, self.groups)
     }
 
     /// The keys in order.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = StateKey<'a>> + use<'a> {
         let batch = *self;
-        self.entries.iter().map(move |entry| {
-            let bytes =
-                batch.bytes.get(entry.start as usize..entry.end as usize).unwrap_or_default();
-            let (key_end, namespace_end) = (entry.key_end - entry.start, entry.end - entry.start);
-            let key = EntryKey { bytes, key_end, namespace_end };
-            StateKey::new(key, entry.hash, entry.placement, batch.groups)
-        })
+        self.entries.iter().map(move |entry| batch.key_of(entry))
     }
 }
 
@@ -342,7 +422,26 @@ mod tests {
             batch.get(2).unwrap().entry_hash(),
             entry_hash_of(batch.get(2).unwrap().entry())
         );
-        assert!(batch.get(3).is_none());
+        assert!(batch.get(3).is_none() && batch.fixed::<5>().is_none());
         assert!(buffer.commit(1, 0, 0).is_err());
+    }
+
+    #[test]
+    fn keys_of_one_width_are_found_as_such_and_hashed_when_asked() {
+        let groups = MaxParallelism::new(16).unwrap();
+        let mut buffer = KeyBatchBuffer::default();
+        for key in [*b"8 bytes!", *b"8 others"] {
+            buffer.bytes_mut().extend_from_slice(&key);
+            buffer.commit_unhashed().unwrap();
+        }
+        let batch = buffer.as_batch(groups);
+        assert_eq!(batch.fixed::<8>().unwrap(), [*b"8 bytes!", *b"8 others"]);
+        assert!(batch.fixed::<4>().is_none());
+        let key = batch.get(1).unwrap();
+        assert_eq!(key.key_hash(), hash_bytes(b"8 others"));
+        assert_eq!(key.placement(), stable_placement(key.key_hash()));
+        buffer.bytes_mut().push(1);
+        buffer.commit_unhashed().unwrap();
+        assert!(buffer.as_batch(groups).fixed::<8>().is_none());
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use alluvium_state_api::schema::KeySpace;
-use alluvium_state_api::{EntryKey, KeyGroupRange, Result, VisitEntry, hash_bytes};
+use alluvium_state_api::{EntryKey, KeyGroupRange, Result, VisitEntry};
 
 use super::Target;
 use crate::cells::map::MapCell;
@@ -98,7 +98,8 @@ fn in_order<K: KeyRep, C: Cell>(
     found.sort_unstable_by(|a, b| a.group.cmp(&b.group).then_with(|| bytes_of(a).cmp(bytes_of(b))));
     for found in &found {
         let bytes = bytes_of(found);
-        let Some(cell) = K::probe(bytes).and_then(|probe| table.get(hash_bytes(bytes), probe))
+        let Some(cell) =
+            K::probe(bytes).and_then(|probe| table.get(groups.shape.hash(bytes), probe))
         else {
             continue;
         };

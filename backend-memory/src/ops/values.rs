@@ -6,7 +6,7 @@ use alluvium_state_api::{
 
 use super::{Target, wrong_key, wrong_width};
 use crate::cells::value::ValueCell;
-use crate::table::{BATCH, Entry, KeyRep, Table};
+use crate::table::{BATCH, Entry, Fixed, KeyRep, Table};
 use crate::tables::shape::Shape;
 
 /// The value of a key.
@@ -98,6 +98,34 @@ pub(crate) fn modify<K: KeyRep, V: ValueCell>(
     }
 }
 
+/// [`modify`] for a value of fixed width that is within its limit; returns whether the new value has
+/// that width.
+#[expect(clippy::inline_always, reason = "so that key and value travel in registers")]
+#[inline(always)]
+pub(crate) fn modify_fixed<K: KeyRep, const N: usize>(
+    table: &mut Table<K, Fixed<N>>,
+    hash: u64,
+    probe: K::Probe<'_>,
+    out: &mut Vec<u8>,
+    change: &mut Modify<'_>,
+) -> Result<bool> {
+    let mut entry = table.entry(hash, probe);
+    out.clear();
+    match change(entry.get().map(|cell| cell.0.as_slice()), out)? {
+        Change::Put => {
+            let Ok(value) = <[u8; N]>::try_from(out.as_slice()) else {
+                return Ok(false);
+            };
+            if entry.edit(|cell| cell.0 = value).is_none() {
+                entry.put(Fixed(value));
+            }
+        }
+        Change::Remove if entry.get().is_some() => drop(entry.remove()),
+        Change::Keep | Change::Remove => {}
+    }
+    Ok(true)
+}
+
 /// What a batch works with: the shape of keys, buffers to use again.
 #[derive(Debug)]
 pub(crate) struct BatchWork<'a> {
@@ -168,6 +196,49 @@ pub(crate) fn modify_many<K: KeyRep, V: ValueCell>(
         from = to;
     }
     Ok(())
+}
+
+/// [`get_many`] for keys and values of 8 bytes.
+pub(crate) fn get_many_fixed(
+    table: &Table<[u8; 8], Fixed<8>>,
+    keys: &[[u8; 8]],
+    hashes: &mut Vec<u64>,
+    visit: &mut VisitEach<'_>,
+) -> Result<()> {
+    let mut index = 0;
+    for chunk in keys.chunks(BATCH) {
+        hashes.clear();
+        hashes.extend(chunk.iter().map(|key| u64::from_le_bytes(*key)));
+        table.warm(hashes);
+        for (hash, key) in hashes.iter().zip(chunk) {
+            visit(index, table.get(*hash, *key).map(ValueCell::bytes))?;
+            index += 1;
+        }
+    }
+    Ok(())
+}
+
+/// [`modify_many`] for keys and values of 8 bytes that are within their limit; stops and returns
+/// `false` at a new value of another width.
+pub(crate) fn modify_many_fixed(
+    table: &mut Table<[u8; 8], Fixed<8>>,
+    keys: &[[u8; 8]],
+    (hashes, out): (&mut Vec<u64>, &mut Vec<u8>),
+    change: &mut ModifyEach<'_>,
+) -> Result<bool> {
+    let mut index = 0;
+    for chunk in keys.chunks(BATCH) {
+        hashes.clear();
+        hashes.extend(chunk.iter().map(|key| u64::from_le_bytes(*key)));
+        table.warm(hashes);
+        for (hash, key) in hashes.iter().zip(chunk) {
+            if !modify_fixed(table, *hash, *key, out, &mut |old, out| change(index, old, out))? {
+                return Ok(false);
+            }
+            index += 1;
+        }
+    }
+    Ok(true)
 }
 
 /// Folds the sources, in order, and then the target into it; removes the sources.

@@ -11,6 +11,7 @@
 //! N3. A task reports its files as a candidate base only after all of them are durable.
 
 pub(crate) mod canonical;
+mod full;
 pub(crate) mod own;
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Snapshots in the backend's own form: one pass over each table, in the table's order, scattered into
-//! a buffer per key group.
+//! a buffer per key group. Full snapshots of values have a pass of their own: see `full.rs`.
 //!
 //! A full snapshot writes every entry. An increment writes, for the key groups that its plan rewrites,
 //! every entry, and for the others what was inserted, changed or removed since the base: values whole,
@@ -17,6 +17,7 @@ use alluvium_state_api::snapshot::{
 use alluvium_state_api::storage::FileScope;
 use alluvium_state_api::{Elements, EntryKey, Error, KeyGroup, KeyGroupRange, Result};
 
+use super::full::FullPass;
 use super::{AnyView, Job, StateView};
 use crate::cells::list::{ListCell, ListImage};
 use crate::cells::map::{MapCell, MapImage};
@@ -245,6 +246,10 @@ impl Pass<'_> {
     }
 
     fn values<K: KeyRep, V: ValueCell>(&mut self, view: TableView<K, V>) -> Result<()> {
+        if self.delta.is_none() {
+            let full = FullPass { space: self.space, shape: self.shape, cancel: self.cancel };
+            return full.values(view, self.writer);
+        }
         let mut removed = self.removed(&view)?;
         self.entries(view, |pass, (group, key), item, base| {
             if base.is_some() && !removed.is_empty() {

@@ -6,6 +6,7 @@
 
 use alluvium_state_api::hash_bytes;
 
+use super::shape::hash_of_8;
 use crate::cells::list::ListCell;
 use crate::cells::map::MapCell;
 use crate::table::{Blob, Fixed, Seed, Table, VarKey};
@@ -33,9 +34,9 @@ impl Values {
     /// An empty table for these widths, in bytes.
     pub(crate) fn new(key: Option<usize>, value: Option<usize>, seed: Seed) -> Self {
         match (key, value) {
-            (Some(8), Some(8)) => Self::K8V8(Table::new(seed, hash_bytes)),
-            (Some(8), Some(16)) => Self::K8V16(Table::new(seed, hash_bytes)),
-            (Some(8), _) => Self::K8(Table::new(seed, hash_bytes)),
+            (Some(8), Some(8)) => Self::K8V8(Table::new(seed, hash_of_8)),
+            (Some(8), Some(16)) => Self::K8V16(Table::new(seed, hash_of_8)),
+            (Some(8), _) => Self::K8(Table::new(seed, hash_of_8)),
             (Some(16), Some(8)) => Self::K16V8(Table::new(seed, hash_bytes)),
             (Some(16), _) => Self::K16(Table::new(seed, hash_bytes)),
             (_, Some(8)) => Self::V8(Table::new(seed, hash_bytes)),
@@ -59,7 +60,7 @@ impl Lists {
     /// An empty table for keys of this width, in bytes.
     pub(crate) fn new(key: Option<usize>, seed: Seed) -> Self {
         match key {
-            Some(8) => Self::K8(Table::new(seed, hash_bytes)),
+            Some(8) => Self::K8(Table::new(seed, hash_of_8)),
             Some(16) => Self::K16(Table::new(seed, hash_bytes)),
             _ => Self::Any(Table::new(seed, hash_bytes)),
         }
@@ -81,7 +82,7 @@ impl Maps {
     /// An empty table for keys of this width, in bytes.
     pub(crate) fn new(key: Option<usize>, seed: Seed) -> Self {
         match key {
-            Some(8) => Self::K8(Table::new(seed, hash_bytes)),
+            Some(8) => Self::K8(Table::new(seed, hash_of_8)),
             Some(16) => Self::K16(Table::new(seed, hash_bytes)),
             _ => Self::Any(Table::new(seed, hash_bytes)),
         }

@@ -30,6 +30,13 @@ pub(crate) struct Shape {
 
 const TRAILER_BYTES: usize = 4;
 
+/// The hash of a table's key of 8 bytes: the bytes themselves. A table mixes a secret into every hash
+/// with a folded multiplication, which is all that so short a key needs.
+#[inline]
+pub(crate) fn hash_of_8(key: &[u8]) -> u64 {
+    key.try_into().map_or_else(|_longer| hash_bytes(key), u64::from_le_bytes)
+}
+
 impl Shape {
     /// The shape that a state's codecs ask for.
     pub(crate) fn of(key: &KeyIdentity, meta: &StateMeta) -> Self {
@@ -48,6 +55,17 @@ impl Shape {
         Self { boundary, width: both.and_then(|(key, namespace)| key.checked_add(namespace)) }
     }
 
+    /// The hash under which a table of this shape keeps a key.
+    #[inline]
+    pub(crate) fn hash(&self, table_key: &[u8]) -> u64 {
+        if self.width == Some(8) { hash_of_8(table_key) } else { hash_bytes(table_key) }
+    }
+
+    /// Whether a table's key is the entry's key, without a namespace.
+    pub(crate) fn is_key_alone(&self) -> bool {
+        self.boundary == Boundary::End
+    }
+
     /// The table's key and its hash for an entry; `scratch` holds it where it must be put together.
     /// The hash is that of the table's key, so that the table can compute it again.
     #[expect(clippy::inline_always, reason = "what a call costs is more than the usual case does")]
@@ -58,7 +76,9 @@ impl Shape {
         scratch: &'a mut Vec<u8>,
     ) -> (u64, &'a [u8]) {
         if self.boundary == Boundary::End {
-            return (key.key_hash(), key.entry().key());
+            let bytes = key.entry().key();
+            let hash = if self.width == Some(8) { hash_of_8(bytes) } else { key.key_hash() };
+            return (hash, bytes);
         }
         self.joined_address(key, scratch)
     }
@@ -66,12 +86,12 @@ impl Shape {
     #[inline(never)]
     fn joined_address<'a>(&self, key: &StateKey<'a>, scratch: &'a mut Vec<u8>) -> (u64, &'a [u8]) {
         match self.boundary {
-            Boundary::End => (key.key_hash(), key.entry().key()),
+            Boundary::End => (self.hash(key.entry().key()), key.entry().key()),
             Boundary::Trailer => Self::joined(key.entry(), scratch),
             Boundary::KeyWidth(_) | Boundary::NamespaceWidth(_) => {
                 let entry = key.entry();
                 let bytes = entry.bytes().get(..entry.namespace_end()).unwrap_or_default();
-                (hash_bytes(bytes), bytes)
+                (self.hash(bytes), bytes)
             }
         }
     }
@@ -95,7 +115,7 @@ impl Shape {
             return Self::joined(entry, scratch);
         }
         let bytes = entry.bytes().get(..entry.namespace_end()).unwrap_or_default();
-        (hash_bytes(bytes), bytes)
+        (self.hash(bytes), bytes)
     }
 
     /// Key and namespace of a table's key.
@@ -160,7 +180,7 @@ mod tests {
             let state_key = StateKey::new(entry, hash_bytes(key), 0, groups);
             let (mut one, mut two) = (Vec::new(), Vec::new());
             let (hash, table_key) = shape.address(&state_key, &mut one);
-            assert_eq!(hash, hash_bytes(table_key));
+            assert_eq!(hash, shape.hash(table_key));
             assert_eq!((hash, table_key), shape.address_of(entry, &mut two));
             let parts = shape.parts(table_key).unwrap();
             assert_eq!((parts.key(), parts.namespace()), (key, namespace));

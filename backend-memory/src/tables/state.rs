@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub(crate) shape: Shape,
     /// Map entries of all maps; 0 for other kinds.
     pub(crate) map_entries: u64,
+    /// Keys are table keys as they are, and a value of the codec's width is within the size limit: what
+    /// has these widths needs no further check.
+    pub(crate) plain: bool,
     now: Now,
 }
 
@@ -36,7 +39,10 @@ impl State {
             StateKind::Map => AnyTable::Maps(Maps::new(shape.width, seed)),
             _ => AnyTable::Values(Values::new(shape.width, value, seed)),
         };
-        Self { table, shape, map_entries: 0, now: Now { epoch: 1, horizon: None } }
+        let payload = meta.value.width.map(u64::from);
+        let fits = payload.is_some_and(|payload| payload <= meta.size_limit);
+        let plain = fits && shape.is_key_alone();
+        Self { table, shape, map_entries: 0, plain, now: Now { epoch: 1, horizon: None } }
     }
 
     /// What a change of a cell must record.

@@ -7,7 +7,7 @@ use crate::descriptor::{
     AggregatingHandle, AnyHandle, InNamespace, ListHandle, MapHandle, NoNamespace, ReducingHandle,
     StateToken, ValueHandle,
 };
-use crate::key::{EntryKey, StateKey, check_length};
+use crate::key::{EntryKey, Placed, StateKey, check_length};
 use crate::state::{
     Access, Aggregate, AggregatingView, Buffers, ListView, MapAddress, MapView, ReducingView,
     ValueView, check_token,
@@ -18,8 +18,7 @@ use crate::{KeyGroup, MaxParallelism, Result};
 /// What is known of a key besides its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    pub(crate) hash: u64,
-    pub(crate) placement: u32,
+    pub(crate) placed: Placed,
     pub(crate) groups: MaxParallelism,
     pub(crate) backend: u32,
 }
@@ -95,6 +94,7 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
         let slot = check_token(handle.token(), self.place.backend)?;
         self.bytes.truncate(self.key_end);
         C::encode_key(target, self.bytes)?;
+        let (hash, placement) = self.hash_and_placement();
         let batch = &mut self.buffers.batch;
         batch.clear();
         for source in sources {
@@ -109,30 +109,37 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
             if skip {
                 batch.bytes_mut().truncate(start);
             } else {
-                batch.commit(self.key_end, self.place.hash, self.place.placement)?;
+                batch.commit(self.key_end, hash, placement)?;
             }
         }
         let entry = EntryKey::new(self.bytes, self.key_end, self.bytes.len())?;
-        let Place { hash, placement, groups, .. } = self.place;
-        let target = StateKey::new(entry, hash, placement, groups);
+        let Place { placed, groups, .. } = self.place;
+        let target = StateKey::placed(entry, placed, groups);
         self.store.merge_namespaces(slot, &target, batch.as_batch(groups), &mut |a, b, out| {
             handle.merge(a, b, out)
         })
     }
 }
 
+impl<S, N> KeyContext<'_, S, N> {
+    fn hash_and_placement(&self) -> (u64, u32) {
+        self.place.placed.of(self.bytes.get(..self.key_end).unwrap_or_default())
+    }
+}
+
 impl<S: KeyedStore, N> KeyContext<'_, S, N> {
     /// The key group of the key.
     pub fn key_group(&self) -> KeyGroup {
-        self.place.groups.group_of(self.place.placement)
+        let (_, placement) = self.hash_and_placement();
+        self.place.groups.group_of(placement)
     }
 
     #[inline]
     fn access(&mut self, token: StateToken) -> Access<'_, S> {
         self.bytes.truncate(self.namespace_end);
-        let Place { hash, placement, groups, backend } = self.place;
+        let Place { placed, groups, backend } = self.place;
         let entry = EntryKey::trusted(self.bytes, self.key_end);
-        let key = StateKey::new(entry, hash, placement, groups);
+        let key = StateKey::placed(entry, placed, groups);
         Access { store: self.store, key, buffers: self.buffers, token, backend }
     }
 
@@ -175,9 +182,9 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
         &mut self,
         handle: MapHandle<UK, V, CK, C, N>,
     ) -> MapView<'_, S, UK, V, CK, C> {
-        let Place { hash, placement, groups, backend } = self.place;
+        let Place { placed, groups, backend } = self.place;
         let (key_end, namespace_end) = (self.key_end, self.namespace_end);
-        let address = MapAddress { key_end, namespace_end, hash, placement, groups };
+        let address = MapAddress { key_end, namespace_end, placed, groups };
         MapView::new(self.store, self.bytes, self.buffers, address, (handle.token, backend))
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{KeyContext, KeyedBackend, context};
 use crate::codec::{EncodeKey, KeyCodec};
 use crate::descriptor::{AnyHandle, InNamespace, NoNamespace};
-use crate::key::EntryKey;
+use crate::key::{EntryKey, Placed};
 use crate::state::check_token;
 use crate::store::{KeyedStore, Scan};
 use crate::{KeyHash, Result, hash_bytes};
@@ -87,7 +87,8 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
             let placement = self.store.key_space().placement_of(&encoded, hash)?;
             self.key.clear();
             self.key.extend_from_slice(&encoded);
-            let place = context::Place { hash, placement, groups: self.groups, backend: self.id };
+            let placed = Placed::known(hash, placement);
+            let place = context::Place { placed, groups: self.groups, backend: self.id };
             apply(KeyContext::new(&mut self.store, &mut self.key, &mut self.buffers, place))?;
         }
         Ok(())

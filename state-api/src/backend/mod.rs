@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::codec::{EncodeKey, KeyCodec, Native};
 use crate::descriptor::{Descriptor, StateToken};
-use crate::key::check_length;
+use crate::key::{Placed, check_length};
 use crate::schema::{Compatibility, KeySpace, StateMeta};
 use crate::snapshot::{KeyedSnapshot, SnapshotContext, SnapshotRequest, SnapshotTask};
 use crate::state::Buffers;
@@ -29,6 +29,10 @@ use crate::store::{KeyedStore, Slot, StoreStatistics};
 use crate::{
     CheckpointId, Error, KeyGroupRange, KeyHash, MaxParallelism, Result, StableHash, hash_bytes,
 };
+
+/// Keys up to this length are hashed by whoever needs the hash: it costs less than keeping it does for
+/// stores that need none.
+const MAX_HASHED_LATER_BYTES: usize = 16;
 
 /// Tells handles of different backends apart. Only compared, never stored.
 static NEXT_BACKEND: AtomicU32 = AtomicU32::new(1);
@@ -57,6 +61,8 @@ pub struct KeyedBackend<K, S = Box<dyn KeyedStore>, C = Native, H = StableHash> 
     groups: MaxParallelism,
     /// The range whose keys are accepted; `None` where every key is.
     range: Option<KeyGroupRange>,
+    /// Every key is accepted, and placed by its table hash: hashing can be left to the store.
+    owns_all_stably: bool,
     id: u32,
     types: PhantomData<fn(&K) -> (C, H)>,
 }
@@ -82,6 +88,7 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
         KeySpace::of::<K, C, H>(groups, range)?.check_restorable(space.identity(), groups)?;
         Ok(Self {
             range: (range != groups.all()).then_some(range),
+            owns_all_stably: range == groups.all() && H::ID == <StableHash as KeyHash<K>>::ID,
             groups,
             store,
             key: Vec::new(),
@@ -161,15 +168,16 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
         self.key.clear();
         <C as EncodeKey<Q>>::encode_key(key, &mut self.key)?;
         check_length(self.key.len())?;
-        let hash = hash_bytes(&self.key);
-        let placement = <H as KeyHash<Q>>::placement(key, &self.key, hash);
-        self.check_owned(placement)?;
-        Ok(KeyContext::new(
-            &mut self.store,
-            &mut self.key,
-            &mut self.buffers,
-            context::Place { hash, placement, groups: self.groups, backend: self.id },
-        ))
+        let placed = if self.owns_all_stably && self.key.len() <= MAX_HASHED_LATER_BYTES {
+            Placed::LATER
+        } else {
+            let hash = hash_bytes(&self.key);
+            let placement = <H as KeyHash<Q>>::placement(key, &self.key, hash);
+            self.check_owned(placement)?;
+            Placed::known(hash, placement)
+        };
+        let place = context::Place { placed, groups: self.groups, backend: self.id };
+        Ok(KeyContext::new(&mut self.store, &mut self.key, &mut self.buffers, place))
     }
 
     #[inline]

@@ -14,6 +14,7 @@
 //! the cache.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::audit::{Audit, RawBlock};
 use super::block::Unsealed;
@@ -70,7 +71,7 @@ impl Encoding {
     }
 }
 
-/// What builders work with: shared by all builders of a writer.
+/// What builders work with: shared by all builders of a writer; each thread has its own.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) encoding: Arc<Encoding>,
@@ -78,8 +79,8 @@ pub(crate) struct Bench {
     /// Raw bytes at which buffers are cut.
     pub(crate) capacity: usize,
     pub(crate) output: Output,
-    /// Bytes of blocks so far, by state, and the most that one may have.
-    stored: Vec<u64>,
+    /// Bytes of blocks so far, by state, in all benches of the file, and the most that one may have.
+    stored: Arc<[AtomicU64]>,
     pub(crate) inline_limit: Option<u64>,
     digester: Digester,
     scratch: Vec<u8>,
@@ -91,7 +92,7 @@ const ADVICE: &str = "set state.checkpoints.dir, so that snapshots go to files, 
 impl Bench {
     pub(crate) fn new(encoding: Arc<Encoding>, layout: EntryLayout, output: Output) -> Self {
         Self {
-            stored: vec![0; encoding.layouts.len()],
+            stored: encoding.layouts.iter().map(|_| AtomicU64::new(0)).collect(),
             inline_limit: None,
             encoding,
             layout,
@@ -102,18 +103,28 @@ impl Bench {
         }
     }
 
+    /// A bench for another thread, for the same file.
+    pub(crate) fn share(&mut self) -> Self {
+        Self {
+            stored: Arc::clone(&self.stored),
+            inline_limit: self.inline_limit,
+            capacity: self.capacity,
+            ..Self::new(Arc::clone(&self.encoding), self.layout, self.output.share())
+        }
+    }
+
     /// Counts `length` bytes of blocks of `state`.
     ///
     /// # Errors
     /// [`LimitExceeded`](crate::ErrorKind::LimitExceeded) above the limit of inline snapshots.
-    pub(crate) fn charge(&mut self, state: u16, length: u64) -> Result<()> {
-        let Some(stored) = self.stored.get_mut(usize::from(state)) else {
+    pub(crate) fn charge(&self, state: u16, length: u64) -> Result<()> {
+        let Some(stored) = self.stored.get(usize::from(state)) else {
             return Ok(());
         };
-        *stored = stored.saturating_add(length);
+        let stored = stored.fetch_add(length, Ordering::Relaxed).saturating_add(length);
         match (self.inline_limit, self.encoding.spec.states.get(usize::from(state))) {
-            (Some(limit), Some(meta)) if *stored > limit => {
-                Err(Error::limit_exceeded(&meta.name, None, *stored, limit, ADVICE))
+            (Some(limit), Some(meta)) if stored > limit => {
+                Err(Error::limit_exceeded(&meta.name, None, stored, limit, ADVICE))
             }
             _ => Ok(()),
         }
@@ -194,6 +205,30 @@ impl SectionBuilder {
         }
         put_fixed(&mut self.entries.raw, key.bytes(), value);
         self.entries.count += 1;
+        Ok(())
+    }
+
+    /// Adds whole entries of a fixed layout, each of `width` bytes, which is within the capacity.
+    pub(crate) fn fixed_entries(
+        &mut self,
+        bench: &mut Bench,
+        mut entries: &[u8],
+        width: usize,
+    ) -> Result<()> {
+        while width > 0 && !entries.is_empty() {
+            if self.entries.raw.len() + width > bench.capacity {
+                self.make_room(bench, BlockKind::Entries, width)?;
+            }
+            let room = bench.capacity.saturating_sub(self.entries.raw.len()).max(width) / width;
+            let count = room.min(entries.len() / width).max(1);
+            let (fitting, rest) = entries.split_at_checked(count * width).unwrap_or((entries, &[]));
+            self.entries.raw.extend_from_slice(fitting);
+            self.entries.count = u32::try_from(count)
+                .ok()
+                .and_then(|count| self.entries.count.checked_add(count))
+                .ok_or_else(|| Error::bug("a block has 2^32 entries or more"))?;
+            entries = rest;
+        }
         Ok(())
     }
 
@@ -294,7 +329,7 @@ impl SectionBuilder {
         self.audit
             .block(&bench.layout, block, &mut bench.digester)
             .map_err(|problem| Error::bug(format!("{problem}, as the store gave them")))?;
-        let start = bench.output.position();
+        let start = bench.output.buffer.len();
         let unsealed = Unsealed {
             kind,
             state: self.state,
@@ -303,13 +338,14 @@ impl SectionBuilder {
             raw: &pending.raw,
         };
         unsealed.seal(encoding.compression, &mut bench.scratch, &mut bench.output.buffer)?;
-        let length = bench.output.position() - start;
-        self.section.push_extent(start, length);
-        self.section.blocks += 1;
+        let length = bench.output.buffer.len().saturating_sub(start) as u64;
         bench.charge(self.state, length)?;
         bench.output.progress.add(self.audit.entries - before, length);
         bench.output.cancel.check()?;
-        bench.output.settle()
+        let start = bench.output.place(length)?;
+        self.section.push_extent(start, length);
+        self.section.blocks += 1;
+        Ok(())
     }
 
     /// Seals what is left and returns the section, if it has a block.

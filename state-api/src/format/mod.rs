@@ -78,6 +78,7 @@ mod scatter;
 mod schema;
 mod section;
 mod sequential;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -1,27 +1,34 @@
 //! Writes a state file whose entries come in any order: a small buffer per key group.
 //!
 //! # Role
-//! The own-form and increment writer of stores that stream their tables once, without sorting.
+//! The own-form and increment writer of stores that stream their tables once, without sorting. Several
+//! threads can stream one state, each through a writer of its own
+//! ([`helpers`](ScatterWriter::helpers)): a section then has parts from each.
 //!
 //! # Invariants
 //! * I1 One state is being written at a time; choosing another one seals what is buffered.
-//! * I2 The buffers of all key groups together stay within the memory budget, apart from an entry that
+//! * I2 The buffers of all key groups and threads together stay within the memory budget, apart from an entry that
 //!   is larger than its buffer and a list segment of up to 64 KiB.
 //!
 //! # Cost
 //! One copy into the group's buffer per entry, then digest and checksum per block. Buffers have
-//! between 256 bytes and 64 KiB: with 32,768 groups and 16 MiB about 512 bytes.
+//! between 256 bytes and 64 KiB: with 32,768 groups and 16 MiB about 512 bytes. Where they have 4 KiB
+//! or more, entries of fixed width are gathered in a [`Stage`] first, which the caches hold.
 
 use super::builder::{BLOCK_BYTES, SectionBuilder};
 use super::header::FileForm;
+use super::layout::FixedLayout;
 use super::records::BlockKind;
 use super::run::Run;
 use super::section;
+use super::stage::{Stage, Staged};
 use super::writer::{StateFileWriter, WrittenStateFile};
 use crate::{Elements, EntryKey, Error, KeyGroup, Result};
 
 /// The smallest buffer of a key group, in bytes.
 const LEAST_CAPACITY_BYTES: usize = 256;
+/// The smallest buffer of a key group for which it is worth having more threads, in bytes.
+const LEAST_SHARED_CAPACITY_BYTES: usize = 4 << 10;
 
 /// Writes a state file whose entries come in any order.
 #[derive(Debug)]
@@ -31,6 +38,8 @@ pub struct ScatterWriter {
     /// A builder for each key group of the range.
     builders: Vec<SectionBuilder>,
     first_group: u16,
+    /// Entries on the way to the builders.
+    stage: Stage,
     run: Run,
     /// Removals of maps are buffered, which have to be sealed before anything else comes.
     removing: bool,
@@ -46,21 +55,65 @@ impl ScatterWriter {
         if spec.form == FileForm::Canonical {
             return Err(Error::bug("entries of a canonical file come in order"));
         }
-        let kinds = if spec.form == FileForm::Increment { 2 } else { 1 };
-        let buffers = usize::from(spec.range.len()).max(1) * kinds;
         let first_group = spec.range.start();
-        let capacity = writer.buffer_bytes / buffers;
-        writer.bench.capacity = capacity.clamp(LEAST_CAPACITY_BYTES, BLOCK_BYTES);
+        writer.bench.capacity = capacity(&writer, 1);
         Ok(Self {
             writer,
             state: None,
             builders: Vec::new(),
             first_group,
+            stage: Stage::default(),
             run: Run::default(),
             removing: false,
             chosen: Vec::new(),
             again: false,
         })
+    }
+
+    /// How many threads can write at once with buffers of useful size.
+    pub fn most_threads(&self) -> usize {
+        let buffers = usize::from(self.writer.spec().range.len()).max(1);
+        self.writer.buffer_bytes / buffers / LEAST_SHARED_CAPACITY_BYTES
+    }
+
+    /// Writers for other threads, of entries of the chosen state; all share the memory for buffers.
+    /// To be given back to [`join`](Self::join), best after their [`end_state`](Self::end_state).
+    /// Not for lists, whose pieces must follow one another, and not for increments.
+    ///
+    /// # Errors
+    /// [`Bug`](crate::ErrorKind::Bug) if no state was chosen, or it is a list, or the file is an
+    /// increment.
+    pub fn helpers(&mut self, count: usize) -> Result<Vec<Self>> {
+        let spec = self.writer.spec();
+        let shareable = spec.form == FileForm::Full && !self.writer.bench.layout.is_list;
+        let Some(state) = self.state.filter(|_| shareable) else {
+            return Err(Error::bug("only full snapshots of values and maps have helpers"));
+        };
+        let range = spec.range;
+        self.writer.bench.capacity = capacity(&self.writer, count.saturating_add(1));
+        let layout = self.fixed_layout();
+        let helper = |_| Self {
+            writer: self.writer.share(),
+            state: Some(state),
+            builders: range.iter().map(|group| SectionBuilder::new(state, group)).collect(),
+            first_group: self.first_group,
+            stage: Stage::new(self.builders.len(), layout, self.writer.bench.capacity),
+            run: Run::default(),
+            removing: false,
+            chosen: vec![state],
+            again: self.again,
+        };
+        Ok((0..count).map(helper).collect())
+    }
+
+    /// Takes over what a helper wrote; it has ended its state.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn join(&mut self, mut helper: Self) -> Result<()> {
+        helper.end_state()?;
+        self.writer.join(helper.writer);
+        Ok(())
     }
 
     /// Chooses the state that the following entries belong to.
@@ -74,16 +127,26 @@ impl ScatterWriter {
         }
         self.end_state()?;
         self.writer.bench.layout = self.writer.bench.encoding.layout(state)?;
+        self.writer.bench.capacity = capacity(&self.writer, 1);
         let range = self.writer.spec().range;
         self.builders.extend(range.iter().map(|group| SectionBuilder::new(state, group)));
+        let bench = &self.writer.bench;
+        self.stage = Stage::new(self.builders.len(), bench.layout.fixed, bench.capacity);
         self.again = self.chosen.contains(&state);
         self.chosen.push(state);
         self.state = Some(state);
         Ok(())
     }
 
-    fn end_state(&mut self) -> Result<()> {
+    /// Seals what is buffered of the chosen state; then no state is chosen.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn end_state(&mut self) -> Result<()> {
         self.settle()?;
+        for slot in 0..self.builders.len() {
+            self.unstage(slot)?;
+        }
         self.state = None;
         for builder in std::mem::take(&mut self.builders) {
             let section = builder.finish(&mut self.writer.bench)?;
@@ -139,6 +202,46 @@ impl ScatterWriter {
             return Err(not_covered(group));
         };
         builder.entry(bench, key, value)
+    }
+
+    /// The widths of the chosen state's entries, where they all have the same.
+    pub fn fixed_layout(&self) -> Option<FixedLayout> {
+        self.writer.bench.layout.fixed
+    }
+
+    /// [`put`](Self::put) for a state with a [`fixed_layout`](Self::fixed_layout), where key,
+    /// namespace and map key need not be told apart.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    #[inline]
+    pub fn put_fixed(&mut self, group: KeyGroup, key: &[u8], value: &[u8]) -> Result<()> {
+        let slot = self.prepare(group)?;
+        match self.stage.put(slot, key, value) {
+            Staged::Kept => Ok(()),
+            Staged::Full => self.unstage(slot),
+            Staged::Refused => self.put_unstaged(group, key, value),
+        }
+    }
+
+    #[inline(never)]
+    fn put_unstaged(&mut self, group: KeyGroup, key: &[u8], value: &[u8]) -> Result<()> {
+        let (key_end, end) = match self.fixed_layout() {
+            Some(fixed) => (fixed.key, fixed.key + fixed.namespace),
+            None => (key.len(), key.len()),
+        };
+        self.put(group, EntryKey::new(key, key_end, end)?, value)
+    }
+
+    /// Puts what is staged of a key group into its block.
+    #[inline(never)]
+    fn unstage(&mut self, slot: usize) -> Result<()> {
+        let bench = &mut self.writer.bench;
+        let width = bench.layout.fixed.map_or(0, |fixed| fixed.entry_bytes());
+        match self.builders.get_mut(slot) {
+            Some(builder) => builder.fixed_entries(bench, self.stage.take(slot), width),
+            None => Ok(()),
+        }
     }
 
     /// Adds elements of a list, from index `first` on. Pieces of one list follow one another.
@@ -223,6 +326,14 @@ impl ScatterWriter {
         self.end_state()?;
         self.writer.finish()
     }
+}
+
+/// Bytes of a buffer where so many threads write.
+fn capacity(writer: &StateFileWriter, threads: usize) -> usize {
+    let spec = writer.spec();
+    let kinds = if spec.form == FileForm::Increment { 2 } else { 1 };
+    let buffers = usize::from(spec.range.len()).max(1).saturating_mul(kinds * threads.max(1));
+    (writer.buffer_bytes / buffers).clamp(LEAST_CAPACITY_BYTES, BLOCK_BYTES)
 }
 
 #[cold]

@@ -216,6 +216,21 @@ impl StateFileWriter {
         self.record(Some(section))
     }
 
+    /// A writer for another thread, of parts of sections of the same file.
+    pub(crate) fn share(&mut self) -> Self {
+        Self {
+            bench: self.bench.share(),
+            buffer_bytes: self.buffer_bytes,
+            header_length: self.header_length,
+            sections: Vec::new(),
+        }
+    }
+
+    /// Takes over what a writer for another thread noted.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.sections.extend(other.sections);
+    }
+
     /// Notes a section whose blocks are in the output.
     pub(crate) fn record(&mut self, section: Option<Section>) -> Result<()> {
         let Some(section) = section else {
@@ -236,6 +251,7 @@ impl StateFileWriter {
     /// # Errors
     /// `Unavailable` where the storage fails.
     pub fn finish(mut self) -> Result<WrittenStateFile> {
+        self.bench.output.unshare()?;
         let sections = merged(std::mem::take(&mut self.sections));
         let mut states = vec![StateTotals::default(); self.spec().states.len()];
         for section in &sections {
@@ -271,7 +287,7 @@ impl StateFileWriter {
 
 /// Sections in order; those that were written in parts are put together.
 fn merged(mut sections: Vec<Section>) -> Vec<Section> {
-    // Stable: parts of a section stay in the order of the file.
+    // Stable: parts that one thread wrote stay in the order of the file.
     sections.sort_by_key(|section| (section.state, section.group));
     sections.dedup_by(|later, earlier| {
         let same = (later.state, later.group) == (earlier.state, earlier.group);
@@ -280,5 +296,15 @@ fn merged(mut sections: Vec<Section>) -> Vec<Section> {
         }
         same
     });
+    for section in &mut sections {
+        // Threads wrote their parts at the same time.
+        if !section.extents.is_sorted_by_key(|extent| extent.offset) {
+            let mut extents = std::mem::take(&mut section.extents);
+            extents.sort_unstable_by_key(|extent| extent.offset);
+            for extent in extents {
+                section.push_extent(extent.offset, extent.length);
+            }
+        }
+    }
     sections
 }

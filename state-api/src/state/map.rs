@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::{Buffers, called_twice, check_token};
 use crate::codec::{Codec, Encode};
 use crate::descriptor::StateToken;
-use crate::key::{EntryKey, StateKey};
+use crate::key::{EntryKey, Placed, StateKey};
 use crate::store::{Change, KeyedStore, Scan, Slot};
 use crate::{MaxParallelism, Result};
 
@@ -102,8 +102,7 @@ pub trait MapState<UK, V> {
 pub(crate) struct MapAddress {
     pub(crate) key_end: usize,
     pub(crate) namespace_end: usize,
-    pub(crate) hash: u64,
-    pub(crate) placement: u32,
+    pub(crate) placed: Placed,
     pub(crate) groups: MaxParallelism,
 }
 
@@ -309,7 +308,7 @@ where
 #[inline]
 fn state_key<'a>(bytes: &'a [u8], address: &MapAddress) -> Result<StateKey<'a>> {
     let entry = EntryKey::new(bytes, address.key_end, address.namespace_end)?;
-    Ok(StateKey::new(entry, address.hash, address.placement, address.groups))
+    Ok(StateKey::placed(entry, address.placed, address.groups))
 }
 
 impl<S, UK, V, CK, C> MapState<UK, V> for MapView<'_, S, UK, V, CK, C>
