@@ -7,10 +7,12 @@
 //! # Invariants
 //! S1. `states` has one element per slot of `directory`.
 //! S2. `map_entries` of a map state is the sum of the lengths of its maps.
-//! S4. A table of values belongs to a state of a single value, a table of lists to a list, one of maps
-//!     to a map. So a read need not ask the directory.
 //! S3. What a change must remember for increments is recorded in the tables and cells, so that a
 //!     snapshot that fails, is dropped or is never confirmed costs the next one nothing.
+//! S4. A table of values belongs to a state of a single value, a table of lists to a list, one of maps
+//!     to a map. So a read need not ask the directory.
+//! S5. What a fast path hands to a cold one it copies first (`&{ *key }`): a reference would keep the key
+//!     in memory on the fast path too, and stores, not instructions, limit how many accesses overlap.
 
 use alluvium_state_api::schema::{KeySpace, StateMeta};
 use alluvium_state_api::snapshot::{EntryCount, SnapshotRequest, SnapshotTask};
@@ -177,11 +179,12 @@ impl KeyedStore for MemoryStore {
         self.directory.metas()
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
     fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
         let Self { states, directory, buffers, .. } = self;
         let Some(state) = states.get(slot.index()) else {
-            return Err(refuse(directory, slot, key));
+            return Err(refuse(directory, slot, &{ *key }));
         };
         // S4: what is in a table of values is read by this operation
         if state.plain
@@ -190,7 +193,7 @@ impl KeyedStore for MemoryStore {
         {
             return Ok(table.get(u64::from_le_bytes(probe), probe).map(ValueCell::bytes));
         }
-        get_any(state, directory, &mut buffers.address, (slot, key))
+        get_any(state, directory, &mut buffers.address, (slot, &{ *key }))
     }
 
     #[inline]
@@ -245,7 +248,8 @@ impl KeyedStore for MemoryStore {
         Ok(())
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
     fn modify(&mut self, slot: Slot, key: &StateKey<'_>, change: &mut Modify<'_>) -> Result<()> {
         // S4: what is in a table of values is changed by this operation
         if let Some(state) = self.states.get_mut(slot.index())
@@ -257,7 +261,7 @@ impl KeyedStore for MemoryStore {
             let fits = values::modify_fixed(table, hash, probe, out, change)?;
             return if fits { Ok(()) } else { Err(self.misfit(slot)) };
         }
-        self.modify_any(slot, key, change)
+        self.modify_any(slot, &{ *key }, change)
     }
 
     #[inline]

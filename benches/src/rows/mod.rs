@@ -1,10 +1,10 @@
 //! All rows, by name.
 //!
-//! * [`point`]: point access and batches against `hashbrown`, dynamic dispatch against static;
-//! * [`sync`]: the synchronous phase of a snapshot;
-//! * [`during`]: what a running snapshot costs the writer;
-//! * [`bytes`]: how fast snapshots are written, and how much memory entries take;
-//! * [`increments`]: what increments write, and what restoring their chain costs.
+//! * `point`: point access and batches against `hashbrown`, dynamic dispatch against static;
+//! * `sync`: the synchronous phase of a snapshot;
+//! * `during`: what a running snapshot costs the writer;
+//! * `bytes`: how fast snapshots are written, and how much memory entries take;
+//! * `increments`: what increments write, and what restoring their chain costs.
 
 mod bytes;
 mod during;

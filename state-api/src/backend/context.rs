@@ -37,7 +37,8 @@ pub struct KeyContext<'b, S, N = NoNamespace> {
 }
 
 impl<'b, S: KeyedStore> KeyContext<'b, S> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a context in memory costs more than the access")]
+    #[inline(always)]
     pub(crate) fn new(
         store: &'b mut S,
         bytes: &'b mut Vec<u8>,
@@ -134,7 +135,8 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
         self.place.groups.group_of(placement)
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a context in memory costs more than the access")]
+    #[inline(always)]
     fn access(&mut self, token: StateToken) -> Access<'_, S> {
         self.bytes.truncate(self.namespace_end);
         let Place { placed, groups, backend } = self.place;
@@ -144,7 +146,8 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
     }
 
     /// A value state of this key.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a context in memory costs more than the access")]
+    #[inline(always)]
     pub fn value<V, C: Codec<V>>(
         &mut self,
         handle: ValueHandle<V, C, N>,

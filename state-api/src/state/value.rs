@@ -63,7 +63,8 @@ pub struct ValueView<'c, S, V, C> {
 }
 
 impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     pub(crate) fn new(access: Access<'c, S>, default: Option<fn() -> V>) -> Self {
         Self { access, default, types: PhantomData }
     }
@@ -112,7 +113,8 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
 }
 
 impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     fn get(&mut self) -> Result<Option<V>> {
         let (slot, key) = (self.access.slot()?, self.access.key);
         match self.access.store.get(slot, &key)? {
@@ -126,7 +128,8 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
         ValueView::set::<V>(self, value)
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     fn try_update(&mut self, change: impl FnOnce(Option<V>) -> Result<Option<V>>) -> Result<()> {
         let (slot, key) = (self.access.slot()?, self.access.key);
         let default = self.default;
