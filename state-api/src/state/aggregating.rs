@@ -96,7 +96,7 @@ where
     fn add(&mut self, input: A::Input) -> Result<()> {
         let (slot, key) = (self.access.slot()?, self.access.key);
         let mut input = Some(input);
-        self.access.store.modify(slot, &key, &mut |old, out| {
+        self.access.store.modify(slot, &key, &mut move |old, out| {
             let input = input.take().ok_or_else(called_twice)?;
             let accumulator = old.map_or_else(|| Ok(A::create()), C::decode)?;
             let folded = A::add(accumulator, input);

@@ -243,7 +243,7 @@ where
         let slot = self.slot()?;
         let mut change = Some(change);
         let (store, key, _) = self.entry(map_key)?;
-        store.modify(slot, &key, &mut |old, out| {
+        store.modify(slot, &key, &mut move |old, out| {
             let change = change.take().ok_or_else(called_twice)?;
             match change(old.map(C::decode).transpose()?) {
                 Some(value) => <C as Encode<V>>::encode(&value, out).map(|()| Change::Put),

@@ -55,7 +55,7 @@ impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, 
         let (slot, key) = (self.access.slot()?, self.access.key);
         let reduce = self.reduce;
         let mut value = Some(value);
-        self.access.store.modify(slot, &key, &mut |old, out| {
+        self.access.store.modify(slot, &key, &mut move |old, out| {
             let value = value.take().ok_or_else(called_twice)?;
             let folded = match old {
                 Some(bytes) => reduce(C::decode(bytes)?, value),

@@ -134,7 +134,7 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
         let (slot, key) = (self.access.slot()?, self.access.key);
         let default = self.default;
         let mut change = Some(change);
-        self.access.store.modify(slot, &key, &mut |old, out| {
+        self.access.store.modify(slot, &key, &mut move |old, out| {
             let change = change.take().ok_or_else(called_twice)?;
             let value = match old {
                 Some(bytes) => Some(C::decode(bytes)?),
