@@ -2,15 +2,15 @@
 
 use std::marker::PhantomData;
 
-use crate::codec::{Codec, EncodeKey, KeyCodec};
+use crate::codec::{Codec, EncodeKey, KeyCodec, ShortKey};
 use crate::descriptor::{
     AggregatingHandle, AnyHandle, InNamespace, ListHandle, MapHandle, NoNamespace, ReducingHandle,
     StateToken, ValueHandle,
 };
 use crate::key::{EntryKey, Placed, StateKey, check_length};
 use crate::state::{
-    Access, Aggregate, AggregatingView, Buffers, ListView, MapAddress, MapView, ReducingView,
-    ValueView, check_token,
+    Access, Address, Aggregate, AggregatingView, Buffers, ListView, MapAddress, MapView,
+    ReducingView, ValueView, check_token,
 };
 use crate::store::KeyedStore;
 use crate::{KeyGroup, MaxParallelism, Result};
@@ -23,12 +23,37 @@ pub(crate) struct Place {
     pub(crate) backend: u32,
 }
 
+/// The bytes of a key: a short one's are here, those of others in the backend's buffer. Storing a key
+/// into the buffer, with its length, and loading it again is three stores of the fastest access's ten.
+#[derive(Debug)]
+pub(crate) struct KeyBytes<'b> {
+    pub(crate) short: Option<ShortKey>,
+    pub(crate) buffer: &'b mut Vec<u8>,
+}
+
+impl KeyBytes<'_> {
+    fn len(&self) -> usize {
+        self.short.as_ref().map_or(self.buffer.len(), |short| short.as_bytes().len())
+    }
+
+    /// The buffer with the first `end` bytes in it, so that others can follow.
+    #[inline]
+    fn spilled(&mut self, end: usize) -> &mut Vec<u8> {
+        if let Some(short) = self.short.take() {
+            self.buffer.clear();
+            self.buffer.extend_from_slice(short.as_bytes());
+        }
+        self.buffer.truncate(end);
+        self.buffer
+    }
+}
+
 /// The states of one key; within `N`, those of one of its namespaces. Borrows the backend for as long
 /// as the record is processed: one state is accessed at a time.
 #[derive(Debug)]
 pub struct KeyContext<'b, S, N = NoNamespace> {
     store: &'b mut S,
-    bytes: &'b mut Vec<u8>,
+    bytes: KeyBytes<'b>,
     buffers: &'b mut Buffers,
     place: Place,
     key_end: usize,
@@ -41,7 +66,7 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
     #[inline(always)]
     pub(crate) fn new(
         store: &'b mut S,
-        bytes: &'b mut Vec<u8>,
+        bytes: KeyBytes<'b>,
         buffers: &'b mut Buffers,
         place: Place,
     ) -> Self {
@@ -59,13 +84,13 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
         &mut self,
         namespace: &W,
     ) -> Result<KeyContext<'_, S, InNamespace<W, C>>> {
-        self.bytes.truncate(self.key_end);
-        C::encode_key(namespace, self.bytes)?;
-        check_length(self.bytes.len())?;
+        let buffer = self.bytes.spilled(self.key_end);
+        C::encode_key(namespace, buffer)?;
+        check_length(buffer.len())?;
         Ok(KeyContext {
-            namespace_end: self.bytes.len(),
+            namespace_end: buffer.len(),
             store: self.store,
-            bytes: self.bytes,
+            bytes: KeyBytes { short: None, buffer },
             buffers: self.buffers,
             place: self.place,
             key_end: self.key_end,
@@ -93,28 +118,25 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
         M: Mergeable<Namespace = InNamespace<W, C>>,
     {
         let slot = check_token(handle.token(), self.place.backend)?;
-        self.bytes.truncate(self.key_end);
-        C::encode_key(target, self.bytes)?;
-        let (hash, placement) = self.hash_and_placement();
+        let bytes = self.bytes.spilled(self.key_end);
+        let Place { placed, groups, .. } = self.place;
+        let (hash, placement) = placed.of(bytes);
+        C::encode_key(target, bytes)?;
         let batch = &mut self.buffers.batch;
         batch.clear();
         for source in sources {
             let start = batch.next_start();
-            batch.bytes_mut().extend_from_slice(self.bytes.get(..self.key_end).unwrap_or_default());
+            batch.bytes_mut().extend_from_slice(bytes.get(..self.key_end).unwrap_or_default());
             <C as EncodeKey<W>>::encode_key(source, batch.bytes_mut())?;
-            let skip = batch.pending() == self.bytes.as_slice()
-                || batch
-                    .as_batch(self.place.groups)
-                    .iter()
-                    .any(|key| key.bytes() == batch.pending());
+            let skip = batch.pending() == bytes.as_slice()
+                || batch.as_batch(groups).iter().any(|key| key.bytes() == batch.pending());
             if skip {
                 batch.bytes_mut().truncate(start);
             } else {
                 batch.commit(self.key_end, hash, placement)?;
             }
         }
-        let entry = EntryKey::new(self.bytes, self.key_end, self.bytes.len())?;
-        let Place { placed, groups, .. } = self.place;
+        let entry = EntryKey::new(bytes, self.key_end, bytes.len())?;
         let target = StateKey::placed(entry, placed, groups);
         self.store.merge_namespaces(slot, &target, batch.as_batch(groups), &mut |a, b, out| {
             handle.merge(a, b, out)
@@ -122,27 +144,29 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
     }
 }
 
-impl<S, N> KeyContext<'_, S, N> {
-    fn hash_and_placement(&self) -> (u64, u32) {
-        self.place.placed.of(self.bytes.get(..self.key_end).unwrap_or_default())
-    }
-}
-
 impl<S: KeyedStore, N> KeyContext<'_, S, N> {
     /// The key group of the key.
     pub fn key_group(&self) -> KeyGroup {
-        let (_, placement) = self.hash_and_placement();
+        let KeyBytes { short, buffer } = &self.bytes;
+        let bytes = short.as_ref().map_or(buffer.as_slice(), ShortKey::as_bytes);
+        let (_, placement) = self.place.placed.of(bytes.get(..self.key_end).unwrap_or_default());
         self.place.groups.group_of(placement)
     }
 
     #[expect(clippy::inline_always, reason = "a context in memory costs more than the access")]
     #[inline(always)]
     fn access(&mut self, token: StateToken) -> Access<'_, S> {
-        self.bytes.truncate(self.namespace_end);
         let Place { placed, groups, backend } = self.place;
-        let entry = EntryKey::trusted(self.bytes, self.key_end);
-        let key = StateKey::placed(entry, placed, groups);
-        Access { store: self.store, key, buffers: self.buffers, token, backend }
+        let KeyBytes { short, buffer } = &mut self.bytes;
+        let (word, short) = short.map_or(([0; ShortKey::MAX], None), |short| {
+            let (word, len) = short.into_parts();
+            (word, Some(len))
+        });
+        if short.is_none() {
+            buffer.truncate(self.namespace_end);
+        }
+        let address = Address { bytes: buffer, short, key_end: self.key_end, placed, groups };
+        Access { store: self.store, address, word, buffers: self.buffers, token, backend }
     }
 
     /// A value state of this key.
@@ -188,7 +212,8 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
         let Place { placed, groups, backend } = self.place;
         let (key_end, namespace_end) = (self.key_end, self.namespace_end);
         let address = MapAddress { key_end, namespace_end, placed, groups };
-        MapView::new(self.store, self.bytes, self.buffers, address, (handle.token, backend))
+        let bytes = self.bytes.spilled(namespace_end);
+        MapView::new(self.store, bytes, self.buffers, address, (handle.token, backend))
     }
 }
 

@@ -89,7 +89,8 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
             self.key.extend_from_slice(&encoded);
             let placed = Placed::known(hash, placement);
             let place = context::Place { placed, groups: self.groups, backend: self.id };
-            apply(KeyContext::new(&mut self.store, &mut self.key, &mut self.buffers, place))?;
+            let bytes = context::KeyBytes { short: None, buffer: &mut self.key };
+            apply(KeyContext::new(&mut self.store, bytes, &mut self.buffers, place))?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::codec::{EncodeKey, KeyCodec, Native};
+use crate::codec::{EncodeKey, KeyCodec, Native, ShortKey};
 use crate::descriptor::{Descriptor, StateToken};
 use crate::key::{Placed, check_length};
 use crate::schema::{Compatibility, KeySpace, StateMeta};
@@ -165,19 +165,24 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
         C: EncodeKey<Q>,
         H: KeyHash<Q>,
     {
-        self.key.clear();
-        <C as EncodeKey<Q>>::encode_key(key, &mut self.key)?;
-        check_length(self.key.len())?;
-        let placed = if self.owns_all_stably && self.key.len() <= MAX_HASHED_LATER_BYTES {
+        let short = <C as EncodeKey<Q>>::short_key(key);
+        if short.is_none() {
+            self.key.clear();
+            <C as EncodeKey<Q>>::encode_key(key, &mut self.key)?;
+            check_length(self.key.len())?;
+        }
+        let bytes = short.as_ref().map_or(self.key.as_slice(), ShortKey::as_bytes);
+        let placed = if self.owns_all_stably && bytes.len() <= MAX_HASHED_LATER_BYTES {
             Placed::LATER
         } else {
-            let hash = hash_bytes(&self.key);
-            let placement = <H as KeyHash<Q>>::placement(key, &self.key, hash);
+            let hash = hash_bytes(bytes);
+            let placement = <H as KeyHash<Q>>::placement(key, bytes, hash);
             self.check_owned(placement)?;
             Placed::known(hash, placement)
         };
         let place = context::Place { placed, groups: self.groups, backend: self.id };
-        Ok(KeyContext::new(&mut self.store, &mut self.key, &mut self.buffers, place))
+        let bytes = context::KeyBytes { short, buffer: &mut self.key };
+        Ok(KeyContext::new(&mut self.store, bytes, &mut self.buffers, place))
     }
 
     #[inline]

@@ -5,7 +5,7 @@
 //! where negative, otherwise the sign bit. `bool` is 0 or 1, `char` its code point in 4 bytes.
 //! Fixed width makes the plain and the key encoding the same.
 
-use super::{Codec, Encode, EncodeKey, KeyCodec, Native, malformed, native_schema};
+use super::{Codec, Encode, EncodeKey, KeyCodec, Native, ShortKey, malformed, native_schema};
 use crate::Result;
 use crate::schema::CodecSchema;
 
@@ -25,6 +25,12 @@ macro_rules! fixed_width {
             #[inline]
             fn encode_key(value: &$type, out: &mut Vec<u8>) -> Result<()> {
                 <Self as Encode<$type>>::encode(value, out)
+            }
+
+            #[inline]
+            fn short_key($value: &$type) -> Option<ShortKey> {
+                let $value = *$value;
+                ShortKey::new(&$to_bytes)
             }
         }
 

@@ -57,6 +57,46 @@ pub trait EncodeKey<Q: ?Sized>: 'static {
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for values that have no encoding.
     fn encode_key(value: &Q, out: &mut Vec<u8>) -> Result<()>;
+
+    /// The same encoding, where it is so short that it needs no buffer. Whether it is depends on the
+    /// type alone.
+    #[inline]
+    fn short_key(_: &Q) -> Option<ShortKey> {
+        None
+    }
+}
+
+/// An encoded key of at most 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShortKey {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl ShortKey {
+    /// The most bytes.
+    pub(crate) const MAX: usize = 8;
+
+    /// The key with these bytes; `None` if there are more than 8.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "at most 8")]
+    pub fn new(key: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::MAX];
+        bytes.get_mut(..key.len())?.copy_from_slice(key);
+        Some(Self { bytes, len: key.len() as u8 })
+    }
+
+    /// The bytes.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
+    }
+
+    /// A word that begins with the bytes, and how many they are.
+    #[inline]
+    pub(crate) fn into_parts(self) -> ([u8; Self::MAX], usize) {
+        (self.bytes, usize::from(self.len))
+    }
 }
 
 /// Encodes and decodes values of type `T`.

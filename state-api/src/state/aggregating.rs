@@ -87,14 +87,16 @@ where
 {
     #[inline]
     fn get(&mut self) -> Result<Option<A::Output>> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         let bytes = self.access.store.get(slot, &key)?;
         bytes.map(|bytes| Ok(A::result(&C::decode(bytes)?))).transpose()
     }
 
     #[inline]
     fn add(&mut self, input: A::Input) -> Result<()> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         let mut input = Some(input);
         self.access.store.modify(slot, &key, &mut move |old, out| {
             let input = input.take().ok_or_else(called_twice)?;
@@ -106,7 +108,8 @@ where
 
     #[inline]
     fn clear(&mut self) -> Result<()> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         self.access.store.remove(slot, &key)
     }
 }

@@ -85,9 +85,10 @@ impl<'c, S: KeyedStore, T, C: Codec<T>> ListView<'c, S, T, C> {
         &mut self,
         mut visit: impl FnMut(C::View<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let slot = self.access.slot()?;
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         let visit = &mut |bytes: &[u8]| visit(C::view(bytes)?);
-        self.access.store.read_list(slot, &self.access.key, visit).map(drop)
+        self.access.store.read_list(slot, &key, visit).map(drop)
     }
 
     fn encode<'t>(&mut self, elements: impl IntoIterator<Item = &'t T>) -> Result<()>
@@ -113,35 +114,40 @@ impl<S: KeyedStore, T, C: Codec<T>> ListState<T> for ListView<'_, S, T, C> {
     where
         T: 't,
     {
-        let slot = self.access.slot()?;
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         self.encode(elements)?;
         let elements = self.access.buffers.elements.as_elements();
-        self.access.store.append(slot, &self.access.key, elements)
+        self.access.store.append(slot, &key, elements)
     }
 
     fn update<'t>(&mut self, elements: impl IntoIterator<Item = &'t T>) -> Result<()>
     where
         T: 't,
     {
-        let slot = self.access.slot()?;
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         self.encode(elements)?;
         let elements = self.access.buffers.elements.as_elements();
-        self.access.store.replace_list(slot, &self.access.key, elements)
+        self.access.store.replace_list(slot, &key, elements)
     }
 
     fn for_each(&mut self, mut visit: impl FnMut(T) -> Result<ControlFlow<()>>) -> Result<()> {
-        let slot = self.access.slot()?;
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         let visit = &mut |bytes: &[u8]| visit(C::decode(bytes)?);
-        self.access.store.read_list(slot, &self.access.key, visit).map(drop)
+        self.access.store.read_list(slot, &key, visit).map(drop)
     }
 
     fn size(&mut self) -> Result<ListSize> {
-        let slot = self.access.slot()?;
-        self.access.store.list_size(slot, &self.access.key)
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
+        self.access.store.list_size(slot, &key)
     }
 
     fn clear(&mut self) -> Result<()> {
-        let slot = self.access.slot()?;
-        self.access.store.remove(slot, &self.access.key)
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
+        self.access.store.remove(slot, &key)
     }
 }

@@ -21,22 +21,53 @@ pub use map::{MapState, MapView};
 pub use reducing::{ReducingState, ReducingView};
 pub use value::{ValueState, ValueView};
 
+use crate::codec::ShortKey;
 use crate::descriptor::StateToken;
-use crate::key::StateKey;
+use crate::key::{EntryKey, Placed, StateKey};
 use crate::store::{KeyedStore, Slot};
-use crate::{Error, Result};
+use crate::{Error, MaxParallelism, Result};
 
 /// What every view holds: the store, the entry's address, a buffer for encoding.
 ///
-/// Views copy the address before they pass it to the store: a view whose parts are pointed to lies in
-/// memory as a whole.
+/// Views copy the word and make the key from the copy before they pass it to the store: a view whose
+/// parts are pointed to lies in memory as a whole.
 #[derive(Debug)]
 pub(crate) struct Access<'c, S> {
     pub(crate) store: &'c mut S,
-    pub(crate) key: StateKey<'c>,
+    pub(crate) address: Address<'c>,
+    /// The bytes of a short key.
+    pub(crate) word: [u8; ShortKey::MAX],
     pub(crate) buffers: &'c mut Buffers,
     pub(crate) token: StateToken,
     pub(crate) backend: u32,
+}
+
+/// The address of an entry but for the bytes of a short key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address<'c> {
+    /// Key and namespace, if the key is not short.
+    pub(crate) bytes: &'c [u8],
+    /// How many bytes of the word are the key, if it is short.
+    pub(crate) short: Option<usize>,
+    pub(crate) key_end: usize,
+    pub(crate) placed: Placed,
+    pub(crate) groups: MaxParallelism,
+}
+
+impl<'c> Address<'c> {
+    /// The address; a short key's bytes are in `word`.
+    #[expect(clippy::inline_always, reason = "so that a short key's length is a constant")]
+    #[inline(always)]
+    pub(crate) fn key<'k>(self, word: &'k [u8; ShortKey::MAX]) -> StateKey<'k>
+    where
+        'c: 'k,
+    {
+        let bytes = match self.short {
+            Some(len) => word.get(..len).unwrap_or(word),
+            None => self.bytes,
+        };
+        StateKey::placed(EntryKey::trusted(bytes, self.key_end), self.placed, self.groups)
+    }
 }
 
 /// Reusable buffers of a backend, so that no access allocates after warm-up.

@@ -46,13 +46,15 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ReducingView<'c, S, V, C> {
 impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, C> {
     #[inline]
     fn get(&mut self) -> Result<Option<V>> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         self.access.store.get(slot, &key)?.map(C::decode).transpose()
     }
 
     #[inline]
     fn add(&mut self, value: V) -> Result<()> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         let reduce = self.reduce;
         let mut value = Some(value);
         self.access.store.modify(slot, &key, &mut move |old, out| {
@@ -67,7 +69,8 @@ impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, 
 
     #[inline]
     fn clear(&mut self) -> Result<()> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         self.access.store.remove(slot, &key)
     }
 }

@@ -76,7 +76,8 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
     /// As [`ValueState::get`].
     #[inline]
     pub fn read<R>(&mut self, read: impl FnOnce(Option<C::View<'_>>) -> R) -> Result<R> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         let bytes = self.access.store.get(slot, &key)?;
         Ok(read(bytes.map(C::view).transpose()?))
     }
@@ -87,7 +88,8 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
     /// As [`ValueState::get`].
     #[inline]
     pub fn get_into(&mut self, target: &mut V) -> Result<bool> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         match self.access.store.get(slot, &key)? {
             Some(bytes) => C::decode_into(bytes, target).map(|()| true),
             None => Ok(false),
@@ -104,7 +106,8 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
         V: Borrow<Q>,
         C: Encode<Q>,
     {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         let buffer = &mut self.access.buffers.value;
         buffer.clear();
         <C as Encode<Q>>::encode(value, buffer)?;
@@ -116,7 +119,8 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
     #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
     #[inline(always)]
     fn get(&mut self) -> Result<Option<V>> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         match self.access.store.get(slot, &key)? {
             Some(bytes) => C::decode(bytes).map(Some),
             None => Ok(self.default.map(|default| default())),
@@ -131,7 +135,8 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
     #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
     #[inline(always)]
     fn try_update(&mut self, change: impl FnOnce(Option<V>) -> Result<Option<V>>) -> Result<()> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         let default = self.default;
         let mut change = Some(change);
         self.access.store.modify(slot, &key, &mut move |old, out| {
@@ -149,7 +154,8 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
 
     #[inline]
     fn clear(&mut self) -> Result<()> {
-        let (slot, key) = (self.access.slot()?, self.access.key);
+        let (slot, word) = (self.access.slot()?, self.access.word);
+        let key = self.access.address.key(&word);
         self.access.store.remove(slot, &key)
     }
 }
