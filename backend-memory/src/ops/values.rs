@@ -6,7 +6,7 @@ use alluvium_state_api::{
 
 use super::{Target, wrong_key, wrong_width};
 use crate::cells::value::ValueCell;
-use crate::table::{BATCH, Entry, Fixed, KeyRep, Table};
+use crate::table::{BATCH, Entry, Fixed, KeyRep, Table, Vacant};
 use crate::tables::shape::Shape;
 
 /// The value of a key.
@@ -109,19 +109,38 @@ pub(crate) fn modify_fixed<K: KeyRep, const N: usize>(
     out: &mut Vec<u8>,
     change: &mut Modify<'_>,
 ) -> Result<bool> {
-    let mut entry = table.entry(hash, probe);
+    let mut entry = match table.entry(hash, probe) {
+        Entry::Occupied(entry) => entry,
+        Entry::Vacant(entry) => return fill_fixed(entry, out, change),
+    };
     out.clear();
-    match change(entry.get().map(|cell| cell.0.as_slice()), out)? {
+    match change(Some(&entry.get().0), out)? {
         Change::Put => {
             let Ok(value) = <[u8; N]>::try_from(out.as_slice()) else {
                 return Ok(false);
             };
-            if entry.edit(|cell| cell.0 = value).is_none() {
-                entry.put(Fixed(value));
-            }
+            entry.edit(move |cell| cell.0 = value);
         }
-        Change::Remove if entry.get().is_some() => drop(entry.remove()),
-        Change::Keep | Change::Remove => {}
+        Change::Remove => drop(entry.remove()),
+        Change::Keep => {}
+    }
+    Ok(true)
+}
+
+/// [`modify_fixed`] for a key that has no value.
+#[cold]
+#[inline(never)]
+fn fill_fixed<K: KeyRep, const N: usize>(
+    entry: Vacant<'_, '_, K, Fixed<N>>,
+    out: &mut Vec<u8>,
+    change: &mut Modify<'_>,
+) -> Result<bool> {
+    out.clear();
+    if let Change::Put = change(None, out)? {
+        let Ok(value) = <[u8; N]>::try_from(out.as_slice()) else {
+            return Ok(false);
+        };
+        entry.insert(Fixed(value));
     }
     Ok(true)
 }

@@ -8,7 +8,8 @@
 use super::hash::Hash;
 use super::raw::{Head, Slots, View, entries, preferred, slots_of};
 use super::tags::{EMPTY, Tags};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use super::words::{self, Unit};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::needs_drop;
 use std::ptr::NonNull;
@@ -43,8 +44,10 @@ impl<S> Block<S> {
         let Some(layout) = Self::layout(count) else {
             handle_alloc_error(Layout::new::<Head>());
         };
-        // SAFETY: there is at least one group, and a head is not zero-sized.
-        let memory = unsafe { alloc(layout) };
+        // SAFETY: there is at least one group, and a head is not zero-sized. A mirror copies free
+        // slots, too, so they must be initialised.
+        let memory =
+            unsafe { if Mirror::<S>::POSSIBLE { alloc_zeroed(layout) } else { alloc(layout) } };
         let Some(memory) = NonNull::new(memory) else {
             handle_alloc_error(layout);
         };
@@ -170,11 +173,12 @@ impl<S> Default for Mirror<S> {
 }
 
 impl<S> Mirror<S> {
-    /// Whether entries may be copied bit by bit: they own nothing (C3).
-    pub(super) const POSSIBLE: bool = !needs_drop::<S>();
+    /// Whether entries may be copied bit by bit: they own nothing (C3), and have no padding.
+    pub(super) const POSSIBLE: bool = !needs_drop::<S>() && align_of::<S>() == 1;
 
-    /// Copies the block; copies nothing where that is not possible.
-    pub(super) fn copy(&mut self, block: &Block<S>) {
+    /// Copies the block, whose values and generations may be changing; copies nothing where that is
+    /// not possible.
+    pub(super) fn copy(&mut self, block: &Block<S>, unit: Unit) {
         self.clear();
         if !Self::POSSIBLE {
             return;
@@ -182,13 +186,17 @@ impl<S> Mirror<S> {
         let count = block.count as usize;
         self.slots.reserve(count);
         let (target, source) = (self.slots.as_mut_ptr(), slots_of(block.heads, block.count));
-        // SAFETY: `count` groups of slots can be read there (R5), and were reserved here.
-        unsafe { target.copy_from_nonoverlapping(source.as_ptr(), count) };
+        // SAFETY: `count` groups of slots can be read there (R5), all of them initialised (`new`),
+        // and were reserved here.
+        unsafe { words::copy(source, target, count, unit) };
         // SAFETY: the capacity is at least that, and an uninitialised slot is a valid one.
         unsafe { self.slots.set_len(count) };
-        // SAFETY: there are `count` initialised heads (R5), and the block is borrowed.
-        let heads = unsafe { std::slice::from_raw_parts(block.heads.as_ptr(), count) };
-        self.heads.extend_from_slice(heads);
+        self.heads.reserve(count);
+        // SAFETY: there are `count` initialised heads (R5), which were reserved here; their
+        // generations change byte by byte, and their tags not at all.
+        unsafe { words::copy(block.heads, self.heads.as_mut_ptr(), count, Unit::Byte) };
+        // SAFETY: the capacity is at least that, and they were initialised.
+        unsafe { self.heads.set_len(count) };
     }
 
     /// The entries copied, with their generations.

@@ -31,10 +31,10 @@ impl<S> Directory<S> {
 
     /// The view of a key's shard.
     #[inline]
-    pub(super) fn view(&self, hash: Hash) -> View<S> {
+    pub(super) fn view(&self, hash: Hash) -> &View<S> {
         let place = (hash.route() & self.mask) as usize;
         // SAFETY: the mask is one less than the number of places (E1).
-        *unsafe { self.views.get_unchecked(place) }
+        unsafe { self.views.get_unchecked(place) }
     }
 
     /// The number of a key's shard.

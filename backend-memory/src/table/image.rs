@@ -2,8 +2,9 @@
 //!
 //! # Role
 //! Made under the shard's lock as fast as memory allows: where entries own nothing, the block is
-//! copied as it is; else live entries are copied one by one, their bytes into an arena. What is
-//! part of the snapshot is worked out later, outside the lock, by [`ShardImage::for_each`].
+//! copied as it is, while the writer may go on changing them, and again if it did; else live entries
+//! are copied one by one, their bytes into an arena. What is part of the snapshot is worked out
+//! later, outside the lock, by [`ShardImage::for_each`].
 //!
 //! # Invariants
 //! I1. Of the copied entries, those with an epoch of at most the snapshot's are part of it; those
@@ -15,10 +16,14 @@ use super::Epoch;
 use super::block::Mirror;
 use super::cell::Cell;
 use super::key::KeyRep;
+use super::lock::Pause;
 use super::pool::Pool;
 use super::raw::Slot;
-use super::records::Records;
+use super::records::{Chunk, Record, Records};
 use super::shard::Shard;
+use super::view::Marks;
+use super::words::Unit;
+use std::sync::Arc;
 
 /// An entry of a snapshot.
 pub(crate) struct Item<'a, C: Cell> {
@@ -36,7 +41,7 @@ pub(crate) struct Item<'a, C: Cell> {
 pub(crate) struct ShardImage<K: KeyRep, C: Cell> {
     mirror: Mirror<Slot<K, C>>,
     live: Records<K, C>,
-    undo: Records<K, C>,
+    undo: Option<(Arc<Chunk<K, C>>, Arc<Marks>)>,
     base: Epoch,
     snapshot: Epoch,
     since: Option<Epoch>,
@@ -53,7 +58,7 @@ impl<K: KeyRep, C: Cell> Default for ShardImage<K, C> {
         Self {
             mirror: Mirror::default(),
             live: Records::default(),
-            undo: Records::default(),
+            undo: None,
             base: 0,
             snapshot: 0,
             since: None,
@@ -66,25 +71,25 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
     pub(super) fn clear(&mut self) {
         self.mirror.clear();
         self.live.clear();
-        self.undo.clear();
+        self.undo = None;
     }
 
     /// Copies a shard, which the caller has locked, for the snapshot that ended `snapshot`.
-    /// Says whether there may be anything to yield.
+    /// Returns the version that the copy is of, and whether there may be anything to yield.
     pub(super) fn capture(
         &mut self,
         shard: &Shard<K, C>,
         snapshot: Epoch,
         since: Option<Epoch>,
-    ) -> bool {
+    ) -> (u32, bool) {
         self.clear();
         (self.base, self.snapshot, self.since) = (shard.base, snapshot, since);
-        if since.is_some_and(|base| shard.touched <= base) {
-            return false;
+        let version = shard.version();
+        if since.is_some_and(|base| shard.touched() <= base) {
+            return (version, false);
         }
         if Mirror::<Slot<K, C>>::POSSIBLE {
-            self.mirror.copy(&shard.block);
-            return true;
+            return (self.copy(shard), true);
         }
         for (entry, generation) in shard.block.entries() {
             let epoch = shard.epoch_of(generation);
@@ -92,7 +97,21 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
                 self.live.push(entry, epoch);
             }
         }
-        true
+        (version, true)
+    }
+
+    /// Copies the block until the writer changed nothing meanwhile. Each entry disturbs it once per
+    /// epoch at most, and a copy takes a few microseconds.
+    fn copy(&mut self, shard: &Shard<K, C>) -> u32 {
+        let mut pause = Pause::default();
+        loop {
+            let version = shard.version();
+            self.mirror.copy(&shard.block, const { Unit::of::<K, C>() });
+            if shard.is_still(version) {
+                return version;
+            }
+            pause.wait();
+        }
     }
 
     /// Makes this the image of nothing, for the snapshot that ended `snapshot`.
@@ -102,8 +121,15 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
     }
 
     /// Adds entries from the snapshot's undo log; of which shards, does not matter.
-    pub(super) fn add_undo(&mut self, undo: Records<K, C>, pool: &Pool<K, C>) {
-        pool.keep_records(std::mem::replace(&mut self.undo, undo));
+    pub(super) fn add_undo(&mut self, undo: Arc<Chunk<K, C>>, marks: &Arc<Marks>) {
+        self.undo = Some((undo, Arc::clone(marks)));
+    }
+
+    /// Gives up what came from the undo log.
+    pub(super) fn take_undo(&mut self, pool: &Pool<K, C>) {
+        if let Some((undo, _)) = self.undo.take() {
+            pool.keep_chunk(undo);
+        }
     }
 
     /// Makes an image that the writer took, for want of knowing better, yield only what was
@@ -125,18 +151,15 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
                 each(Item { key: entry.key.bytes(), image: &image, arena: &unused, epoch });
             }
         }
-        for records in [&self.live, &self.undo] {
-            for record in &records.list {
-                if wanted.contains(&record.epoch) {
-                    let (arena, image) = (records.arena.as_slice(), &record.image);
-                    each(Item {
-                        key: K::image_bytes(&record.key, arena),
-                        image,
-                        arena,
-                        epoch: record.epoch,
-                    });
-                }
+        let mut tell = |record: &Record<K, C>, arena: &[u8]| {
+            if wanted.contains(&record.epoch) {
+                let (key, image) = (K::image_bytes(&record.key, arena), &record.image);
+                each(Item { key, image, arena, epoch: record.epoch });
             }
+        };
+        self.live.list.iter().for_each(|record| tell(record, &self.live.arena));
+        if let Some((undo, marks)) = &self.undo {
+            undo.records(marks).for_each(|record| tell(record, undo.arena()));
         }
     }
 }

@@ -22,6 +22,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+/// How somebody waits: longer and longer (O2).
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    tries: u32,
+}
+
+impl Pause {
+    /// Waits a moment.
+    pub(super) fn wait(&mut self) {
+        self.tries = self.tries.saturating_add(1);
+        match self.tries {
+            0..=200 => spin_loop(),
+            201..=220 => thread::yield_now(),
+            _ => thread::sleep(Duration::from_micros(20)),
+        }
+    }
+}
+
 /// A value behind a lock.
 pub(super) struct Lock<T> {
     held: AtomicBool,
@@ -48,14 +66,9 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        let mut tries = 0_u32;
+        let mut pause = Pause::default();
         while self.held.load(Ordering::Relaxed) || self.held.swap(true, Ordering::Acquire) {
-            tries = tries.saturating_add(1);
-            match tries {
-                0..=200 => spin_loop(),
-                201..=220 => thread::yield_now(),
-                _ => thread::sleep(Duration::from_micros(20)),
-            }
+            pause.wait();
         }
     }
 

@@ -41,9 +41,10 @@ mod tags;
 mod tests;
 mod tombs;
 mod view;
+mod words;
 
 pub(crate) use cell::{Blob, Cell, Fixed};
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, Vacant};
 pub(crate) use hash::Seed;
 pub(crate) use image::{Item, ShardImage};
 pub(crate) use key::{KeyRep, VarKey};

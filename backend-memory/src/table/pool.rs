@@ -7,8 +7,9 @@
 use super::cell::Cell;
 use super::image::ShardImage;
 use super::key::KeyRep;
-use super::records::Records;
+use super::records::Chunk;
 use parking_lot::Mutex;
+use std::sync::Arc;
 
 /// Most chunks, and most images, kept for later.
 const KEPT: usize = 32;
@@ -18,29 +19,30 @@ const KEPT_ARENA_BYTES: usize = 1 << 20;
 
 /// Buffers for later use.
 pub(super) struct Pool<K: KeyRep, C: Cell> {
-    records: Mutex<Vec<Records<K, C>>>,
+    chunks: Mutex<Vec<Arc<Chunk<K, C>>>>,
     images: Mutex<Vec<ShardImage<K, C>>>,
 }
 
 impl<K: KeyRep, C: Cell> Default for Pool<K, C> {
     fn default() -> Self {
-        Self { records: Mutex::new(Vec::new()), images: Mutex::new(Vec::new()) }
+        Self { chunks: Mutex::new(Vec::new()), images: Mutex::new(Vec::new()) }
     }
 }
 
 impl<K: KeyRep, C: Cell> Pool<K, C> {
-    /// An empty list.
+    /// An empty chunk, which nobody else has.
     #[cold]
-    pub(super) fn records(&self) -> Records<K, C> {
-        self.records.lock().pop().unwrap_or_default()
+    pub(super) fn chunk(&self) -> Arc<Chunk<K, C>> {
+        self.chunks.lock().pop().unwrap_or_default()
     }
 
-    /// Takes back a list.
-    pub(super) fn keep_records(&self, mut records: Records<K, C>) {
-        records.clear();
-        let mut kept = self.records.lock();
-        if kept.len() < KEPT && records.arena.capacity() <= KEPT_ARENA_BYTES {
-            kept.push(records);
+    /// Takes back a chunk, unless somebody else still has it.
+    pub(super) fn keep_chunk(&self, mut chunk: Arc<Chunk<K, C>>) {
+        let Some(alone) = Arc::get_mut(&mut chunk) else { return };
+        alone.clear();
+        let mut kept = self.chunks.lock();
+        if kept.len() < KEPT && alone.arena_bytes() <= KEPT_ARENA_BYTES {
+            kept.push(chunk);
         }
     }
 

@@ -27,9 +27,11 @@
 
 use super::hash::Hash;
 use super::tags::{DELETED, EMPTY, Tags, WIDTH};
+use super::words::{self, Unit};
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Slots of a group that may be filled on average.
 const FILL: u32 = 14;
@@ -131,7 +133,7 @@ impl<S> View<S> {
 
     /// Groups of the block.
     #[inline]
-    pub(super) fn count(self) -> u32 {
+    pub(super) fn count(&self) -> u32 {
         self.count
     }
 
@@ -153,12 +155,19 @@ impl<S> View<S> {
         unsafe { entries(heads, slots) }
     }
 
-    /// Finds the entry with this hash for which `is` holds.
+    /// Finds the entry with this hash which `is` the one that `probe` asks for. The probe travels
+    /// beside the function, and the view by reference, so that neither need lie in memory here for
+    /// the sake of the cold path.
     ///
     /// # Safety
     /// R4, for reading.
     #[inline]
-    pub(super) unsafe fn find(self, hash: Hash, is: impl Fn(&S) -> bool) -> Option<At<S>> {
+    pub(super) unsafe fn find<P: Copy>(
+        &self,
+        hash: Hash,
+        probe: P,
+        is: impl Fn(&S, P, Hash) -> bool,
+    ) -> Option<At<S>> {
         // SAFETY: the home group is one of the block's groups.
         let (head, slots) = unsafe { self.group(hash.group(self.count)) };
         prefetch(slots.as_ptr().wrapping_add(preferred::<S>(hash)).cast());
@@ -168,14 +177,14 @@ impl<S> View<S> {
             // SAFETY: they belong together, and `slot` is below `WIDTH`.
             let at = unsafe { At::new(head, slots, slot) };
             // SAFETY: no tag of a key is that of a free slot, so the slot is full (R1).
-            if is(unsafe { at.entry() }) {
+            if is(unsafe { at.entry() }, probe, hash) {
                 return Some(at);
             }
         } else if tags.empty().any() {
             return None;
         }
         // SAFETY: as the caller promised.
-        unsafe { self.find_on(hash, is) }
+        unsafe { self.find_on(hash, probe, is) }
     }
 
     /// The head of a group and its first slot.
@@ -183,7 +192,7 @@ impl<S> View<S> {
     /// # Safety
     /// `index` is less than `count`.
     #[inline]
-    unsafe fn group(self, index: usize) -> (NonNull<Head>, NonNull<S>) {
+    unsafe fn group(&self, index: usize) -> (NonNull<Head>, NonNull<S>) {
         // SAFETY: there are `count` heads (R5).
         let head = unsafe { self.heads.add(index) };
         // SAFETY: and as many groups of slots.
@@ -196,7 +205,12 @@ impl<S> View<S> {
     /// As there.
     #[cold]
     #[inline(never)]
-    unsafe fn find_on(self, hash: Hash, is: impl Fn(&S) -> bool) -> Option<At<S>> {
+    unsafe fn find_on<P: Copy>(
+        &self,
+        hash: Hash,
+        probe: P,
+        is: impl Fn(&S, P, Hash) -> bool,
+    ) -> Option<At<S>> {
         let needle = hash.needle();
         let mut index = hash.group(self.count);
         loop {
@@ -208,7 +222,7 @@ impl<S> View<S> {
                 // SAFETY: they belong together, and `slot` is below `WIDTH`.
                 let at = unsafe { At::new(head, slots, slot) };
                 // SAFETY: no tag of a key is that of a free slot, so the slot is full (R1).
-                if is(unsafe { at.entry() }) {
+                if is(unsafe { at.entry() }, probe, hash) {
                     return Some(at);
                 }
             }
@@ -224,7 +238,7 @@ impl<S> View<S> {
 
     /// Asks the processor to load the tags of a key's home group.
     #[inline]
-    pub(super) fn prefetch_tags(self, hash: Hash) {
+    pub(super) fn prefetch_tags(&self, hash: Hash) {
         prefetch(self.heads.as_ptr().wrapping_add(hash.group(self.count)).cast());
     }
 
@@ -233,7 +247,7 @@ impl<S> View<S> {
     /// # Safety
     /// R4, for reading.
     #[inline]
-    pub(super) unsafe fn prefetch_slot(self, hash: Hash) {
+    pub(super) unsafe fn prefetch_slot(&self, hash: Hash) {
         // SAFETY: the home group is one of the block's groups.
         let (head, slots) = unsafe { self.group(hash.group(self.count)) };
         // SAFETY: the block is alive and nobody writes it (R4, the caller).
@@ -317,6 +331,17 @@ impl<S> At<S> {
         unsafe { self.generation.read() }
     }
 
+    /// Sets the entry's generation, which a snapshot may be reading.
+    ///
+    /// # Safety
+    /// R4, for writing, but for readers that load it atomically.
+    #[inline]
+    pub(super) unsafe fn set_generation(self, generation: u8) {
+        // SAFETY: the block is alive and everybody else loads it atomically (R4, the caller).
+        let place = unsafe { AtomicU8::from_ptr(self.generation.as_ptr()) };
+        place.store(generation, Ordering::Relaxed);
+    }
+
     /// Takes the entry out. Says whether the slot is empty now, rather than deleted (R3).
     ///
     /// # Safety
@@ -335,5 +360,25 @@ impl<S> At<S> {
             *tag = if emptied { EMPTY } else { DELETED };
         }
         (entry, emptied)
+    }
+}
+
+impl<K, C> At<Slot<K, C>> {
+    /// Changes a value that owns nothing, which a snapshot may be reading: in a copy, which is then
+    /// stored word by word.
+    ///
+    /// # Safety
+    /// R4, for writing, but for readers that load words atomically; the slot is still full; and a
+    /// bitwise copy of `C` is as good as a clone.
+    #[inline]
+    pub(super) unsafe fn edit_plain<R>(self, change: impl FnOnce(&mut C) -> R) -> R {
+        // SAFETY: the slot is full (the caller), so there is a value behind the pointer.
+        let place = unsafe { &raw mut (*self.entry.as_ptr()).cell };
+        // SAFETY: nobody else writes it (the caller), and it owns nothing.
+        let mut copy = ManuallyDrop::new(unsafe { place.read() });
+        let result = change(&mut copy);
+        // SAFETY: the place is valid, and aligned as `Slot` has it; others load words (the caller).
+        unsafe { words::store::<C>(place, &copy, const { Unit::of::<K, C>() }) };
+        result
     }
 }

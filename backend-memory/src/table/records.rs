@@ -10,23 +10,28 @@
 //! L1. The log of a snapshot of epoch `e` gets every entry that existed at its instant and was
 //!     changed or removed before its shard was captured, as it was, once. These are exactly the
 //!     entries with an epoch of at most `e` at the moment of change; afterwards it is greater.
-//! L2. The writer adds to the log under the lock of a shard that the snapshot still needs, and
-//!     the snapshot takes the last chunk when it has seen that it needs no shard any more. Each
-//!     addition happened before the capture of that shard, so the log is complete by then, and
-//!     the last chunk needs no lock of its own.
+//! L2. It may get entries that were changed after that, too, because the writer sees late that a
+//!     shard was captured. So each one tells of which version of the shard it is (D4): one is part
+//!     of the snapshot only if the capture saw a later version ([`Marks::leaves_to_log`]).
+//! L3. A chunk has one writer, who adds records and never changes or removes one; the length is
+//!     published after the record. Whoever has seen the length may read what is before it.
+//! L4. Bytes go to the arena only for entries whose changes and captures exclude each other by the
+//!     shard's lock: then the snapshot, which has captured all shards or took out a full chunk, is
+//!     alone with the arena.
 
-#![expect(
-    unsafe_code,
-    reason = "one chunk that is the writer's first and the snapshot's then (L2)"
-)]
+#![expect(unsafe_code, reason = "a chunk that is read while its writer adds to it (L3, L4)")]
 
 use super::Epoch;
 use super::cell::Cell;
 use super::key::KeyRep;
 use super::pool::Pool;
 use super::raw::Slot;
+use super::view::Marks;
 use parking_lot::Mutex;
 use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Records of a chunk of the log, and bytes: it is full when it has so many of either.
 const CHUNK: usize = 1024;
@@ -38,6 +43,13 @@ pub(super) struct Record<K: KeyRep, C: Cell> {
     pub(super) image: C::Image,
     /// When the entry was last touched.
     pub(super) epoch: Epoch,
+}
+
+impl<K: KeyRep, C: Cell> Record<K, C> {
+    #[inline]
+    fn of(entry: &Slot<K, C>, epoch: Epoch, arena: &mut Vec<u8>) -> Self {
+        Self { key: entry.key.image(arena), image: entry.cell.image(arena), epoch }
+    }
 }
 
 /// Copies of entries, in memory that is used again.
@@ -54,11 +66,8 @@ impl<K: KeyRep, C: Cell> Default for Records<K, C> {
 
 impl<K: KeyRep, C: Cell> Records<K, C> {
     /// Copies an entry.
-    #[inline]
     pub(super) fn push(&mut self, entry: &Slot<K, C>, epoch: Epoch) {
-        let key = entry.key.image(&mut self.arena);
-        let image = entry.cell.image(&mut self.arena);
-        self.list.push(Record { key, image, epoch });
+        self.list.push(Record::of(entry, epoch, &mut self.arena));
     }
 
     /// Forgets the copies, and keeps the memory.
@@ -68,48 +77,162 @@ impl<K: KeyRep, C: Cell> Records<K, C> {
     }
 }
 
-/// What a snapshot must still see of entries that changed.
-pub(super) struct UndoLog<K: KeyRep, C: Cell> {
-    open: UnsafeCell<Records<K, C>>,
-    full: Mutex<Vec<Records<K, C>>>,
+/// Which change of which shard a record is of (L2).
+#[derive(Clone, Copy)]
+pub(super) struct Change {
+    pub(super) shard: u32,
+    /// The shard's version before it.
+    pub(super) version: u32,
 }
 
-// SAFETY: two threads use a log, and hand the open chunk from one to the other (L2).
-unsafe impl<K: KeyRep, C: Cell> Sync for UndoLog<K, C> {}
+type Place<K, C> = UnsafeCell<MaybeUninit<(Record<K, C>, Change)>>;
 
-impl<K: KeyRep, C: Cell> Default for UndoLog<K, C> {
+/// A part of an undo log.
+pub(super) struct Chunk<K: KeyRep, C: Cell> {
+    places: Box<[Place<K, C>]>,
+    arena: UnsafeCell<Vec<u8>>,
+    len: AtomicUsize,
+}
+
+// SAFETY: records are written before their number is published, and read after (L3); the arena is
+// never read and written at once (L4).
+unsafe impl<K: KeyRep, C: Cell> Sync for Chunk<K, C> {}
+
+impl<K: KeyRep, C: Cell> Default for Chunk<K, C> {
     fn default() -> Self {
-        Self { open: UnsafeCell::default(), full: Mutex::default() }
+        let place = |_| UnsafeCell::new(MaybeUninit::uninit());
+        let (arena, len) = (UnsafeCell::default(), AtomicUsize::new(0));
+        Self { places: (0..CHUNK).map(place).collect(), arena, len }
     }
 }
 
+impl<K: KeyRep, C: Cell> Chunk<K, C> {
+    /// Adds an entry as it is; returns whether the chunk is full now. Does nothing to a full one.
+    ///
+    /// # Safety
+    /// The caller is the chunk's one writer (L3), and, if entries have bytes for the arena, has
+    /// locked a shard that the snapshot needs (L4).
+    #[inline]
+    unsafe fn push(&self, entry: &Slot<K, C>, epoch: Epoch, change: Change) -> bool {
+        let len = self.len.load(Ordering::Relaxed);
+        let Some(place) = self.places.get(len) else { return true };
+        // SAFETY: nobody else uses the arena (L4, the caller), or anybody at all.
+        let arena = unsafe { &mut *self.arena.get() };
+        let record = Record::of(entry, epoch, arena);
+        // SAFETY: nobody reads beyond the length, and the caller is the one writer (L3).
+        unsafe { &mut *place.get() }.write((record, change));
+        let len = len.saturating_add(1);
+        self.len.store(len, Ordering::Release);
+        len == CHUNK || arena.len() >= CHUNK_BYTES
+    }
+
+    /// The records that belong to the snapshot with these marks.
+    pub(super) fn records<'a>(
+        &'a self,
+        marks: &'a Marks,
+    ) -> impl Iterator<Item = &'a Record<K, C>> {
+        let places = self.places.get(..self.len.load(Ordering::Acquire)).unwrap_or_default();
+        places.iter().filter_map(|place| {
+            // SAFETY: the place is before the published length (L3).
+            let (record, change) = unsafe { (*place.get()).assume_init_ref() };
+            marks.leaves_to_log(*change).then_some(record)
+        })
+    }
+
+    /// The bytes that records refer to.
+    pub(super) fn arena(&self) -> &[u8] {
+        // SAFETY: nobody writes the arena any more, or nobody ever does (L4).
+        unsafe { &*self.arena.get() }
+    }
+
+    /// Forgets the records, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        let len = std::mem::take(self.len.get_mut());
+        for place in self.places.iter_mut().take(len) {
+            // SAFETY: the place was before the length, which no longer counts it (L3).
+            unsafe { place.get_mut().assume_init_drop() };
+        }
+        self.arena.get_mut().clear();
+    }
+
+    /// Bytes of the arena's memory.
+    pub(super) fn arena_bytes(&mut self) -> usize {
+        self.arena.get_mut().capacity()
+    }
+}
+
+impl<K: KeyRep, C: Cell> Drop for Chunk<K, C> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// The chunks of a log: those that are full, and the one that is being filled.
+struct Chunks<K: KeyRep, C: Cell> {
+    full: Vec<Arc<Chunk<K, C>>>,
+    open: Arc<Chunk<K, C>>,
+}
+
+/// What a snapshot must still see of entries that changed.
+pub(super) struct UndoLog<K: KeyRep, C: Cell> {
+    chunks: Mutex<Chunks<K, C>>,
+    /// The open chunk; the writer's alone.
+    open: UnsafeCell<Arc<Chunk<K, C>>>,
+}
+
+// SAFETY: only the writer reaches the unlocked handle of the open chunk (`push`).
+unsafe impl<K: KeyRep, C: Cell> Sync for UndoLog<K, C> {}
+
 impl<K: KeyRep, C: Cell> UndoLog<K, C> {
+    /// An empty log.
+    pub(super) fn new(pool: &Pool<K, C>) -> Self {
+        let open = pool.chunk();
+        let chunks = Chunks { full: Vec::new(), open: Arc::clone(&open) };
+        Self { chunks: Mutex::new(chunks), open: UnsafeCell::new(open) }
+    }
+
     /// Keeps an entry as it is.
     ///
     /// # Safety
-    /// L2: the caller is the writer, and has locked a shard that the snapshot needs.
+    /// The caller is the writer, and, if entries have bytes for the arena, has locked a shard that
+    /// the snapshot needs (L4).
     #[inline]
-    pub(super) unsafe fn push(&self, entry: &Slot<K, C>, epoch: Epoch, pool: &Pool<K, C>) {
-        // SAFETY: only the writer uses the open chunk while a shard is needed (L2).
+    pub(super) unsafe fn push(
+        &self,
+        entry: &Slot<K, C>,
+        epoch: Epoch,
+        change: Change,
+        pool: &Pool<K, C>,
+    ) {
+        // SAFETY: only the writer reaches this handle (the caller).
         let open = unsafe { &mut *self.open.get() };
-        open.push(entry, epoch);
-        if open.list.len() >= CHUNK || open.arena.len() >= CHUNK_BYTES {
-            self.full.lock().push(std::mem::replace(open, pool.records()));
+        // SAFETY: as the caller promised.
+        if unsafe { open.push(entry, epoch, change) } {
+            self.turn(open, pool);
         }
     }
 
-    /// Takes out a full chunk.
-    pub(super) fn pop_full(&self) -> Option<Records<K, C>> {
-        self.full.lock().pop()
+    #[cold]
+    fn turn(&self, open: &mut Arc<Chunk<K, C>>, pool: &Pool<K, C>) {
+        *open = pool.chunk();
+        let mut chunks = self.chunks.lock();
+        let full = std::mem::replace(&mut chunks.open, Arc::clone(open));
+        chunks.full.push(full);
     }
 
-    /// Takes out the chunk that is not full, if there is anything in it.
-    ///
-    /// # Safety
-    /// L2: the caller is the snapshot, and has seen that all its shards are captured.
-    pub(super) unsafe fn take_open(&self) -> Option<Records<K, C>> {
-        // SAFETY: only the snapshot uses the open chunk once no shard is needed (L2).
-        let open = unsafe { &mut *self.open.get() };
-        Some(std::mem::take(open)).filter(|open| !open.list.is_empty())
+    /// Takes out a full chunk.
+    pub(super) fn pop_full(&self) -> Option<Arc<Chunk<K, C>>> {
+        self.chunks.lock().full.pop()
+    }
+
+    /// Takes out a full chunk or, if there is none, what is in the open one; says whether it was
+    /// that. To be called when all shards are captured, until it was: what is added from then on is
+    /// not part of the snapshot (L2).
+    pub(super) fn pop_last(&self) -> (Arc<Chunk<K, C>>, bool) {
+        let mut chunks = self.chunks.lock();
+        match chunks.full.pop() {
+            Some(full) => (full, false),
+            None => (Arc::clone(&chunks.open), true),
+        }
     }
 }

@@ -7,22 +7,23 @@
 //!
 //! # Invariants
 //! W1. Only the writer, through `&mut Shards`, changes blocks. It reads them without a lock.
-//! W2. The writer touches a `Shard` only through [`Shards::with`], which locks it if any ticket
-//!     needs it (V2). A view reads it under the lock, only while its ticket needs it, and changes
-//!     nothing.
+//! W2. The writer touches a `Shard` only through [`with`], which locks it if any ticket needs it
+//!     (V2), or, to change a plain value in place, as a shared reference. A view reads it under the
+//!     lock, only while its ticket needs it, and changes nothing.
 //! W3. So the probe's view of a block (E2) is always alive: only the writer replaces blocks, and
 //!     publishes the new one before anything else. And an [`At`] holds until the next `&mut` call
 //!     that is not a change of this very entry.
 //! W4. `window` keeps the epochs that anybody may ask about so near to each other that their
 //!     difference fits into a generation byte with room to spare (D1, D2).
-//! W5. `unguarded` is the current epoch while no ticket is active, and otherwise such that no
-//!     generation equals it. An entry of the current epoch may be changed in place if it does:
-//!     no snapshot in flight can need it, and no increment either that does not have it already.
+//! W5. `unguarded` is the current epoch while no ticket is active or values are plain, and otherwise
+//!     such that no generation equals it. An entry of the current epoch may be changed in place if
+//!     it does: no snapshot in flight can need it, and no increment either that does not have it
+//!     already. One that copies a plain value meanwhile finds by its generation that it is too new.
 
 #![expect(unsafe_code, reason = "the writer works without a lock while nobody looks (W1 to W3)")]
 
 use super::Epoch;
-use super::block::Block;
+use super::block::{Block, Mirror};
 use super::cell::Cell;
 use super::directory::Directory;
 use super::hash::{Hash, Seed};
@@ -31,6 +32,7 @@ use super::lock::Lock;
 use super::policy::{self, Meta};
 use super::pool::Pool;
 use super::raw::{At, Slot};
+use super::records::Change;
 use super::shard::Shard;
 use super::tombs::Tombs;
 use super::view::{SEGMENT, Segment, TableView, Ticket, cell};
@@ -93,6 +95,9 @@ pub(super) struct Shards<K: KeyRep, C: Cell> {
 }
 
 impl<K: KeyRep, C: Cell> Shards<K, C> {
+    /// Whether values are changed in place while snapshots copy them (V2).
+    const PLAIN: bool = Mirror::<Slot<K, C>>::POSSIBLE;
+
     /// One empty shard.
     pub(super) fn new(hasher: Hasher) -> Self {
         let mut shards = Self {
@@ -131,7 +136,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     pub(super) fn find(&self, hash: Hash, probe: K::Probe<'_>) -> Option<At<Slot<K, C>>> {
         let view = self.directory.view(hash);
         // SAFETY: the block is alive (W3), and nobody writes while `self` is borrowed (W1).
-        unsafe { view.find(hash, |entry| entry.key.is(probe, hash)) }
+        unsafe { view.find(hash, probe, |entry, probe, hash| entry.key.is(probe, hash)) }
     }
 
     /// The value of a key.
@@ -181,6 +186,10 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             // SAFETY: as the caller promised.
             return unsafe { self.touch(hash, at, change) };
         }
+        if Self::PLAIN {
+            // SAFETY: the place is fresh (the caller); snapshots copy it atomically (V2).
+            return unsafe { at.edit_plain(change) };
+        }
         // SAFETY: the place is fresh (the caller), and no snapshot looks (W5).
         let (entry, _) = unsafe { at.entry_mut() };
         let before = entry.cell.heap_bytes();
@@ -203,24 +212,67 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     ) -> R {
         let id = self.directory.owner(hash);
         let code = self.generation(hash, id);
+        if Self::PLAIN {
+            // SAFETY: as the caller promised.
+            return unsafe { self.touch_plain(id, code, at, change) };
+        }
         let (epoch, pool) = (self.epoch, &*self.pool);
         let (result, before, after) = with(&self.segments, &self.active, id, |shard, tickets| {
             // SAFETY: the place is fresh (the caller), and the shard ours alone (`with`).
             let (entry, generation) = unsafe { at.entry_mut() };
             if *generation != code {
-                let was = shard.epoch_of(*generation);
+                let (was, version) = (shard.epoch_of(*generation), shard.begin_change());
                 for ticket in tickets.iter().filter(|ticket| ticket.needs(id)) {
+                    let change = Change { shard: id, version };
                     // SAFETY: `with` locked the shard, for the ticket needs it.
-                    unsafe { ticket.keep(entry, was, pool) };
+                    unsafe { ticket.keep(entry, was, change, pool) };
                 }
                 *generation = code;
-                shard.touched = epoch;
+                shard.touch(epoch);
+                shard.end_change(version);
             }
             let before = entry.cell.heap_bytes();
             let result = change(&mut entry.cell);
             (result, before, entry.cell.heap_bytes())
         });
         self.account(hash, before, after);
+        result
+    }
+
+    /// As [`touch`](Self::touch), for a value that owns nothing: without a lock, whose atomic
+    /// operation would keep the processor from overlapping this key's cache misses with the next
+    /// one's. A snapshot that copies the shard meanwhile sees the version change, and copies again.
+    ///
+    /// # Safety
+    /// As there; `id` and `code` are the shard and its present generation.
+    #[inline]
+    unsafe fn touch_plain<R>(
+        &self,
+        id: u32,
+        code: u8,
+        at: At<Slot<K, C>>,
+        change: impl FnOnce(&mut C) -> R,
+    ) -> R {
+        let Some(cell) = cell(&self.segments, id) else {
+            unreachable!("the directory leads to shards that exist")
+        };
+        // SAFETY: only the writer makes exclusive references, and it is here (W2).
+        let shard = unsafe { &*cell.data_ptr() };
+        let version = shard.begin_change();
+        // SAFETY: the place is fresh (the caller), and nobody else writes the entry (W1).
+        let was = shard.epoch_of(unsafe { at.generation() });
+        for ticket in self.active.iter().filter(|ticket| ticket.needs(id)) {
+            // SAFETY: as above.
+            let entry = unsafe { at.entry() };
+            // SAFETY: plain entries have no bytes for an arena.
+            unsafe { ticket.keep(entry, was, Change { shard: id, version }, &self.pool) };
+        }
+        shard.touch(self.epoch);
+        // SAFETY: as above; snapshots read atomically (V2).
+        unsafe { at.set_generation(code) };
+        // SAFETY: as above.
+        let result = unsafe { at.edit_plain(change) };
+        shard.end_change(version);
         result
     }
 
@@ -235,7 +287,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         let code = self.generation(hash, id);
         let (epoch, bytes) = (self.epoch, entry.key.heap_bytes() + entry.cell.heap_bytes());
         let new = with(&self.segments, &self.active, id, |shard, _| {
-            shard.touched = epoch;
+            shard.touch(epoch);
             shard.block.insert(hash, code, entry)
         });
         self.len = self.len.saturating_add(1);
@@ -256,16 +308,16 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         self.generation(hash, id);
         let (epoch, pool) = (self.epoch, &*self.pool);
         let (entry, emptied) = with(&self.segments, &self.active, id, |shard, tickets| {
-            if !tickets.is_empty() {
+            let version = shard.begin_change();
+            for ticket in tickets.iter().filter(|ticket| ticket.needs(id)) {
                 // SAFETY: the place is fresh (the caller), and the shard ours alone (`with`).
-                let (entry, generation) = unsafe { at.entry_mut() };
-                let was = shard.epoch_of(*generation);
-                for ticket in tickets.iter().filter(|ticket| ticket.needs(id)) {
-                    // SAFETY: `with` locked the shard, for the ticket needs it.
-                    unsafe { ticket.keep(entry, was, pool) };
-                }
+                let (entry, was) = unsafe { (at.entry(), at.generation()) };
+                let (was, change) = (shard.epoch_of(was), Change { shard: id, version });
+                // SAFETY: `with` locked the shard, for the ticket needs it.
+                unsafe { ticket.keep(entry, was, change, pool) };
             }
-            shard.touched = epoch;
+            shard.touch(epoch);
+            shard.end_change(version);
             // SAFETY: as above.
             unsafe { at.take() }
         });
@@ -297,7 +349,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         if self.tombs.horizon().is_some_and(late) {
             self.tombs.set_horizon(None);
         }
-        let ticket = Arc::new(Ticket::new(self.epoch, self.metas.len()));
+        let ticket = Arc::new(Ticket::new(self.epoch, self.metas.len(), &self.pool));
         let view = TableView {
             segments: self.segments.clone(),
             pool: Arc::clone(&self.pool),
@@ -307,6 +359,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             base: None,
             since: None,
             next: 0,
+            seen_open: false,
             ticket: Arc::clone(&ticket),
         };
         if as_base && self.tombs.horizon().is_none() {
@@ -314,7 +367,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         }
         self.active.push(ticket);
         self.epoch = self.epoch.saturating_add(1);
-        self.unguarded = NEVER;
+        self.unguarded = if Self::PLAIN { self.epoch } else { NEVER };
         Some(view)
     }
 

@@ -7,15 +7,17 @@
 //!
 //! # Invariants
 //! V1. A shard is captured once per ticket, under its lock, by the view or by the writer (who does
-//!     so before it splits the shard). Whoever does marks it in the ticket before unlocking.
-//! V2. As long as a ticket needs a shard, the writer changes it under its lock only and logs what
-//!     the ticket must still see. Whether a ticket needs a shard changes from yes to no, once.
+//!     so before it splits the shard). Whoever does marks it, with the version captured, before
+//!     unlocking.
+//! V2. As long as a ticket needs a shard, the writer logs what the ticket must still see, and changes
+//!     the shard under its lock; but for values that own nothing, which it changes in place between
+//!     two versions (`shard.rs`, D4). Whether a ticket needs a shard changes from yes to no, once.
 //! V3. The shards of a ticket are those that existed at its moment: later ones got their entries
 //!     from shards that the writer captured first.
 //! V4. A ticket ends when its view is through or dropped. The writer looks for that before every
 //!     change that a ticket might need to know of, and lets go of the ticket.
 
-#![expect(unsafe_code, reason = "hands the undo log on between writer and snapshot (V2)")]
+#![expect(unsafe_code, reason = "the writer's side of the undo log (V2)")]
 
 use super::Epoch;
 use super::cell::Cell;
@@ -24,12 +26,12 @@ use super::key::KeyRep;
 use super::lock::Lock;
 use super::pool::Pool;
 use super::raw::Slot;
-use super::records::UndoLog;
+use super::records::{Change, UndoLog};
 use super::shard::Shard;
 use super::tombs::Sealed;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Shards in a segment.
 pub(super) const SEGMENT: usize = 64;
@@ -46,11 +48,48 @@ pub(super) fn cell<K: KeyRep, C: Cell>(
     segments.get(id as usize / SEGMENT)?.get(id as usize % SEGMENT)
 }
 
+/// Which shards were captured, and in which version each (V1).
+pub(super) struct Marks(Box<[AtomicU64]>);
+
+impl Marks {
+    /// Not captured yet.
+    const NEEDED: u64 = u64::MAX;
+
+    fn new(shards: usize) -> Self {
+        Self((0..shards).map(|_| AtomicU64::new(Self::NEEDED)).collect())
+    }
+
+    /// Is this shard still to be captured? What was read of it before a "no" happened before it.
+    #[inline]
+    fn needs(&self, id: u32) -> bool {
+        let mark = self.0.get(id as usize);
+        mark.is_some_and(|mark| mark.load(Ordering::Acquire) == Self::NEEDED)
+    }
+
+    fn mark(&self, id: u32, version: u32) {
+        if let Some(mark) = self.0.get(id as usize) {
+            mark.store(u64::from(version), Ordering::Release);
+        }
+    }
+
+    /// Whether an entry must be read from the undo log: when it was changed, its shard was not
+    /// captured yet. The same whenever it is asked (`records.rs`, L2).
+    #[inline]
+    pub(super) fn leaves_to_log(&self, change: Change) -> bool {
+        let mark = self.0.get(change.shard as usize).map(|mark| mark.load(Ordering::Relaxed));
+        match mark.map(u32::try_from) {
+            Some(Ok(captured)) => change.version.wrapping_sub(captured) > u32::MAX / 2,
+            Some(Err(_needed)) => true,
+            None => false,
+        }
+    }
+}
+
 /// What the writer and a view have in common.
 pub(super) struct Ticket<K: KeyRep, C: Cell> {
     /// The epoch that the snapshot ended.
     pub(super) epoch: Epoch,
-    captured: Box<[AtomicBool]>,
+    marks: Arc<Marks>,
     ended: AtomicBool,
     by_writer: Mutex<Vec<ShardImage<K, C>>>,
     undo: UndoLog<K, C>,
@@ -58,21 +97,20 @@ pub(super) struct Ticket<K: KeyRep, C: Cell> {
 
 impl<K: KeyRep, C: Cell> Ticket<K, C> {
     /// A ticket for `shards` shards.
-    pub(super) fn new(epoch: Epoch, shards: usize) -> Self {
-        let captured = (0..shards).map(|_| AtomicBool::new(false)).collect();
+    pub(super) fn new(epoch: Epoch, shards: usize, pool: &Pool<K, C>) -> Self {
         Self {
             epoch,
-            captured,
+            marks: Arc::new(Marks::new(shards)),
             ended: AtomicBool::new(false),
             by_writer: Mutex::new(Vec::new()),
-            undo: UndoLog::default(),
+            undo: UndoLog::new(pool),
         }
     }
 
     /// Is this shard still to be captured? What was read of it before a "no" happened before it.
     #[inline]
     pub(super) fn needs(&self, id: u32) -> bool {
-        self.captured.get(id as usize).is_some_and(|captured| !captured.load(Ordering::Acquire))
+        self.marks.needs(id)
     }
 
     /// Is the snapshot through, or given up?
@@ -81,32 +119,34 @@ impl<K: KeyRep, C: Cell> Ticket<K, C> {
         self.ended.load(Ordering::Acquire)
     }
 
-    fn mark(&self, id: u32) {
-        if let Some(captured) = self.captured.get(id as usize) {
-            captured.store(true, Ordering::Release);
-        }
-    }
-
     /// Keeps an entry, last touched in `epoch`, that the writer is about to change or remove, if
     /// the snapshot is to see it.
     ///
     /// # Safety
-    /// The caller is the writer, and has locked the entry's shard, which this ticket needs.
+    /// The caller is the writer, and has locked the entry's shard, which this ticket needs, if
+    /// entries have bytes for an arena.
     #[inline]
-    pub(super) unsafe fn keep(&self, entry: &Slot<K, C>, epoch: Epoch, pool: &Pool<K, C>) {
+    pub(super) unsafe fn keep(
+        &self,
+        entry: &Slot<K, C>,
+        epoch: Epoch,
+        change: Change,
+        pool: &Pool<K, C>,
+    ) {
         if epoch <= self.epoch {
-            // SAFETY: as the caller promised (L2).
-            unsafe { self.undo.push(entry, epoch, pool) };
+            // SAFETY: as the caller promised (L4).
+            unsafe { self.undo.push(entry, epoch, change, pool) };
         }
     }
 
     /// Captures, for the writer, a shard that it has locked and is about to split (V1).
     pub(super) fn capture_first(&self, id: u32, shard: &Shard<K, C>, pool: &Pool<K, C>) {
         let mut image = pool.image();
-        if image.capture(shard, self.epoch, None) {
+        let (version, any) = image.capture(shard, self.epoch, None);
+        if any {
             self.by_writer.lock().push(image);
         }
-        self.mark(id);
+        self.marks.mark(id, version);
     }
 }
 
@@ -123,6 +163,8 @@ pub(crate) struct TableView<K: KeyRep, C: Cell> {
     /// What is left out: entries last changed in this epoch or before.
     pub(super) since: Option<Epoch>,
     pub(super) next: u32,
+    /// The undo log's last chunk was yielded.
+    pub(super) seen_open: bool,
 }
 
 impl<K: KeyRep, C: Cell> std::fmt::Debug for TableView<K, C> {
@@ -175,7 +217,8 @@ impl<K: KeyRep, C: Cell> TableView<K, C> {
     /// left. Shards come in no particular order; those without anything to yield are left out.
     pub(crate) fn next_shard(&mut self, out: &mut ShardImage<K, C>) -> bool {
         let Self { ticket, segments, pool, since, .. } = self;
-        while (self.next as usize) < ticket.captured.len() {
+        out.take_undo(pool);
+        while (self.next as usize) < ticket.marks.0.len() {
             let id = self.next;
             self.next = id.saturating_add(1);
             let Some(cell) = ticket.needs(id).then(|| cell(segments, id)).flatten() else {
@@ -185,11 +228,11 @@ impl<K: KeyRep, C: Cell> TableView<K, C> {
             if !ticket.needs(id) {
                 continue;
             }
-            let mut any = out.capture(&shard, ticket.epoch, *since);
-            ticket.mark(id);
+            let (version, mut any) = out.capture(&shard, ticket.epoch, *since);
+            ticket.marks.mark(id, version);
             drop(shard);
             if let Some(undo) = ticket.undo.pop_full() {
-                out.add_undo(undo, pool);
+                out.add_undo(undo, &ticket.marks);
                 any = true;
             }
             if any {
@@ -201,12 +244,14 @@ impl<K: KeyRep, C: Cell> TableView<K, C> {
             out.restrict(*since);
             return true;
         }
-        // SAFETY: the walk above saw that no shard is needed any more (L2).
-        let open = || unsafe { ticket.undo.take_open() };
-        if let Some(undo) = ticket.undo.pop_full().or_else(open) {
-            out.reset(ticket.epoch, *since);
-            out.add_undo(undo, pool);
-            return true;
+        while !self.seen_open {
+            let (undo, open) = ticket.undo.pop_last();
+            self.seen_open = open;
+            if undo.records(&ticket.marks).next().is_some() {
+                out.reset(ticket.epoch, *since);
+                out.add_undo(undo, &ticket.marks);
+                return true;
+            }
         }
         ticket.ended.store(true, Ordering::Release);
         false

@@ -95,14 +95,14 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             unreachable!("there are at most 2^ROUTE_BITS shards")
         };
         if self.metas.len().is_multiple_of(SEGMENT) {
-            let cells = (0..SEGMENT).map(|_| Lock::new(Shard::UNUSED));
+            let cells = (0..SEGMENT).map(|_| Lock::new(Shard::new(Block::NONE, 0, 0)));
             self.segments.push(cells.collect());
         }
         meta.room = capacity(block.count()).saturating_sub(meta.len);
         self.bytes = self.bytes.saturating_add(block.bytes());
         let view = block.view(base);
         with(&self.segments, &self.active, id, |shard, _| {
-            (shard.block, shard.base, shard.touched) = (block, base, touched);
+            *shard = Shard::new(block, base, touched);
         });
         self.metas.push(meta);
         self.directory.publish(meta.pattern, meta.depth, id, view);
@@ -176,7 +176,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
                     let side = if hash.route() & bit == 0 { &mut shard.block } else { &mut new };
                     side.insert(*hash, generation, entry);
                 });
-                (shard.block.view(shard.base), new, shard.touched, before)
+                (shard.block.view(shard.base), new, shard.touched(), before)
             });
         self.scratch = hashes;
         let groups = view.count();

@@ -1,0 +1,96 @@
+//! Memory that one thread writes while another one copies it.
+//!
+//! # Role
+//! A snapshot copies blocks of entries that own nothing while the writer changes values in place, and
+//! copies again if it did (`shard.rs`, D4). What is copied in vain must still not be a data race:
+//! both sides go unit by unit through relaxed atomics, which compile to plain loads and stores.
+//!
+//! # Invariants
+//! A1. Both sides see the same memory in units of the same size, [`Unit::of`] the key and the value.
+//!     Blocks are aligned to more than a word, so a slot whose parts are words is aligned to one.
+
+#![expect(unsafe_code, reason = "atomic access to memory that is not declared as atomic")]
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+const WORD: usize = size_of::<u64>();
+
+/// In what units slots are copied while values change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Byte,
+    Word,
+}
+
+impl Unit {
+    /// That of slots with this key and value (A1).
+    pub(super) const fn of<K, C>() -> Self {
+        let words = size_of::<K>().is_multiple_of(WORD) && size_of::<C>().is_multiple_of(WORD);
+        if words { Self::Word } else { Self::Byte }
+    }
+}
+
+/// Stores `value` at `place`, the value of a slot.
+///
+/// # Safety
+/// `place` is in a living block; nobody else writes it, and others read it through [`copy`] only, in
+/// the same unit (A1); `C` is without padding.
+#[inline]
+pub(super) unsafe fn store<C>(place: *mut C, value: &C, unit: Unit) {
+    let source = std::ptr::from_ref(value);
+    match unit {
+        Unit::Word => {
+            let (place, source) = (place.cast::<u64>(), source.cast::<u64>());
+            for word in 0..size_of::<C>() / WORD {
+                // SAFETY: `word` is within the value, all of which is initialised (no padding).
+                let value = unsafe { source.add(word).read_unaligned() };
+                // SAFETY: as above; the slot is aligned to a word (A1).
+                let place = unsafe { AtomicU64::from_ptr(place.add(word)) };
+                place.store(value, Ordering::Relaxed);
+            }
+        }
+        Unit::Byte => {
+            let (place, source) = (place.cast::<u8>(), source.cast::<u8>());
+            for byte in 0..size_of::<C>() {
+                // SAFETY: `byte` is within the value.
+                let value = unsafe { source.add(byte).read() };
+                // SAFETY: as above.
+                let place = unsafe { AtomicU8::from_ptr(place.add(byte)) };
+                place.store(value, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Copies `count` slots, or anything else that consists of such units.
+///
+/// # Safety
+/// `source` lies in a living block, is initialised, if only with zeros, and changes through
+/// [`store`] or atomic stores of such units only; `target` has room for as many.
+#[inline]
+pub(super) unsafe fn copy<S>(source: NonNull<S>, target: *mut S, count: usize, unit: Unit) {
+    let bytes = size_of::<S>().saturating_mul(count);
+    match unit {
+        Unit::Word => {
+            let (source, target) = (source.cast::<u64>(), target.cast::<u64>());
+            for word in 0..bytes / WORD {
+                // SAFETY: within the slots (the caller), which are aligned to a word (A1).
+                let value = unsafe { AtomicU64::from_ptr(source.add(word).as_ptr()) };
+                let value = value.load(Ordering::Relaxed);
+                // SAFETY: within the room.
+                unsafe { target.add(word).write_unaligned(value) };
+            }
+        }
+        Unit::Byte => {
+            let (source, target) = (source.cast::<u8>(), target.cast::<u8>());
+            for byte in 0..bytes {
+                // SAFETY: within the slots (the caller).
+                let value = unsafe { AtomicU8::from_ptr(source.add(byte).as_ptr()) };
+                let value = value.load(Ordering::Relaxed);
+                // SAFETY: within the room.
+                unsafe { target.add(byte).write(value) };
+            }
+        }
+    }
+}
