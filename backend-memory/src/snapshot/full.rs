@@ -1,11 +1,16 @@
 //! Full passes over tables of values, the bulk of most snapshots, by as many threads as there are cores.
 //!
+//! One thread captures shards. It hands their images to helpers, and encodes those itself that no
+//! helper is free for. Helpers have the lowest priority there is, so that on a busy machine the
+//! state's writer keeps its core; they hold no lock that the writer waits for.
+//!
 //! # Invariants
-//! * F1 A shard is captured by one thread, which writes all of it; the last shard ends the pass.
+//! * F1 Every image is encoded by one thread; the last shard ends the pass.
 //! * F2 The first error ends the pass for all threads, and is the one that is told.
 //! * F3 No thread outlives the pass.
 
 use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use alluvium_state_api::format::{FixedLayout, ScatterWriter};
@@ -20,6 +25,9 @@ use crate::tables::shape::Shape;
 
 /// Entries that are worth a thread of their own.
 const ENTRIES_PER_THREAD: usize = 64 << 10;
+/// As `nice` has it, which on Linux is for the calling thread alone.
+#[cfg(target_os = "linux")]
+const LOWEST_PRIORITY: i32 = 19;
 /// More threads would wait for each other's writes.
 const MOST_THREADS: usize = 4;
 
@@ -32,19 +40,29 @@ pub(super) struct FullPass<'a> {
 }
 
 /// What the threads of a pass have in common.
-struct Source<K: KeyRep, V: ValueCell> {
-    /// None after the last shard, and after an error.
-    view: Option<TableView<K, V>>,
-    failed: Option<Error>,
+struct Work<K: KeyRep, V: ValueCell> {
+    /// Images that are to be encoded.
+    filled: Mutex<Receiver<ShardImage<K, V>>>,
+    /// Images whose memory can be used again.
+    empty: Mutex<Vec<ShardImage<K, V>>>,
+    failed: Mutex<Option<Error>>,
 }
 
-impl<K: KeyRep, V: ValueCell> Source<K, V> {
-    fn next_shard(&mut self, image: &mut ShardImage<K, V>) -> bool {
-        let any = self.view.as_mut().is_some_and(|view| view.next_shard(image));
-        if !any {
-            self.view = None;
+impl<K: KeyRep, V: ValueCell> Work<K, V> {
+    /// Waits for an image; none after the last one.
+    fn next(&self) -> Option<ShardImage<K, V>> {
+        self.filled.lock().recv().ok()
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.lock().is_some()
+    }
+
+    /// Remembers an error unless there was one before (F2).
+    fn note(&self, result: Result<()>) {
+        if let Err(error) = result {
+            self.failed.lock().get_or_insert(error);
         }
-        any
     }
 }
 
@@ -60,22 +78,26 @@ impl FullPass<'_> {
             0 | 1 => Vec::new(),
             _ => writer.helpers(threads - 1)?,
         };
-        let source = Mutex::new(Source { view: Some(view), failed: None });
+        let (fill, filled) = sync_channel(helpers.len());
+        let (filled, empty) = (Mutex::new(filled), Mutex::default());
+        let work = Work { filled, empty, failed: Mutex::default() };
         let helped = thread::scope(|scope| {
-            let source = &source;
+            let work = &work;
             let help = |mut helper: ScatterWriter| {
                 let help = move || {
-                    self.run(source, &mut helper, ScatterWriter::end_state);
+                    yield_to_others();
+                    self.help(work, &mut helper);
                     helper
                 };
                 // Without another thread this one does all of the work.
                 thread::Builder::new().name("alluvium-snapshot".into()).spawn_scoped(scope, help)
             };
             let running: Vec<_> = helpers.into_iter().filter_map(|one| help(one).ok()).collect();
-            self.run(source, writer, |_| Ok(()));
+            work.note(self.capture(view, work, &fill, writer));
+            drop(fill);
             running.into_iter().map(thread::ScopedJoinHandle::join).collect::<Vec<_>>()
         });
-        if let Some(error) = source.into_inner().failed {
+        if let Some(error) = work.failed.into_inner() {
             return Err(error);
         }
         for helper in helped {
@@ -86,37 +108,51 @@ impl FullPass<'_> {
         Ok(())
     }
 
-    /// Writes shards while there are any, then calls `end`.
-    fn run<K: KeyRep, V: ValueCell>(
+    /// Captures all shards, and encodes those that no helper takes.
+    fn capture<K: KeyRep, V: ValueCell>(
         self,
-        source: &Mutex<Source<K, V>>,
-        writer: &mut ScatterWriter,
-        end: impl FnOnce(&mut ScatterWriter) -> Result<()>,
-    ) {
-        let result = self.shards(source, writer).and_then(|()| end(writer));
-        if let Err(error) = result {
-            let mut source = source.lock();
-            source.view = None;
-            source.failed.get_or_insert(error);
-        }
-    }
-
-    fn shards<K: KeyRep, V: ValueCell>(
-        self,
-        source: &Mutex<Source<K, V>>,
+        mut view: TableView<K, V>,
+        work: &Work<K, V>,
+        fill: &SyncSender<ShardImage<K, V>>,
         writer: &mut ScatterWriter,
     ) -> Result<()> {
-        let fixed = writer.fixed_layout();
-        let fixed = fixed.filter(|fixed| self.shape.width == Some(fixed.key_bytes()));
         let mut image = ShardImage::default();
-        while source.lock().next_shard(&mut image) {
+        while view.next_shard(&mut image) && !work.has_failed() {
             self.cancel.check()?;
-            match fixed {
-                Some(fixed) => self.fixed_entries(&image, fixed, writer)?,
-                None => self.entries(&image, writer)?,
+            match fill.try_send(image) {
+                Ok(()) => image = work.empty.lock().pop().unwrap_or_default(),
+                Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => {
+                    image = back;
+                    self.shard(&image, writer)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Encodes images until there is none left, and drops what comes after an error.
+    fn help<K: KeyRep, V: ValueCell>(self, work: &Work<K, V>, writer: &mut ScatterWriter) {
+        while let Some(image) = work.next() {
+            if !work.has_failed() {
+                work.note(self.shard(&image, writer));
+            }
+            work.empty.lock().push(image);
+        }
+        if !work.has_failed() {
+            work.note(writer.end_state());
+        }
+    }
+
+    fn shard<K: KeyRep, V: ValueCell>(
+        self,
+        image: &ShardImage<K, V>,
+        writer: &mut ScatterWriter,
+    ) -> Result<()> {
+        let fixed = writer.fixed_layout();
+        match fixed.filter(|fixed| self.shape.width == Some(fixed.key_bytes())) {
+            Some(fixed) => self.fixed_entries(image, fixed, writer),
+            None => self.entries(image, writer),
+        }
     }
 
     /// Entries of fixed width go from table to buffer without a look at their parts.
@@ -163,14 +199,22 @@ impl FullPass<'_> {
     }
 }
 
-/// How many threads a table of so many entries is worth; one core is left to the writer.
+/// How many threads a table of so many entries is worth.
 fn threads(entries: usize) -> usize {
     let worth = (entries / ENTRIES_PER_THREAD).min(MOST_THREADS);
     if worth < 2 {
         return 1;
     }
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    cores.saturating_sub(1).clamp(1, worth)
+    // Where a helper cannot stand back, a core is left to the writer.
+    let spare = if cfg!(target_os = "linux") { cores } else { cores.saturating_sub(1) };
+    spare.clamp(1, worth)
+}
+
+/// Gives this thread the lowest priority; where that fails it works on with the one it has.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    let _unchanged_on_error = rustix::process::nice(LOWEST_PRIORITY);
 }
 
 #[cfg(test)]
