@@ -1,7 +1,7 @@
 //! A state backend of one's own: a `BTreeMap` per state, snapshots by sharing the map.
 //!
 //! It implements every method of the SPI in the plainest way, depends on `alluvium-state-api` alone and
-//! passes the whole conformance kit (`tests/own_backend.rs`). `cargo run --example own_backend`.
+//! passes the whole conformance kit (`tests/own_backend`). `cargo run --example own_backend`.
 
 #![cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "kept short to be read"))]
 #![expect(clippy::indexing_slicing, reason = "every slot has its table")]

@@ -52,6 +52,7 @@ pub mod limits;
 pub mod list;
 pub mod map;
 pub mod migration;
+pub mod mirror;
 pub mod model;
 pub mod namespaces;
 pub mod reducing;

@@ -20,6 +20,7 @@ mod world;
 use std::env;
 
 use proptest::collection::vec;
+use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestRng, TestRunner,
 };
@@ -57,6 +58,22 @@ pub fn run_sequence<H: Harness>(steps: &[Step]) -> Result<(), Failure> {
     world.compare().map_err(|Failure(text)| Failure(format!("at the end: {text}")))
 }
 
+/// The random steps that a seed stands for.
+///
+/// # Panics
+/// Never: any seed stands for some steps.
+pub fn random_steps(seed: u64, count: usize) -> Vec<Step> {
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng(seed));
+    let tree = vec(step::any_step(), count).new_tree(&mut runner);
+    tree.expect("nothing is filtered out").current()
+}
+
+fn rng(seed: u64) -> TestRng {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
 fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
     let text = env::var(name).ok()?;
     let Ok(number) = text.parse() else {
@@ -75,8 +92,6 @@ pub fn run<H: Harness>(source: &'static str, default: u32) {
     let sequences = number("ALLUVIUM_SEQUENCES").unwrap_or(default);
     let seed: u64 = number("ALLUVIUM_SEED").unwrap_or_else(|| OsRandomness.next_u64());
     eprintln!("model: sequences={sequences} seed={seed}");
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config {
         cases: sequences,
         source_file: Some(source),
@@ -84,8 +99,7 @@ pub fn run<H: Harness>(source: &'static str, default: u32) {
         max_shrink_iters: 20_000,
         ..Config::default()
     };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(config, rng);
+    let mut runner = TestRunner::new_with_rng(config, rng(seed));
     let outcome = runner.run(&vec(step::any_step(), 100..=140), |steps| {
         run_sequence::<H>(&steps).map_err(|Failure(text)| TestCaseError::fail(text))
     });

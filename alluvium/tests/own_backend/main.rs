@@ -1,11 +1,15 @@
-//! The conformance kit and the model, run on the example backend.
+//! The conformance kit and the model, run on the example backend; the backends run against each other.
+
+#[cfg(feature = "memory")]
+mod mirror;
+#[expect(unreachable_pub, reason = "an example is a crate of its own")]
+#[path = "../../examples/own_backend.rs"]
+mod own_backend;
+#[cfg(feature = "memory")]
+mod wrong;
 
 use alluvium_state_api::testkit::{Harness, Increments, Profile};
 use alluvium_state_api::{OpenEnv, Result, conformance_suite, model_suite};
-
-#[expect(unreachable_pub, reason = "an example is a crate of its own")]
-#[path = "../examples/own_backend.rs"]
-mod own_backend;
 
 #[derive(Debug, Default)]
 struct Own;
