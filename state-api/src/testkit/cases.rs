@@ -21,6 +21,8 @@ macro_rules! alluvium_cases {
                 values_of_every_shape
                 values_change_their_length
                 survives_growth_and_shrinking
+                none_is_a_value
+                default_is_not_stored
             }
             list {
                 empty_where_nothing_was_added
@@ -31,6 +33,7 @@ macro_rules! alluvium_cases {
                 empty_elements_count
                 long_lists
                 interleaved_lists
+                none_is_an_element
             }
             reducing {
                 first_value_is_stored_as_is
@@ -55,6 +58,10 @@ macro_rules! alluvium_cases {
                 clear_spares_neighbours
                 large_maps_stay_ordered
                 scans_follow_writes
+                retain_at_random
+                retain_may_empty_a_map
+                scans_go_on_after_changes
+                survives_snapshots
             }
             namespaces {
                 namespaces_are_independent
@@ -65,6 +72,13 @@ macro_rules! alluvium_cases {
                 merging_with_itself_loses_nothing
                 merging_touches_one_key
                 merging_respects_the_limit
+            }
+            merging {
+                of_lists
+                of_reducing_states
+                of_immutable_accumulators
+                of_mutable_accumulators
+                is_unseen_by_snapshots
             }
             keys {
                 enumerates_exactly_its_keys
@@ -77,6 +91,9 @@ macro_rules! alluvium_cases {
                 foreign_keys_are_refused
                 flink_placement
                 entries_are_counted
+                one_key_in_several_namespaces
+                map_keys_come_once_per_namespace
+                enumeration_survives_a_restore
             }
             batch {
                 reads_in_order
@@ -106,6 +123,19 @@ macro_rules! alluvium_cases {
                 compatible_schema_replaces_the_old
                 failed_migration_fails_the_opening
             }
+            codecs {
+                failing_encoders_change_nothing
+                failing_decoders_are_errors
+                wrong_ones_are_refused_on_restore
+                bytes_are_those_of_the_codec
+            }
+            registration {
+                after_the_synchronous_phase
+                beside_a_running_snapshot
+                between_two_increments
+                of_restored_state_in_flight
+                migration_in_flight_is_unseen
+            }
             isolation {
                 updates_are_unseen
                 inserts_are_unseen
@@ -122,6 +152,19 @@ macro_rules! alluvium_cases {
                 tasks_outlive_the_store
                 list_replacement_is_unseen
             }
+            cancellation {
+                before_it_runs
+                at_every_operation
+                while_it_waits_for_storage
+                of_one_among_several
+                is_not_needed_to_get_past_a_blocked_one
+            }
+            release {
+                each_end_counts_once
+                notifications_release_nothing_twice
+                several_end_in_any_order
+                ended_snapshots_hold_no_memory
+            }
             snapshot {
                 profile_is_true
                 of_an_empty_store
@@ -137,6 +180,7 @@ macro_rules! alluvium_cases {
                 inline_snapshots_have_a_limit
                 of_many_blocks
                 increments_are_what_the_profile_says
+                of_cleared_states
             }
             increments {
                 long_chains_restore_from_any_point
@@ -163,6 +207,22 @@ macro_rules! alluvium_cases {
                 parts_must_tile_the_range
                 foreign_parts_are_ignored
                 untouched_state_rescales
+                four_to_two_and_back
+                unaligned_ranges
+                repeated
+            }
+            boundaries {
+                of_one_byte
+                of_two_bytes
+                of_all_groups
+                of_empty_groups
+            }
+            stamps {
+                travel_with_values
+                do_not_count
+                are_fixed_by_the_snapshot
+                belong_to_the_digest
+                stay_with_merged_elements
             }
             canonical {
                 order_of_writing_does_not_show
@@ -276,7 +336,8 @@ mod tests {
     #[test]
     fn every_case_is_in_the_list() {
         let sources = sources! {
-            value list reducing aggregating map namespaces keys batch limits migration isolation snapshot increments rescale canonical damage hostile
+            value list reducing aggregating map namespaces merging keys batch limits migration codecs
+            registration isolation cancellation release snapshot increments rescale boundaries stamps canonical damage hostile
         };
         let mut written = BTreeSet::new();
         for (topic, source) in sources {

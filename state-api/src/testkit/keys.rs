@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::fixtures::{group_of, keys_of, refused};
-use super::harness::{Harness, Kit, groups, ten, total_entries};
+use super::harness::{Backend, Harness, Kit, groups, ten, total_entries};
 use crate::codec::Native;
 use crate::{
     Error, ErrorKind, FlinkHash, InNamespace, KeyedStore, ListDescriptor, ListState, MapDescriptor,
@@ -220,4 +220,94 @@ pub fn entries_are_counted<H: Harness>(kit: &Kit<H>) {
     backend.at(&0).unwrap().value(count).update(|_| None).unwrap();
     backend.at(&2).unwrap().value(count).clear().unwrap();
     assert_eq!(total_entries(&backend), 0);
+}
+
+/// 1,000 keys that each are in two namespaces, once in each. Flink: `testGetKeys`.
+pub fn one_key_in_several_namespaces<H: Harness>(kit: &Kit<H>) {
+    let mut backend = kit.fresh::<u64>();
+    let windowed = backend.open(WINDOWED).unwrap();
+    for key in 0..1_000 {
+        for (window, keys) in [("ns1", 0..1_000), ("ns2", 0..700)] {
+            if keys.contains(&key) {
+                let mut cx = backend.at(&key).unwrap();
+                cx.within(&window.to_owned()).unwrap().value(windowed).set(&key).unwrap();
+            }
+        }
+    }
+    for (window, want) in [("ns1", 0..1_000), ("ns2", 0..700), ("ns", 0..0)] {
+        let mut keys = Vec::new();
+        let visited = backend.for_each_key_in(windowed, &window.to_owned(), |key| {
+            keys.push(key);
+            Ok(ControlFlow::Continue(()))
+        });
+        visited.unwrap();
+        keys.sort_unstable();
+        assert!(keys == want.collect::<Vec<u64>>(), "{window}");
+    }
+    if kit.profile().exact_counts {
+        assert_eq!(total_entries(&backend), 1_700);
+    }
+}
+
+type InWindow = MapDescriptor<u16, u64, Native, Native, InNamespace<u8>>;
+
+fn pairs_of<H: Harness>(backend: &mut Backend<H>) -> Vec<(u64, u8)> {
+    let descriptor: InWindow = MapDescriptor::new("in window").in_namespace();
+    let map = backend.open(descriptor).unwrap();
+    let mut pairs = Vec::new();
+    let visited = backend.for_each_key_and_namespace(map, |key, window| {
+        pairs.push((key, window));
+        Ok(ControlFlow::Continue(()))
+    });
+    visited.unwrap();
+    pairs.sort_unstable();
+    pairs
+}
+
+fn fill_windows<H: Harness>(backend: &mut Backend<H>) -> Vec<(u64, u8)> {
+    let descriptor: InWindow = MapDescriptor::new("in window").in_namespace();
+    let map = backend.open(descriptor).unwrap();
+    let mut want = Vec::new();
+    for key in 0..100 {
+        for window in [0, 1, u8::MAX] {
+            if key % 3 == u64::from(window) % 3 {
+                continue;
+            }
+            let mut cx = backend.at(&key).unwrap();
+            let mut cx = cx.within(&window).unwrap();
+            for entry in [0, 1, 256, u16::MAX] {
+                cx.map(map).insert(&entry, &key).unwrap();
+            }
+            want.push((key, window));
+        }
+    }
+    want
+}
+
+/// A pair of key and namespace comes once, however many entries its map has. Flink: `testMapStateGetKeys`,
+/// `testGetKeysAndNamespaces`.
+pub fn map_keys_come_once_per_namespace<H: Harness>(kit: &Kit<H>) {
+    let mut backend = kit.fresh::<u64>();
+    let mut want = fill_windows::<H>(&mut backend);
+    assert_eq!(pairs_of::<H>(&mut backend), want);
+    let descriptor: InWindow = MapDescriptor::new("in window").in_namespace();
+    let map = backend.open(descriptor).unwrap();
+    let gone = want.swap_remove(5);
+    want.sort_unstable();
+    backend.at(&gone.0).unwrap().within(&gone.1).unwrap().map(map).clear().unwrap();
+    assert_eq!(pairs_of::<H>(&mut backend), want);
+}
+
+/// Enumeration finds the same after a restore from a snapshot of any kind.
+pub fn enumeration_survives_a_restore<H: Harness>(kit: &Kit<H>) {
+    for kind in kit.kinds() {
+        let mut backend = kit.fresh::<u64>();
+        let want = fill_windows::<H>(&mut backend);
+        let taken = kit.take(&mut backend, kind);
+        let mut restored = kit.restore::<u64>(&[&taken]);
+        assert_eq!(pairs_of::<H>(&mut restored), want);
+        if kit.profile().exact_counts {
+            assert_eq!(total_entries(&restored), 4 * want.len() as u64);
+        }
+    }
 }

@@ -162,3 +162,18 @@ pub fn interleaved_lists<H: Harness>(kit: &Kit<H>) {
         assert_eq!(backend.at(&key).unwrap().list(list).get().unwrap(), want, "key {key}");
     }
 }
+
+/// Null elements are elements where the type has them; where it has not, there are none to be refused.
+/// Flink: `testListStateAddNull`, `testListStateAddAllNullEntries`, `testListStateUpdateNullEntries`.
+pub fn none_is_an_element<H: Harness>(kit: &Kit<H>) {
+    const MAYBE: ListDescriptor<Option<u16>> = ListDescriptor::new("maybe");
+    let mut backend = kit.fresh::<u64>();
+    let list = backend.open(MAYBE).unwrap();
+    let mut cx = backend.at(&1).unwrap();
+    cx.list(list).add(&None).unwrap();
+    cx.list(list).add_all(&[Some(1), None]).unwrap();
+    assert_eq!(cx.list(list).get().unwrap(), [None, Some(1), None]);
+    cx.list(list).update(&[None]).unwrap();
+    assert_eq!(cx.list(list).get().unwrap(), [None]);
+    assert_eq!(keys_of(&mut backend, list), [1]);
+}

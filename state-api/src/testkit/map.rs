@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use super::fixtures::{keys_of, refused};
 use super::harness::{Harness, Kit, total_entries};
+use crate::random::{Randomness, SeededRandomness};
 use crate::{Error, ErrorKind, InNamespace, MapDescriptor, MapState};
 
 const PAGES: MapDescriptor<String, u32> = MapDescriptor::new("pages");
@@ -231,6 +232,123 @@ pub fn scans_follow_writes<H: Harness>(kit: &Kit<H>) {
         if step % 10 == 9 {
             let want: Vec<_> = model.iter().map(|(n, step)| (*n, *step)).collect();
             assert_eq!(cx.map(map).entries().unwrap(), want);
+        }
+    }
+}
+
+/// 4,096 entries from which rounds of `retain` remove and change at random, until few are left; those
+/// that it visits come in ascending order. Flink: `testMapStateIteratorArbitraryAccess`.
+pub fn retain_at_random<H: Harness>(kit: &Kit<H>) {
+    let random = SeededRandomness::new(7);
+    let mut backend = kit.fresh::<u64>();
+    let map = backend.open(BY_NUMBER).unwrap();
+    let mut model = BTreeMap::new();
+    for n in -2_048..2_048 {
+        backend.at(&1).unwrap().map(map).insert(&n, &0).unwrap();
+        model.insert(n, 0);
+    }
+    while model.len() > 20 {
+        let (mut visited, mut left) = (Vec::new(), BTreeMap::new());
+        let retained = backend.at(&1).unwrap().map(map).retain(|n, value| {
+            visited.push((*n, *value));
+            let chance = random.next_u64();
+            *value += chance % 3;
+            if chance % 5 < 2 {
+                left.insert(*n, *value);
+            }
+            chance % 5 < 2
+        });
+        retained.unwrap();
+        assert!(visited == model.into_iter().collect::<Vec<_>>(), "everything, in order");
+        model = left;
+        let want: Vec<_> = model.iter().map(|(n, value)| (*n, *value)).collect();
+        assert!(backend.at(&1).unwrap().map(map).entries().unwrap() == want);
+    }
+}
+
+/// A map of which nothing is retained is no map: no key, no entry. Flink: iterator `remove` to the end.
+pub fn retain_may_empty_a_map<H: Harness>(kit: &Kit<H>) {
+    let mut backend = kit.fresh::<u64>();
+    let map = backend.open(PAGES).unwrap();
+    let mut cx = backend.at(&1).unwrap();
+    cx.map(map).retain(|_, _| panic!("there is nothing to visit")).unwrap();
+    for text in ["", "a", "b"] {
+        cx.map(map).insert(text, &1).unwrap();
+    }
+    cx.map(map).retain(|_, _| false).unwrap();
+    assert!(cx.map(map).is_empty().unwrap());
+    assert!(keys_of(&mut backend, map).is_empty());
+    assert_eq!(total_entries(&backend), 0);
+}
+
+/// A long map visited in pieces, with removals, changes and insertions between them: the next piece
+/// begins where the last one ended, and sees what is there by then. It is how this contract changes a
+/// map while it iterates; a scan that runs holds the store. Flink: `testMapStateIteratorArbitraryAccess`.
+pub fn scans_go_on_after_changes<H: Harness>(kit: &Kit<H>) {
+    let mut backend = kit.fresh::<u64>();
+    let map = backend.open(BY_NUMBER).unwrap();
+    for n in (0..1_000).step_by(2) {
+        backend.at(&1).unwrap().map(map).insert(&n, &0).unwrap();
+    }
+    let (mut next, mut seen) = (0, Vec::new());
+    loop {
+        let mut piece = Vec::new();
+        let mut cx = backend.at(&1).unwrap();
+        let scanned = cx.map(map).for_each_from(&next, |n, value| {
+            piece.push((n, value));
+            Ok(if piece.len() < 7 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        });
+        scanned.unwrap();
+        let Some((last, _)) = piece.last().copied() else {
+            break;
+        };
+        next = last + 1;
+        cx.map(map).remove(&last).unwrap();
+        cx.map(map).remove(&(last + 2)).unwrap();
+        cx.map(map).insert(&(last - 1), &8).unwrap();
+        if last < 998 {
+            cx.map(map).insert(&(last + 1), &9).unwrap();
+        }
+        seen.extend(piece);
+    }
+    assert!(seen.windows(2).all(|pair| pair[0].0 < pair[1].0), "ascending, none twice");
+    let inserted = seen.iter().filter(|(_, value)| *value == 9);
+    assert!(inserted.clone().all(|(n, _)| n % 2 == 1) && inserted.count() > 50);
+    let passed_over = seen.iter().filter(|(_, value)| *value == 8).count();
+    assert_eq!(passed_over, 0, "what is inserted behind the scan is not visited");
+    let even = seen.iter().filter(|(n, _)| n % 2 == 0).count();
+    assert!(even > 300 && even < 500, "what was removed before the scan came is not visited");
+}
+
+/// Maps with keys of different lengths through two snapshots at different times. Flink: `testMapState`.
+pub fn survives_snapshots<H: Harness>(kit: &Kit<H>) {
+    for kind in kit.kinds() {
+        let mut backend = kit.fresh::<String>();
+        let map = backend.open(PAGES).unwrap();
+        let (mut taken, mut model) = (Vec::new(), BTreeMap::new());
+        for round in 0..3 {
+            for (n, key) in (0..).zip(["", "k", "a much longer key than the others"]) {
+                let mut cx = backend.at(key).unwrap();
+                let entries = model.entry(key).or_insert_with(BTreeMap::new);
+                for (m, entry) in (0..).zip(["", "e", "\0", "another map key, a long one"]) {
+                    if (n + m + round) % 3 == 0 {
+                        cx.map(map).remove(entry).unwrap();
+                        entries.remove(entry);
+                    } else {
+                        cx.map(map).insert(entry, &(n * 100 + m * 10 + round)).unwrap();
+                        entries.insert(entry.to_owned(), n * 100 + m * 10 + round);
+                    }
+                }
+            }
+            taken.push((kit.confirm(&mut backend, kind), model.clone()));
+        }
+        for (taken, model) in taken {
+            let mut restored = kit.restore::<String>(&[&taken]);
+            let map = restored.open(PAGES).unwrap();
+            for (key, entries) in model {
+                let want: Vec<_> = entries.into_iter().collect();
+                assert_eq!(restored.at(key).unwrap().map(map).entries().unwrap(), want);
+            }
         }
     }
 }

@@ -39,8 +39,12 @@
 
 pub mod aggregating;
 pub mod batch;
+pub mod boundaries;
+pub mod cancellation;
 pub mod canonical;
 pub mod cases;
+pub mod codecs;
+pub mod contents;
 pub mod damage;
 pub mod fixtures;
 mod harness;
@@ -51,13 +55,17 @@ pub mod keys;
 pub mod limits;
 pub mod list;
 pub mod map;
+pub mod merging;
 pub mod migration;
 pub mod mirror;
 pub mod model;
 pub mod namespaces;
 pub mod reducing;
+pub mod registration;
+pub mod release;
 pub mod rescale;
 pub mod snapshot;
+pub mod stamps;
 mod storage;
 pub mod value;
 

@@ -1,9 +1,13 @@
 //! Other parallelism: every key group of every part ends up where it belongs, once.
 
+use super::contents::{Contents, assert_holds, contents_of};
 use super::fixtures::{Everything, Image, group_of, image, refused};
 use super::harness::{Backend, Harness, KINDS, Kit, Taken, groups, total_entries};
 use crate::snapshot::SnapshotKind;
-use crate::{ErrorKind, KeyedStore, MaxParallelism, ValueDescriptor, ValueState};
+use crate::{ErrorKind, KeyGroupRange, KeyedStore, MaxParallelism, ValueDescriptor, ValueState};
+
+/// Parallelism before and after.
+const STEPS: [u32; 5] = [1, 2, 3, 5, 8];
 
 fn open_all<H: Harness>(
     kit: &Kit<H>,
@@ -51,34 +55,46 @@ fn check_all<H: Harness>(backends: &mut [Backend<H>], image: &Image, domain: u64
 }
 
 fn matrix<H: Harness>(kit: &Kit<H>, count: u32, keys: u64, steps: &[u32]) {
-    let (groups, image) = (groups(count), image(keys, 100));
     for kind in KINDS {
         for from in steps {
-            let mut old = open_all(kit, groups, *from, &[], false);
-            fill_all::<H>(&mut old, &image);
-            let taken: Vec<_> = old.iter_mut().map(|backend| kit.take(backend, kind)).collect();
-            for to in steps {
-                let mut new = open_all(kit, groups, *to, &taken, true);
-                check_all::<H>(&mut new, &image, keys + 5);
-            }
+            to_each(kit, (count, keys), kind, *from, steps);
         }
     }
 }
 
-/// p to q for p and q of 1, 2, 3 and 5, with ten key groups.
+fn to_each<H: Harness>(
+    kit: &Kit<H>,
+    (count, keys): (u32, u64),
+    kind: SnapshotKind,
+    from: u32,
+    steps: &[u32],
+) {
+    let (groups, image) = (groups(count), image(keys, 100));
+    let mut old = open_all(kit, groups, from, &[], false);
+    fill_all::<H>(&mut old, &image);
+    let taken: Vec<_> = old.iter_mut().map(|backend| kit.take(backend, kind)).collect();
+    for to in steps {
+        let mut new = open_all(kit, groups, *to, &taken, true);
+        check_all::<H>(&mut new, &image, keys + 5);
+    }
+}
+
+/// p to q for p and q of 1, 2, 3, 5 and 8, with ten key groups.
 /// Flink: `testKeyGroupSnapshotRestoreScaleUp`, `...ScaleDown`, `testKeyGroupsSnapshotRestoreNoRescale`.
 pub fn with_ten_groups<H: Harness>(kit: &Kit<H>) {
-    matrix(kit, 10, 40, &[1, 2, 3, 5]);
+    matrix(kit, 10, 40, &STEPS);
 }
 
 /// The same with 128 key groups.
 pub fn with_128_groups<H: Harness>(kit: &Kit<H>) {
-    matrix(kit, 128, 40, &[1, 2, 3, 5]);
+    matrix(kit, 128, 40, &STEPS);
 }
 
-/// The same with 32,768 key groups, the most there can be.
+/// The same with 32,768 key groups, the most there can be; the kinds of snapshot in turns.
 pub fn with_32768_groups<H: Harness>(kit: &Kit<H>) {
-    matrix(kit, 32_768, 30, &[1, 3, 5]);
+    for (from, kind) in STEPS.into_iter().zip(KINDS.into_iter().cycle()) {
+        to_each(kit, (32_768, 20), kind, from, &STEPS);
+    }
 }
 
 /// As many subtasks as key groups, and one key group in all.
@@ -90,15 +106,96 @@ pub fn with_as_many_subtasks_as_groups<H: Harness>(kit: &Kit<H>) {
 /// 15 to 77 and back. Flink: `testKeyGroupSnapshotRestoreScaleUpUnEvenDistribute`, `...ScaleDown...`.
 pub fn uneven<H: Harness>(kit: &Kit<H>) {
     let (groups, image) = (groups(128), image(60, 7));
-    for (from, to) in [(15, 77), (77, 15)] {
-        let mut old = open_all(kit, groups, from, &[], false);
-        fill_all::<H>(&mut old, &image);
-        let full = |backend: &mut Backend<H>| kit.take(backend, SnapshotKind::Full);
-        let taken: Vec<_> = old.iter_mut().map(full).collect();
-        let mut new = open_all(kit, groups, to, &taken, false);
-        for backend in &mut new {
+    for kind in KINDS {
+        for (from, to) in [(15, 77), (77, 15)] {
+            let mut old = open_all(kit, groups, from, &[], false);
+            fill_all::<H>(&mut old, &image);
+            let taken: Vec<_> = old.iter_mut().map(|backend| kit.take(backend, kind)).collect();
+            let mut new = open_all(kit, groups, to, &taken, false);
+            check_all::<H>(&mut new, &image, 60);
+        }
+    }
+}
+
+/// 4 to 2, 2 to 4 and 2 to 2 of 128 key groups: each entry is in the store that owns its key group, and
+/// in no other. Flink: `testKeyGroupSnapshotRestoreScaleDown`, `...ScaleUp`,
+/// `testKeyGroupsSnapshotRestoreNoRescale`.
+pub fn four_to_two_and_back<H: Harness>(kit: &Kit<H>) {
+    let (groups, image) = (groups(128), image(60, 7));
+    for kind in KINDS {
+        let mut backends = open_all(kit, groups, 4, &[], false);
+        fill_all::<H>(&mut backends, &image);
+        let whole = contents_of_all::<H>(&mut backends);
+        for parallelism in [2, 4, 2, 2] {
+            let taken: Vec<_> =
+                backends.iter_mut().map(|backend| kit.take(backend, kind)).collect();
+            backends = open_all(kit, groups, parallelism, &taken, true);
+            assert_holds(backends.iter_mut().map(Backend::<H>::store_mut), &whole);
+        }
+        check_all::<H>(&mut backends, &image, 60);
+    }
+}
+
+fn contents_of_all<H: Harness>(backends: &mut [Backend<H>]) -> Contents {
+    backends.iter_mut().flat_map(|backend| contents_of(backend.store_mut())).collect()
+}
+
+/// Ranges that no parallelism gives, of one key group up to nearly all, restored from parts in another
+/// order, again and again; kinds alternate, and changes come between. Invariant I7 of a rescale: nothing
+/// is lost, nothing is twice, everything is where it belongs.
+pub fn unaligned_ranges<H: Harness>(kit: &Kit<H>) {
+    const CUTS: [&[u16]; 7] =
+        [&[1], &[1, 2, 3, 127], &[64, 65], &[127], &[13, 14, 77, 78, 126], &[], &[30, 100]];
+    let (groups, mut image) = (groups(128), image(60, 7));
+    let mut backends = open_all(kit, groups, 1, &[], false);
+    fill_all::<H>(&mut backends, &image);
+    for (round, cuts) in (0..).zip(CUTS.into_iter().cycle().take(14)) {
+        let kind = KINDS[round % 3];
+        let whole = contents_of_all::<H>(&mut backends);
+        let mut taken: Vec<_> =
+            backends.iter_mut().map(|backend| kit.take(backend, kind)).collect();
+        taken.reverse();
+        let middle = round % taken.len();
+        taken.rotate_left(middle);
+        let ends: Vec<u16> = [&[0], cuts, &[groups.get()]].concat();
+        let ranges = ends.windows(2).map(|pair| KeyGroupRange::new(pair[0], pair[1]).unwrap());
+        let reopen = |range| {
+            let parts = taken.iter().map(Taken::part_as_base).collect();
+            kit.try_open::<u64>(groups, range, parts).unwrap()
+        };
+        backends = ranges.map(reopen).collect();
+        assert_holds(backends.iter_mut().map(Backend::<H>::store_mut), &whole);
+        let key = round as u64;
+        for backend in &mut backends {
             let states = Everything::open(backend);
-            states.check(backend, &image, 60);
+            if backend.at(&key).is_ok() {
+                states.put(backend, key, 900 + key);
+                image.insert(key, 900 + key);
+            }
+        }
+        check_all::<H>(&mut backends, &image, 60);
+    }
+}
+
+/// Rescaled again and again without a change in between: content and digests stay as they were.
+pub fn repeated<H: Harness>(kit: &Kit<H>) {
+    let (groups, image) = (groups(128), image(40, 7));
+    for kind in KINDS {
+        let mut backends = open_all(kit, groups, 3, &[], false);
+        fill_all::<H>(&mut backends, &image);
+        let whole = contents_of_all::<H>(&mut backends);
+        let mut first = None;
+        for parallelism in [8, 5, 1, 2, 8, 3] {
+            let taken: Vec<_> =
+                backends.iter_mut().map(|backend| kit.take(backend, kind)).collect();
+            let states = || taken.iter().flat_map(|taken| &taken.snapshot.states);
+            if states().all(|state| state.digest.is_some()) {
+                let digests = states().filter_map(|state| state.digest);
+                let sum = digests.fold(0, |sum: u128, digest| sum.wrapping_add(digest.0));
+                assert_eq!(*first.get_or_insert(sum), sum, "digests of {kind:?}");
+            }
+            backends = open_all(kit, groups, parallelism, &taken, true);
+            assert_holds(backends.iter_mut().map(Backend::<H>::store_mut), &whole);
         }
     }
 }

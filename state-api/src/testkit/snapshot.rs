@@ -290,3 +290,25 @@ pub fn increments_are_what_the_profile_says<H: Harness>(kit: &Kit<H>) {
     let native = kit.profile().increments == Increments::Native;
     assert_eq!(taken.snapshot.kind == SnapshotKind::Incremental, native);
 }
+
+/// States that were filled and cleared: the snapshot has them, empty, and nothing of what they held.
+/// Flink: the snapshot of `testValueStateNullUpdate`.
+pub fn of_cleared_states<H: Harness>(kit: &Kit<H>) {
+    for kind in KINDS {
+        let mut backend = kit.fresh::<u64>();
+        let states = Everything::open(&mut backend);
+        fill(&mut backend, &states, &image(20, 0));
+        kit.confirm(&mut backend, SnapshotKind::Incremental);
+        (0..20).for_each(|key| states.remove(&mut backend, key));
+        let taken = kit.take(&mut backend, kind);
+        assert_eq!(taken.snapshot.states.len(), 6);
+        if kit.profile().exact_counts {
+            assert!(taken.snapshot.states.iter().all(|state| state.entries.get() == 0));
+        }
+        let mut restored = kit.restore::<u64>(&[&taken]);
+        let states = Everything::open(&mut restored);
+        states.check(&mut restored, &Image::new(), 25);
+        states.put(&mut restored, 3, 3);
+        states.check(&mut restored, &Image::from([(3, 3)]), 25);
+    }
+}

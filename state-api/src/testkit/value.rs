@@ -205,3 +205,40 @@ pub fn survives_growth_and_shrinking<H: Harness>(kit: &Kit<H>) {
     assert_eq!(total_entries(&backend), 0);
     assert!(keys_of(&mut backend, count).is_empty());
 }
+
+/// A stored null is a value, not an absent one. Flink: the null rules of `testValueStateNullUpdate`.
+pub fn none_is_a_value<H: Harness>(kit: &Kit<H>) {
+    const MAYBE: ValueDescriptor<Option<u16>> = ValueDescriptor::new("maybe");
+    let mut backend = kit.fresh::<u64>();
+    let maybe = backend.open(MAYBE).unwrap();
+    let mut cx = backend.at(&1).unwrap();
+    cx.value(maybe).set(&None).unwrap();
+    assert_eq!(cx.value(maybe).get().unwrap(), Some(None));
+    cx.value(maybe).update(|old| old.map(|_| Some(3))).unwrap();
+    assert_eq!(cx.value(maybe).get().unwrap(), Some(Some(3)));
+    cx.value(maybe).update(|_| Some(None)).unwrap();
+    assert_eq!(keys_of(&mut backend, maybe), [1]);
+    backend.at(&1).unwrap().value(maybe).clear().unwrap();
+    assert_eq!(backend.at(&1).unwrap().value(maybe).get().unwrap(), None);
+    assert!(keys_of(&mut backend, maybe).is_empty());
+}
+
+/// The default is the program's, not the store's: it makes no entry and is in no snapshot, and a value
+/// that happens to be the default is a value.
+pub fn default_is_not_stored<H: Harness>(kit: &Kit<H>) {
+    const OTHER: ValueDescriptor<Vec<u8>> =
+        ValueDescriptor::new("defaulted").with_default(|| vec![7]);
+    let mut backend = kit.fresh::<u64>();
+    let state = backend.open(DEFAULTED).unwrap();
+    assert_eq!(backend.at(&1).unwrap().value(state).get().unwrap(), Some(vec![1, 2]));
+    backend.at(&2).unwrap().value(state).set(&[1, 2][..]).unwrap();
+    assert_eq!(keys_of(&mut backend, state), [2]);
+    for kind in kit.kinds() {
+        let taken = kit.take(&mut backend, kind);
+        let mut restored = kit.restore::<u64>(&[&taken]);
+        let other = restored.open(OTHER).unwrap();
+        let read = [1, 2].map(|key| restored.at(&key).unwrap().value(other).get().unwrap());
+        assert_eq!(read, [Some(vec![7]), Some(vec![1, 2])]);
+        assert_eq!(keys_of(&mut restored, other), [2]);
+    }
+}
