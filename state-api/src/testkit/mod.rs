@@ -60,6 +60,7 @@ pub mod migration;
 pub mod mirror;
 pub mod model;
 pub mod namespaces;
+pub mod omit;
 pub mod reducing;
 pub mod registration;
 pub mod release;
