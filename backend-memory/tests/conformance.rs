@@ -2,7 +2,7 @@
 
 use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::testkit::{Harness, Increments, Profile};
-use alluvium_state_api::{OpenEnv, Result, conformance_suite, model_suite};
+use alluvium_state_api::{OpenEnv, Result, conformance_suite, fault_suite, model_suite};
 
 #[derive(Debug, Default)]
 struct Memory;
@@ -29,3 +29,4 @@ const PROFILE: Profile = Profile {
 
 conformance_suite!(Memory, PROFILE);
 model_suite!(Memory);
+fault_suite!(Memory);

@@ -46,6 +46,7 @@ pub mod cases;
 pub mod codecs;
 pub mod contents;
 pub mod damage;
+pub mod faults;
 pub mod fixtures;
 mod harness;
 pub mod hostile;

@@ -74,7 +74,7 @@ fn rng(seed: u64) -> TestRng {
     TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
 }
 
-fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+pub(super) fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
     let text = env::var(name).ok()?;
     let Ok(number) = text.parse() else {
         panic!("{name}={text} is no number");
