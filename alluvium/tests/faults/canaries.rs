@@ -111,6 +111,10 @@ impl Master for Hasty {
         self.coordinated.told()
     }
 
+    fn dispose(&mut self, pointer: &str) -> Result<()> {
+        self.coordinated.dispose(pointer)
+    }
+
     fn settle(&mut self) {
         self.coordinated.settle();
     }

@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use alluvium::checkpoint::{
     Components, Coordinator, OperatorSpec, Options, OrphanOptions, RestoreOptions, StartFrom,
-    SubtaskAck, Trigger,
+    SubtaskAck, Trigger, dispose_savepoint,
 };
 use alluvium::clock::ManualClock;
 use alluvium::snapshot::{FileName, KeyedSnapshot, SnapshotKind};
+use alluvium::storage::CheckpointStorage;
 use alluvium::testkit::faults::{
     Ask, JOB, Master, Origin, Place, Plan, RETAINED, Started, Told, key_groups,
 };
-use alluvium::{CheckpointId, Result};
+use alluvium::{CheckpointId, ErrorKind, Result};
 
 const UID: &str = "rows";
 
 #[derive(Debug)]
 pub(crate) struct Coordinated {
+    storage: Arc<dyn CheckpointStorage>,
     coordinator: Coordinator,
     clock: Arc<ManualClock>,
 }
@@ -25,8 +27,9 @@ pub(crate) struct Coordinated {
 impl Master for Coordinated {
     fn open(place: &Place) -> Result<Self> {
         let clock = Arc::new(ManualClock::at(1_000_000));
+        let storage = place.storage()?;
         let components = Components {
-            storage: place.storage()?,
+            storage: Arc::clone(&storage),
             clock: Arc::<ManualClock>::clone(&clock),
             randomness: place.randomness(),
         };
@@ -38,7 +41,7 @@ impl Master for Coordinated {
             ..Options::default()
         };
         let coordinator = Coordinator::open(FileName::new(JOB)?, options, components)?;
-        Ok(Self { coordinator, clock })
+        Ok(Self { storage, coordinator, clock })
     }
 
     fn start(
@@ -94,6 +97,14 @@ impl Master for Coordinated {
     fn told(&mut self) -> Vec<Told> {
         let notifications = self.coordinator.notifications();
         notifications.map(|one| Told { id: one.id(), completed: one.is_completed() }).collect()
+    }
+
+    fn dispose(&mut self, pointer: &str) -> Result<()> {
+        match dispose_savepoint(&*self.storage, pointer) {
+            // An interrupted call is repeated: the metadata is gone, the files it named may not be.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            disposed => disposed,
+        }
     }
 
     fn settle(&mut self) {

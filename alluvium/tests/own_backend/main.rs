@@ -9,7 +9,7 @@ mod own_backend;
 mod wrong;
 
 use alluvium_state_api::testkit::{Harness, Increments, Profile};
-use alluvium_state_api::{OpenEnv, Result, conformance_suite, model_suite};
+use alluvium_state_api::{OpenEnv, Result, conformance_suite, fault_suite, model_suite};
 
 #[derive(Debug, Default)]
 struct Own;
@@ -36,6 +36,7 @@ const PROFILE: Profile = Profile {
 
 conformance_suite!(Own, PROFILE);
 model_suite!(Own);
+fault_suite!(Own);
 
 #[test]
 fn the_demonstration_runs() {

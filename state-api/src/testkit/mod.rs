@@ -1,12 +1,12 @@
 //! The conformance kit: is a backend right?
 //!
 //! Every rule of the contract ([`store`](crate::KeyedStore), the states, snapshots, restore) is a case
-//! here; [`model`] adds random sequences of everything against a plain model. A backend's author needs
-//! ten lines, in `tests/conformance.rs`:
+//! here; [`model`] adds random sequences of everything against a plain model, [`faults`] fails every I/O
+//! operation and cuts the power at each. A backend's author needs ten lines, in `tests/conformance.rs`:
 //!
 //! ```ignore
 //! use alluvium_state_api::testkit::{Harness, Increments, Profile};
-//! use alluvium_state_api::{OpenEnv, Result, conformance_suite, model_suite};
+//! use alluvium_state_api::{OpenEnv, Result, conformance_suite, fault_suite, model_suite};
 //!
 //! #[derive(Debug, Default)]
 //! struct Mine;
@@ -21,6 +21,7 @@
 //!     exact_counts: true, digests: true, local_directory: false };
 //! conformance_suite!(Mine, PROFILE);
 //! model_suite!(Mine);
+//! fault_suite!(Mine);
 //! ```
 //!
 //! # Invariants

@@ -66,6 +66,19 @@ impl Checker {
         no_leak(place, &*storage)
     }
 
+    /// I2: what was called aborted is gone, once there was time to take it back.
+    ///
+    /// # Errors
+    /// What is there all the same.
+    pub fn check_aborted(place: &Place, ledger: &Ledger) -> Result<(), String> {
+        let storage = place.storage().map_err(text("the storage does not open"))?;
+        let listed = storage.list().map_err(text("the storage cannot be listed"))?;
+        match listed.iter().find(|id| ledger.aborted.contains(id)) {
+            Some(id) => Err(format!("I2: checkpoint {id} was called aborted but is there")),
+            None => Ok(()),
+        }
+    }
+
     /// I2 and I3 of everything that is listed.
     fn listed<H: Harness>(
         &mut self,
@@ -80,7 +93,7 @@ impl Checker {
         Ok(listed.into_iter().collect())
     }
 
-    /// Every completed savepoint is there, and every one that opens is whole.
+    /// Every completed savepoint is there, no deleted one is, and every one that opens is whole.
     fn savepoints<H: Harness>(
         &mut self,
         place: &Place,
@@ -89,6 +102,9 @@ impl Checker {
     ) -> Result<(), String> {
         for pointer in ledger.savepoints.keys() {
             storage.open_pointer(pointer).map_err(text("I1: a completed savepoint"))?;
+        }
+        if ledger.disposed.iter().any(|pointer| storage.open_pointer(pointer).is_ok()) {
+            return Err("I2: a savepoint that was deleted is there".into());
         }
         for entry in place.fs.list(&place.savepoints()).unwrap_or_default() {
             let pointer = place.savepoints().join(entry.name);
@@ -226,7 +242,7 @@ pub(super) fn not_swallowed(
 
 fn only_deletes(kind: &Kind, entry: &TraceEntry) -> bool {
     if matches!(entry.operation, Operation::RemoveFile | Operation::RemoveDir) {
-        return *kind != Kind::Start;
+        return !matches!(kind, Kind::Start | Kind::Dispose);
     }
     match kind {
         Kind::Delete => true,

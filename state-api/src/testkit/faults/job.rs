@@ -26,6 +26,8 @@ pub struct Ledger {
     pub(super) aborted: BTreeSet<CheckpointId>,
     /// Completed savepoints by pointer: the number of their image.
     pub(super) savepoints: BTreeMap<String, usize>,
+    /// Savepoints that were deleted.
+    pub(super) disposed: BTreeSet<String>,
     /// What was done with which operations.
     pub(super) stages: Vec<Stage>,
 }
@@ -41,6 +43,8 @@ pub(super) enum Kind {
     Write,
     /// Publishes the checkpoint with this pointer, and deletes older ones.
     Complete(String),
+    /// Deletes a savepoint.
+    Dispose,
     /// Gives up or deletes.
     Delete,
 }
@@ -111,6 +115,7 @@ impl<H: Harness, M: Master> Job<H, M> {
                 Action::Change => {}
                 Action::Take(ask, timing, course) => self.take(ask, timing, course),
                 Action::TakeTwo(ask) => self.take_two(ask),
+                Action::Dispose => self.dispose(),
                 Action::Restore(origin, parallelism) => self.restore(origin, parallelism),
                 Action::Restart(parallelism) => self.restart(parallelism),
             }
@@ -215,6 +220,8 @@ impl<H: Harness, M: Master> Job<H, M> {
         let plan = master.trigger(ask, image.to_string().into_bytes());
         self.log(Kind::Trigger, from, plan.is_err());
         let plan = plan.ok()?;
+        // A number that left nothing may be given again.
+        self.ledger.aborted.remove(&plan.request.checkpoint);
         self.under_way.insert(plan.request.checkpoint, (ask, image, plan.pointer.clone()));
         let tasks = self.workers.iter_mut().map(|worker| worker.backend.snapshot(&plan.request));
         match tasks.collect::<Result<Vec<_>>>() {
@@ -318,6 +325,23 @@ impl<H: Harness, M: Master> Job<H, M> {
             self.end(begun, Course::Completes);
         }
         self.settle();
+    }
+
+    fn dispose(&mut self) {
+        let Some((pointer, _)) = self.ledger.savepoints.pop_last() else {
+            return;
+        };
+        for _ in 0..2 {
+            let (from, Some(master)) = (self.next(), self.master.as_mut()) else {
+                return;
+            };
+            let disposed = master.dispose(&pointer);
+            self.log(Kind::Dispose, from, disposed.is_err());
+            if disposed.is_ok() {
+                self.ledger.disposed.insert(pointer);
+                return;
+            }
+        }
     }
 
     fn settle(&mut self) {

@@ -159,6 +159,12 @@ pub trait Master: Sized {
     /// What the subtasks must be told since the last call, in order.
     fn told(&mut self) -> Vec<Told>;
 
+    /// Deletes a savepoint.
+    ///
+    /// # Errors
+    /// Where the storage fails; a new call goes on.
+    fn dispose(&mut self, pointer: &str) -> Result<()>;
+
     /// Goes on with deletions that failed.
     fn settle(&mut self);
 

@@ -16,7 +16,7 @@ use crate::snapshot::{
     CancelToken, FileLocation, FileName, KeyedSnapshot, SnapshotKind, SnapshotRequest,
 };
 use crate::storage::{CheckpointAttempt, CheckpointStorage, StoredCheckpoint};
-use crate::{CheckpointId, Error, Result};
+use crate::{CheckpointId, Error, ErrorKind, Result};
 
 const UID: &str = "rows";
 
@@ -256,6 +256,21 @@ impl Master for PlainMaster {
 
     fn told(&mut self) -> Vec<Told> {
         mem::take(&mut self.told)
+    }
+
+    fn dispose(&mut self, pointer: &str) -> Result<()> {
+        let stored = match self.storage.open_pointer(pointer) {
+            // An interrupted call is repeated: the metadata is gone, the files it named may not be.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            stored => stored?,
+        };
+        let metadata = CheckpointMetadata::decode(&stored.metadata)?;
+        let files = metadata.keyed().flat_map(|(_, _, keyed)| &keyed.files);
+        let own = files.filter_map(|file| match &file.stored.location {
+            FileLocation::Own(name) => Some(name.clone()),
+            _ => None,
+        });
+        self.storage.discard_savepoint(pointer, &own.collect::<Vec<_>>())
     }
 
     fn settle(&mut self) {

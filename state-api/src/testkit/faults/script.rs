@@ -49,6 +49,8 @@ pub enum Action {
     Take(Ask, Timing, Course),
     /// Two checkpoints under way at once: the second is taken before the first is confirmed.
     TakeTwo(Ask),
+    /// The last completed savepoint is deleted.
+    Dispose,
     /// The job fails and is restored with so many subtasks by the same master.
     Restore(Origin, u32),
     /// All processes die; others open what is there and restore it with so many subtasks.
@@ -65,7 +67,7 @@ pub struct Script {
     pub actions: &'static [Action],
 }
 
-use Action::{Change, Restart, Restore, Take, TakeTwo};
+use Action::{Change, Dispose, Restart, Restore, Take, TakeTwo};
 use Ask::{Full, Incremental, Savepoint};
 use Course::{Aborted, Completes, Declined};
 use Timing::{Async, Sync};
@@ -109,7 +111,7 @@ pub const INCREMENTAL: Script = Script {
     ],
 };
 
-/// Savepoints between checkpoints; restore from one.
+/// Savepoints between checkpoints; restore from one, which is then deleted.
 pub const SAVEPOINT: Script = Script {
     name: "savepoint",
     actions: &[
@@ -119,6 +121,8 @@ pub const SAVEPOINT: Script = Script {
         Take(Savepoint, Sync, Declined),
         Restore(Origin::Savepoint, 3),
         Take(Incremental, Async, Completes),
+        Dispose,
+        Take(Savepoint, Sync, Completes),
     ],
 };
 

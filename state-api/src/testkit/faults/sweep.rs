@@ -10,7 +10,7 @@ use super::check::{Checker, not_swallowed};
 use super::job::{Job, Ledger};
 use super::master::{Master, Place};
 use super::script::Script;
-use crate::vfs::faulty::{EIO, ENOSPC, Fault};
+use crate::vfs::faulty::{EINVAL, EIO, ENOSPC, Fault, Operation};
 use crate::vfs::{FaultyFs, FileSystem, MemoryFs};
 
 /// `EINTR`: a signal came first.
@@ -19,11 +19,12 @@ const EINTR: i32 = 4;
 const EMFILE: i32 = 24;
 
 /// What is tried at every operation.
-pub const FAULTS: [Fault; 6] = [
+pub const FAULTS: [Fault; 7] = [
     Fault::Fails(EIO),
     Fault::Fails(ENOSPC),
     Fault::Fails(EMFILE),
     Fault::Fails(EINTR),
+    Fault::Fails(EINVAL),
     Fault::HappensButFails(EIO),
     Fault::Short,
 ];
@@ -126,18 +127,18 @@ pub fn live_until<H: Harness, M: Master>(
     live_in::<H, M>(place, script, Some((number, Fault::PowerCut)), wrap).0.ledger
 }
 
-/// The operations of a script without faults.
+/// The operations of a script without faults, all of which must hold.
 ///
 /// # Errors
-/// Where it fails all the same.
+/// What does not.
 fn span<H: Harness, M: Master>(
     script: &Script,
     budget: Budget,
     wrap: Wrap<'_>,
-) -> Result<u64, String> {
+) -> Result<Vec<Operation>, String> {
     guarded(|| {
         let mut life = live::<H, M>(script, budget.seed, None, wrap);
-        let operations = life.faulty.operations();
+        let operations = life.faulty.trace().iter().map(|entry| entry.operation).collect();
         life.job.finish();
         life.job.compare()?;
         let place = life.place.on(wrap(Arc::new(life.memory.clone())));
@@ -158,9 +159,15 @@ pub fn fail_everywhere<H: Harness, M: Master>(
         Err(problem) => return outcome.bad.push(format!("without a fault: {problem}")),
     };
     let mut checker = Checker::default();
-    for number in budget.points(operations) {
+    for number in budget.points(operations.len() as u64) {
         outcome.points += 1;
+        let operation = usize::try_from(number - 1).ok().and_then(|index| operations.get(index));
         for fault in FAULTS {
+            if fault == Fault::Short
+                && !matches!(operation, Some(Operation::Read | Operation::Write))
+            {
+                continue;
+            }
             outcome.faults += 1;
             let result = guarded(|| {
                 let life = live::<H, M>(script, budget.seed, Some((number, fault)), wrap);
@@ -200,6 +207,7 @@ fn survived<H: Harness, M: Master>(
         outcome.states += 1;
         let place = life.place.on(wrap(Arc::new(left)));
         checker.check::<H, M>(&place, &life.job.ledger)?;
+        Checker::check_aborted(&place, &life.job.ledger)?;
     }
     Ok(())
 }
@@ -217,7 +225,7 @@ pub fn cut_everywhere<H: Harness, M: Master>(
     };
     let mut checker = Checker::default();
     // One more: the cut after everything.
-    for number in budget.points(operations + 1) {
+    for number in budget.points(operations.len() as u64 + 1) {
         outcome.points += 1;
         outcome.cuts += 1;
         let result = guarded(|| {
