@@ -331,14 +331,18 @@ impl<H: Harness, M: Master> Job<H, M> {
         let Some((pointer, _)) = self.ledger.savepoints.pop_last() else {
             return;
         };
-        for _ in 0..2 {
+        for attempt in 0..2 {
             let (from, Some(master)) = (self.next(), self.master.as_mut()) else {
                 return;
             };
             let disposed = master.dispose(&pointer);
             self.log(Kind::Dispose, from, disposed.is_err());
             if disposed.is_ok() {
-                self.ledger.disposed.insert(pointer);
+                // A repeated call that finds nothing has not made the removal durable: after a power
+                // cut the savepoint may be back, whole.
+                if attempt == 0 {
+                    self.ledger.disposed.insert(pointer);
+                }
                 return;
             }
         }
