@@ -6,12 +6,14 @@
 //! loads files in parallel, or maps them, does the same by its own means.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::directory::StateDirectory;
 use crate::env::{OpenEnv, RestorePart};
-use crate::format::{Record, StateFile};
+use crate::format::{FileForm, Record, StateFile};
 use crate::schema::StateMeta;
-use crate::snapshot::{FileFormat, FileLocation, SnapshotFile};
+use crate::snapshot::{Digest, FileFormat, FileLocation, KeyedSnapshot, SnapshotFile};
+use crate::storage::{FileReader, verify_checksum};
 use crate::store::Slot;
 use crate::{Error, KeyGroup, KeyGroupRange, Result};
 
@@ -52,7 +54,8 @@ pub fn restore_records(
     Ok(())
 }
 
-/// Opens a state file of a part.
+/// Opens a state file of a part, and makes sure that it is the one that the snapshot means: by the
+/// digests of what it holds, or where they say nothing of this file, by the checksum of all its bytes.
 ///
 /// # Errors
 /// `Incompatible` for a native file; `Corrupted`, `NotFound`, `Unavailable`.
@@ -68,13 +71,43 @@ pub fn open_state_file(part: &RestorePart, file: &SnapshotFile) -> Result<StateF
         ))
         .with_path(path));
     }
-    let opened = StateFile::open(part.source.open(file)?.into(), &path)?;
+    let reader: Arc<dyn FileReader> = part.source.open(file)?.into();
+    let opened = StateFile::open(Arc::clone(&reader), &path)?;
     let (spec, snapshot) = (opened.spec(), &part.snapshot);
     if spec.key != snapshot.key || spec.groups != snapshot.groups {
         let text = "the file has other keys or key groups than the snapshot says";
         return Err(Error::corrupted(text).with_path(path));
     }
+    match is_the_whole(snapshot, file, &opened) {
+        Some(true) => {}
+        Some(false) => {
+            let text = "the file holds something else than the snapshot says";
+            return Err(Error::corrupted(text).with_path(path));
+        }
+        None => verify_checksum(&*reader, file.stored.checksum)
+            .map_err(|error| error.with_path(path))?,
+    }
     Ok(opened)
+}
+
+/// Whether a file holds what its snapshot says, by the digests of its index, which are compared with
+/// the content when that is read; `None` where the snapshot says nothing of this file alone. Another
+/// file of the same job may be right in itself, and as long.
+fn is_the_whole(snapshot: &KeyedSnapshot, file: &SnapshotFile, opened: &StateFile) -> Option<bool> {
+    let alone = snapshot.files.len() == 1 && file.live.as_slice() == [snapshot.range];
+    if !alone || opened.spec().form == FileForm::Increment {
+        return None;
+    }
+    let totals = opened.totals(snapshot.range);
+    let held = |name: &str| {
+        let id = opened.spec().states.iter().position(|state| *state.name == *name);
+        id.and_then(|id| totals.get(id)).map_or(Digest::default(), |totals| totals.digest)
+    };
+    let mut right = true;
+    for state in &snapshot.states {
+        right &= held(&state.meta.name) == state.digest?;
+    }
+    Some(right)
 }
 
 fn visit_file(

@@ -21,8 +21,9 @@ const VERIFY_CHUNK_BYTES: usize = 1 << 20;
 /// `Corrupted` where they differ, and what the reader returns.
 pub fn verify_checksum(reader: &dyn FileReader, expected: u128) -> Result<()> {
     let mut hasher = Xxh3::new();
-    let mut chunk = vec![0; VERIFY_CHUNK_BYTES];
     let (mut offset, length) = (0_u64, reader.len());
+    let most = usize::try_from(length).map_or(VERIFY_CHUNK_BYTES, |n| n.min(VERIFY_CHUNK_BYTES));
+    let mut chunk = vec![0; most];
     while offset < length {
         let count = usize::try_from(length - offset).map_or(chunk.len(), |n| n.min(chunk.len()));
         let part = chunk.get_mut(..count).unwrap_or_default();
