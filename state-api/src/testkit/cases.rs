@@ -234,10 +234,7 @@ macro_rules! alluvium_cases {
                 counts_are_of_the_content
             }
             damage {
-                missing_files_are_noticed
-                other_lengths_are_noticed
-                flipped_bits_are_noticed
-                replaced_content_is_noticed
+                damage_is_noticed_or_changes_nothing
             }
             hostile {
                 unknown_slots_are_refused

@@ -24,6 +24,9 @@
 //! fault_suite!(Mine);
 //! ```
 //!
+//! [`corruption_suite!`](crate::corruption_suite) damages every byte of small checkpoints, in a test
+//! binary of its own.
+//!
 //! # Invariants
 //! 1. One list ([`cases`]) generates the tests of every backend, static and boxed; no backend can
 //!    leave a case out. What a backend cannot do is in its [`Profile`], which its own test states.
@@ -46,6 +49,7 @@ pub mod canonical;
 pub mod cases;
 pub mod codecs;
 pub mod contents;
+pub mod corruption;
 pub mod damage;
 pub mod faults;
 pub mod fixtures;

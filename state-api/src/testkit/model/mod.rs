@@ -26,8 +26,11 @@ use proptest::test_runner::{
 };
 
 pub use content::Content;
+pub(super) use states::{States, key_at};
+pub(super) use step::KEYS;
 pub use step::{Fate, Mergeable, Step};
 pub use world::World;
+pub(super) use world::key_of;
 
 use super::harness::Harness;
 use crate::random::{OsRandomness, Randomness};

@@ -45,7 +45,7 @@ macro_rules! same {
 pub(super) use same;
 
 /// The key at an index.
-pub(super) fn key_at(index: u8) -> &'static str {
+pub(in crate::testkit) fn key_at(index: u8) -> &'static str {
     KEY_TABLE[usize::from(index)]
 }
 
@@ -63,7 +63,7 @@ fn texts_at(indexes: &[u8]) -> Vec<String> {
 
 /// The handles of all states in one backend.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct States {
+pub(in crate::testkit) struct States {
     count: HandleOf<ValueDescriptor<u64>>,
     name: HandleOf<Name>,
     log: HandleOf<Log>,
@@ -78,7 +78,7 @@ pub(super) struct States {
 type Backend<S> = KeyedBackend<String, S>;
 
 impl States {
-    pub(super) fn open<S: KeyedStore>(backend: &mut Backend<S>) -> Result<Self> {
+    pub(in crate::testkit) fn open<S: KeyedStore>(backend: &mut Backend<S>) -> Result<Self> {
         Ok(Self {
             count: backend.open(ValueDescriptor::new("count"))?,
             name: backend.open(Name::clone(&ValueDescriptor::new("name").in_namespace()))?,
@@ -95,7 +95,7 @@ impl States {
     }
 
     /// Does an operation on one key; `model` is what was there before.
-    pub(super) fn apply<S: KeyedStore>(
+    pub(in crate::testkit) fn apply<S: KeyedStore>(
         &self,
         backend: &mut Backend<S>,
         step: &Step,
@@ -252,7 +252,7 @@ impl States {
     }
 
     /// Compares everything that one key has.
-    pub(super) fn compare_key<S: KeyedStore>(
+    pub(in crate::testkit) fn compare_key<S: KeyedStore>(
         &self,
         backend: &mut Backend<S>,
         key: u8,
@@ -287,7 +287,7 @@ impl States {
     }
 
     /// Compares which keys, with which namespaces, enumeration finds.
-    pub(super) fn compare_keys<S: KeyedStore>(
+    pub(in crate::testkit) fn compare_keys<S: KeyedStore>(
         &self,
         backend: &mut Backend<S>,
         owns: impl Fn(u8) -> bool,

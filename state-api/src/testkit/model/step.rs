@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::snapshot::{Compression, SnapshotKind};
 
 /// How many keys there are.
-pub(super) const KEYS: u8 = 10;
+pub(in crate::testkit) const KEYS: u8 = 10;
 /// How many namespaces there are.
 pub(super) const WINDOWS: u8 = 3;
 /// How many texts there are.

@@ -353,7 +353,8 @@ impl<H: Harness> World<H> {
     }
 }
 
-fn key_of(step: &Step) -> Option<u8> {
+/// The key that a step is about, where it is about one.
+pub(in crate::testkit) fn key_of(step: &Step) -> Option<u8> {
     match step {
         Step::Look { key }
         | Step::Count { key, .. }
