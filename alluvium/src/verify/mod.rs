@@ -29,6 +29,8 @@ mod file;
 mod replay;
 mod subtask;
 
+#[cfg(all(test, feature = "memory"))]
+mod corruption;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +39,7 @@ use std::sync::Arc;
 
 use alluvium_checkpoint::RestorePoint;
 use alluvium_state_api::format::CheckpointKind;
-use alluvium_state_api::storage::local;
+use alluvium_state_api::storage::{StoredCheckpoint, local};
 use alluvium_state_api::vfs::{FileSystem, RealFs};
 use alluvium_state_api::{Error, Result};
 use serde::Serialize;
@@ -102,8 +104,15 @@ pub(crate) fn verify(path: &Path) -> Result<Verification> {
         Error::invalid_input("the path must be in UTF-8; rename the directory").with_path(path)
     })?;
     let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
-    let point = RestorePoint::read(local::open_pointer(&fs, pointer)?)
-        .map_err(|error| error.with_path(path))?;
+    verify_stored(local::open_pointer(&fs, pointer)?).map_err(|error| error.with_path(path))
+}
+
+/// Checks what was opened.
+///
+/// # Errors
+/// `Corrupted`, `Unsupported` where its metadata cannot be read.
+fn verify_stored(stored: StoredCheckpoint) -> Result<Verification> {
+    let point = RestorePoint::read(stored)?;
     let metadata = point.metadata();
     let mut verification = Verification {
         path: point.pointer().to_owned(),
@@ -115,6 +124,7 @@ pub(crate) fn verify(path: &Path) -> Result<Verification> {
         job: metadata.job.to_string(),
         ..Verification::default()
     };
+    verification.problems.extend(misplaced(&point));
     for (operator, subtask, snapshot) in metadata.keyed() {
         let place = subtask::Place {
             operator: &operator.uid,
@@ -124,4 +134,14 @@ pub(crate) fn verify(path: &Path) -> Result<Verification> {
         subtask::verify(place, snapshot, &mut verification);
     }
     Ok(verification)
+}
+
+/// That a checkpoint lies under another one's number, where a coordinator would not restore it.
+fn misplaced(point: &RestorePoint) -> Option<String> {
+    let metadata = point.metadata();
+    let (_, number) = point.pointer().rsplit_once("chk-")?;
+    let place: u64 = number.parse().ok()?;
+    let id = metadata.checkpoint.get();
+    (metadata.kind == CheckpointKind::Checkpoint && place != id)
+        .then(|| format!("the metadata is that of checkpoint {id}, not of {place}"))
 }

@@ -1,0 +1,44 @@
+//! Damaged checkpoints: what `alluvium verify` calls good can be restored, and has the same content.
+
+use std::sync::Arc;
+
+use alluvium_backend_memory::MemoryStore;
+use alluvium_state_api::storage::StoredCheckpoint;
+use alluvium_state_api::testkit::corruption::Stored;
+use alluvium_state_api::testkit::{Harness, Increments, Profile};
+use alluvium_state_api::{Error, OpenEnv, Result, corruption_suite};
+
+/// The backend whose checkpoints are damaged.
+#[derive(Debug, Default)]
+struct Memory;
+
+impl Harness for Memory {
+    type Store = MemoryStore;
+
+    fn profile(&self) -> Profile {
+        Profile {
+            name: "memory",
+            increments: Increments::Native,
+            exact_counts: true,
+            digests: true,
+            local_directory: false,
+        }
+    }
+
+    fn open(&self, env: OpenEnv) -> Result<MemoryStore> {
+        MemoryStore::open(env)
+    }
+}
+
+/// The command's check, of a checkpoint that lies under its number.
+fn verify(stored: &Stored<'_>) -> Result<()> {
+    let metadata = stored.metadata.ok_or_else(|| Error::not_found("there is no metadata"))?;
+    let found = super::verify_stored(StoredCheckpoint {
+        pointer: format!("job/chk-{}", stored.id),
+        metadata: metadata.to_vec(),
+        source: Arc::clone(&stored.source),
+    })?;
+    if found.is_right() { Ok(()) } else { Err(Error::corrupted(found.problems.join("; "))) }
+}
+
+corruption_suite!(Memory, verify);
