@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use alluvium_state_api::format::{Block, Record, StateFile};
+use alluvium_state_api::format::{Block, Record, StateFile, StateTotals};
 use alluvium_state_api::schema::StateMeta;
 use alluvium_state_api::snapshot::{EntryCount, SnapshotFile};
 use alluvium_state_api::{
@@ -118,9 +118,9 @@ impl MemoryStore {
         }
         let mut scratch = Vec::new();
         for (id, slot) in slots.iter().enumerate().filter(|_| fresh) {
-            let entries = live
-                .iter()
-                .map(|range| file.totals(*range).get(id).map_or(0, |totals| totals.entries));
+            // As above, an entry per byte at most: the index may say anything.
+            let believed = |totals: &StateTotals| totals.entries.min(totals.stored_bytes);
+            let entries = live.iter().map(|range| file.totals(*range).get(id).map_or(0, believed));
             let entries = entries.fold(0u64, u64::saturating_add);
             self.loader(*slot, &mut scratch)?.reserve(entries);
         }

@@ -110,11 +110,11 @@ pub struct StateTotals {
 impl StateTotals {
     /// Adds a section.
     pub(crate) fn add(&mut self, section: &Section) {
-        self.entries += section.entries;
-        self.elements += section.elements;
-        self.tombstones += section.tombstones;
+        self.entries = self.entries.saturating_add(section.entries);
+        self.elements = self.elements.saturating_add(section.elements);
+        self.tombstones = self.tombstones.saturating_add(section.tombstones);
         self.digest.0 = self.digest.0.wrapping_add(section.digest.0);
-        self.stored_bytes += section.stored_bytes();
+        self.stored_bytes = self.stored_bytes.saturating_add(section.stored_bytes());
     }
 
     /// The summary of a state that is wholly in this file.
