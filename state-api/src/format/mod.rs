@@ -66,6 +66,8 @@ mod cursor;
 mod digest;
 mod features;
 mod footer;
+#[cfg(feature = "testkit")]
+pub(crate) mod fuzz;
 mod header;
 mod index;
 mod layout;

@@ -53,6 +53,7 @@ pub mod corruption;
 pub mod damage;
 pub mod faults;
 pub mod fixtures;
+pub mod fuzz;
 mod harness;
 pub mod hostile;
 pub mod increments;
