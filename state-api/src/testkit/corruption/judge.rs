@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -13,6 +14,7 @@ use super::fault::{Fault, Target};
 use super::memory::Counting;
 use super::report::Report;
 use super::specimen::{Specimen, keys};
+use super::watchdog::Watchdog;
 use crate::env::RestorePart;
 use crate::format::{CheckpointMetadata, StateFile};
 use crate::snapshot::FileFormat;
@@ -23,8 +25,8 @@ use crate::{CheckpointId, Error, ErrorKind, KeyGroupRange, KeyedStore, Result};
 const MOST_BYTES: usize = 16 << 20;
 /// That multiple.
 const MOST_TIMES: usize = 32;
-/// Processor time, in seconds.
-const MOST_SECONDS: i64 = 1;
+/// Processor time.
+const MOST_TIME: Duration = Duration::from_secs(1);
 
 /// A checkpoint as it lies in storage.
 #[derive(Clone, Debug)]
@@ -88,6 +90,7 @@ pub(super) struct Judge<'a, H> {
     specimen: &'a Specimen,
     verify: Verify,
     budget: Budget,
+    watchdog: &'a Watchdog,
     turn: usize,
 }
 
@@ -97,8 +100,9 @@ impl<'a, H: Harness> Judge<'a, H> {
         specimen: &'a Specimen,
         verify: Verify,
         budget: Budget,
+        watchdog: &'a Watchdog,
     ) -> Self {
-        Self { kit, specimen, verify, budget, turn: 0 }
+        Self { kit, specimen, verify, budget, watchdog, turn: 0 }
     }
 
     /// The specimen as it was written must be right, or nothing that follows means anything.
@@ -128,6 +132,7 @@ impl<'a, H: Harness> Judge<'a, H> {
         report.faults += 1;
         report.flips += usize::from(fault.is_flip());
         self.turn += 1;
+        self.watchdog.watch(|| format!("{}, {target:?}, {fault:?}", specimen.name));
         let layout = LAYOUTS[usize::from(self.turn.is_multiple_of(4))];
         let metadata = match target {
             Target::Metadata => damaged.as_deref(),
@@ -171,17 +176,16 @@ impl<'a, H: Harness> Judge<'a, H> {
         report: &mut Report,
         work: impl FnOnce() -> T,
     ) -> std::result::Result<T, String> {
-        let (peak, began) = (Counting::begin(), clock_gettime(ClockId::ThreadCPUTime));
+        let (peak, began) = (Counting::begin(), processor_time());
         let done = catch_unwind(AssertUnwindSafe(work));
-        let seconds = clock_gettime(ClockId::ThreadCPUTime).tv_sec - began.tv_sec;
+        let spent = processor_time().saturating_sub(began);
         let peak = peak.bytes();
         report.peak = report.peak.max(peak);
         if self.budget.memory && peak > MOST_BYTES + MOST_TIMES * self.specimen.bytes() {
             return Err(format!("{peak} bytes were held"));
         }
-        // Whole seconds of two readings differ by one more than a second, at most.
-        if seconds > MOST_SECONDS {
-            return Err(format!("{seconds} seconds were spent"));
+        if spent > MOST_TIME {
+            return Err(format!("{spent:?} of processor time were spent"));
         }
         done.map_err(|_panic| "it panicked".to_owned())
     }
@@ -227,6 +231,11 @@ impl<'a, H: Harness> Judge<'a, H> {
         }
         Ok(Ok(()))
     }
+}
+
+/// Processor time of this thread so far.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// Whether an error of this kind tells that a checkpoint is damaged.

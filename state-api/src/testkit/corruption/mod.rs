@@ -31,6 +31,7 @@ pub mod judge;
 pub mod memory;
 mod report;
 pub mod specimen;
+mod watchdog;
 
 pub use judge::{Stored, Verify, verify_files};
 pub use memory::Counting;
@@ -43,6 +44,7 @@ use crate::random::{OsRandomness, Randomness};
 use fault::Fault;
 use judge::Judge;
 use specimen::Specimen;
+use watchdog::Watchdog;
 
 /// Bytes that are flipped at least unless `ALLUVIUM_FLIPS` says otherwise.
 pub const DEFAULT_FLIPS: usize = 4_000;
@@ -89,8 +91,9 @@ pub fn examine<H: Harness>(kit: &Kit<H>, budget: Budget, verify: Verify) -> Repo
     // Each chosen byte is flipped three times, or twice where it is 0x00 or 0xff already.
     let step = (bytes * 2 / budget.flips.max(1)).max(1);
     let mut report = Report::new(budget.seed, step == 1);
+    let watchdog = Watchdog::default();
     for specimen in &specimens {
-        let mut judge = Judge::new(kit, specimen, verify, budget);
+        let mut judge = Judge::new(kit, specimen, verify, budget, &watchdog);
         judge.undamaged();
         for target in specimen.targets() {
             let length = specimen.bytes_of(target).len();
