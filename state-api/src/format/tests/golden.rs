@@ -1,20 +1,40 @@
-//! Files of version 1, written once and read for ever.
+//! Files of each version, written once and read for ever; beside them, as plain text, what they hold.
 //!
-//! `cargo test -p alluvium-state-api format::tests::golden -- --ignored` writes those that are missing; files that
-//! exist are never touched.
+//! A new format version needs a new directory. This writes it, and refuses where there is one:
+//! `cargo test -p alluvium-state-api format::tests::golden -- --ignored`. Checkpoints as a whole are in
+//! `backend-memory/tests/golden`.
 
-use std::path::PathBuf;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
-use super::metadata::sample;
+use super::metadata::{sample, text_of_metadata};
 use super::model::{
-    Content, How, Numbers, bytes_of, options, random_content, random_spec, read, repetitive, write,
+    Content, How, Item, Numbers, bytes_of, options, random_content, random_spec, read, repetitive,
+    write,
 };
-use crate::format::{CheckpointMetadata, FileForm, StateFileSpec};
+use crate::format::{
+    CheckpointMetadata, FileForm, MIN_READABLE, StateFileSpec, VERSION, file_checksum,
+};
 use crate::schema::StateKind;
 use crate::snapshot::Compression;
 
-fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(name)
+/// The checksums of all files of a set, as `xxhsum -H2` prints and checks them.
+const LIST: &str = "CHECKSUMS.xxh128";
+
+const METADATA: &str = "checkpoint._metadata";
+const METADATA_TEXT: &str = "checkpoint.txt";
+
+fn set_of(version: u16) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}"))
+}
+
+fn sets() -> impl Iterator<Item = PathBuf> {
+    (MIN_READABLE..=VERSION).map(set_of)
+}
+
+/// What the files of a form hold, whatever their compression.
+fn text_name(specimen: &str) -> String {
+    format!("{}.txt", specimen.split_once('-').unwrap().0)
 }
 
 fn specimens() -> impl Iterator<Item = (String, FileForm, Compression)> {
@@ -45,42 +65,106 @@ fn state_file(form: FileForm, compression: Compression) -> (Vec<u8>, Content) {
     (bytes_of(&write(&content, &spec, how, options(compression), 1).unwrap()), content)
 }
 
+/// One entry a line: state, key group, key, namespace, map key, and what is said of it.
+fn text_of(content: &Content) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |s, byte| s + &format!("{byte:02x}"));
+    let all = |elements: &[Vec<u8>]| {
+        let shown: Vec<_> = elements.iter().map(|element| hex(element)).collect();
+        format!("[{}]", shown.join(" "))
+    };
+    let mut text = String::new();
+    for ((state, group), section) in content {
+        for ((key, namespace, map_key), item) in section {
+            let item = match item {
+                Item::Value(value) => hex(value),
+                Item::List(elements) => all(elements),
+                Item::Append(first, elements) => format!("from {first} on {}", all(elements)),
+                Item::Removed => "removed".to_owned(),
+                Item::MapRemoved => "map removed".to_owned(),
+            };
+            let parts = [key, namespace, map_key].map(|part| hex(part)).join(" | ");
+            writeln!(text, "{state} | {group} | {parts} | {item}").unwrap();
+        }
+    }
+    text
+}
+
+fn checksums(set: &Path) -> String {
+    let entries = std::fs::read_dir(set).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| !path.ends_with(LIST)).collect();
+    files.sort_unstable();
+    files.iter().fold(String::new(), |list, path| {
+        let checksum = file_checksum(&std::fs::read(path).unwrap());
+        list + &format!("{checksum:032x}  {}\n", path.file_name().unwrap().to_str().unwrap())
+    })
+}
+
 #[test]
 fn golden_files_are_read() {
-    for (name, form, compression) in specimens() {
-        let bytes = std::fs::read(path(&name)).unwrap();
-        let (_, content) = read(&bytes).unwrap();
-        assert_eq!(content, state_file(form, compression).1, "{name}");
+    for set in sets() {
+        for (name, form, _) in specimens() {
+            let (spec, content) = read(&std::fs::read(set.join(&name)).unwrap()).unwrap();
+            let recorded = std::fs::read_to_string(set.join(text_name(&name))).unwrap();
+            assert_eq!(spec.form, form);
+            assert_eq!(text_of(&content), recorded, "{name}");
+        }
+        let metadata = CheckpointMetadata::decode(&std::fs::read(set.join(METADATA)).unwrap());
+        let recorded = std::fs::read_to_string(set.join(METADATA_TEXT)).unwrap();
+        assert_eq!(text_of_metadata(&metadata.unwrap()), recorded);
     }
-    let bytes = std::fs::read(path("checkpoint._metadata")).unwrap();
-    assert_eq!(CheckpointMetadata::decode(&bytes).unwrap(), sample());
+}
+
+#[test]
+fn the_newest_version_has_all_golden_files() {
+    let set = set_of(VERSION);
+    assert!(set.is_dir(), "format version {VERSION} has no golden files; write and commit them");
+    for (name, form, compression) in specimens() {
+        let bytes = std::fs::read(set.join(&name)).unwrap();
+        assert_eq!(bytes[8..10], VERSION.to_le_bytes(), "{name}");
+        let features = u32::from_le_bytes(bytes[20..24].try_into().unwrap());
+        let expected = [0, 1 << 8, 1 << 9, 1 << 10][compression as usize];
+        assert_eq!(features & 0x700, expected, "{name} is compressed as its name says");
+        assert_eq!(features & 1 == 1, form == FileForm::Increment, "{name}");
+    }
+    let bytes = std::fs::read(set.join(METADATA)).unwrap();
+    assert_eq!(bytes[8..10], VERSION.to_le_bytes());
+}
+
+#[test]
+fn no_golden_file_was_changed() {
+    for set in sets() {
+        let recorded = std::fs::read_to_string(set.join(LIST)).unwrap();
+        assert_eq!(recorded, checksums(&set), "golden files are never edited, added or removed");
+    }
 }
 
 #[test]
 fn what_is_written_today_equals_the_golden_files() {
+    let set = set_of(VERSION);
     for (name, form, compression) in specimens() {
+        let (bytes, content) = state_file(form, compression);
+        let recorded = std::fs::read_to_string(set.join(text_name(&name))).unwrap();
+        assert_eq!(text_of(&content), recorded, "{name}");
         // Compressors may improve; everything else is frozen.
         if compression == Compression::None {
-            let bytes = std::fs::read(path(&name)).unwrap();
-            assert!(bytes == state_file(form, compression).0, "{name}");
+            assert!(bytes == std::fs::read(set.join(&name)).unwrap(), "{name}");
         }
     }
-    let bytes = std::fs::read(path("checkpoint._metadata")).unwrap();
-    assert!(bytes == sample().encode().unwrap());
+    assert!(std::fs::read(set.join(METADATA)).unwrap() == sample().encode().unwrap());
 }
 
 #[test]
-#[ignore = "writes golden files that do not exist yet"]
-fn write_missing_golden_files() {
-    let write = |name: &str, bytes: Vec<u8>| {
-        let path = path(name);
-        if !path.exists() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, bytes).unwrap();
-        }
-    };
+#[ignore = "writes the golden files of a new format version"]
+fn write_the_golden_files_of_this_version() {
+    let set = set_of(VERSION);
+    std::fs::create_dir(&set).expect("golden files are never overwritten");
+    let write = |name: &str, bytes: &[u8]| std::fs::write(set.join(name), bytes).unwrap();
     for (name, form, compression) in specimens() {
-        write(&name, state_file(form, compression).0);
+        let (bytes, content) = state_file(form, compression);
+        write(&name, &bytes);
+        write(&text_name(&name), text_of(&content).as_bytes());
     }
-    write("checkpoint._metadata", sample().encode().unwrap());
+    write(METADATA, &sample().encode().unwrap());
+    write(METADATA_TEXT, text_of_metadata(&sample()).as_bytes());
+    write(LIST, checksums(&set).as_bytes());
 }

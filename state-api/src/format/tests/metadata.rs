@@ -107,6 +107,82 @@ pub(super) fn sample() -> CheckpointMetadata {
     (0..10_000).map(metadata).find(rich).unwrap()
 }
 
+/// What is recorded of it beside the golden file: a line each for the checkpoint, operators, subtasks,
+/// states and files.
+pub(super) fn text_of_metadata(metadata: &CheckpointMetadata) -> String {
+    let mut lines = vec![format!(
+        "{:?} {} of {}, at {}, attempt {}, application {:?}, {:?}",
+        metadata.kind,
+        metadata.checkpoint,
+        metadata.job,
+        metadata.timestamp_ms,
+        metadata.attempt,
+        metadata.application,
+        metadata.statistics
+    )];
+    for operator in &metadata.operators {
+        lines.push(format!(
+            "operator {}: {} key groups, parallelism {}, application {:?}",
+            operator.uid, operator.max_parallelism, operator.parallelism, operator.application
+        ));
+        for subtask in &operator.subtasks {
+            lines.push(format!(
+                "subtask {}: application {:?}, {:?}",
+                subtask.index, subtask.application, subtask.statistics
+            ));
+            lines.extend(subtask.keyed.iter().flat_map(lines_of_keyed));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn lines_of_keyed(keyed: &KeyedSnapshot) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{:?} by {}: keys {} {}, key groups {} of {}, {} new and {} full bytes",
+        keyed.kind,
+        keyed.backend,
+        keyed.key.codec,
+        keyed.key.hash,
+        keyed.range,
+        keyed.groups,
+        keyed.bytes_new,
+        keyed.bytes_full
+    )];
+    lines.extend(keyed.states.iter().map(|state| {
+        let meta = &state.meta;
+        let optional =
+            |schema: &Option<_>| schema.as_ref().map_or(String::new(), |s| format!("{s}"));
+        format!(
+            "state {}, {}: {} | {} | {}, limit {}, stamped {}, {:?}, digest {:?}",
+            meta.name,
+            meta.kind.name(),
+            optional(&meta.namespace),
+            optional(&meta.map_key),
+            meta.value,
+            meta.size_limit,
+            meta.stamped,
+            state.entries,
+            state.digest
+        )
+    }));
+    lines.extend(keyed.files.iter().map(|file| {
+        let content = match &file.stored.location {
+            FileLocation::Inline(bytes) => format!("{bytes:?}"),
+            _ => "elsewhere".to_owned(),
+        };
+        format!(
+            "file {:?}, {content}: {} bytes, checksum {:032x}, {:?} {:?}, live {:?}",
+            file.stored.location,
+            file.stored.length,
+            file.stored.checksum,
+            file.format,
+            file.label,
+            file.live
+        )
+    }));
+    lines
+}
+
 /// Repairs the checksum after a change.
 fn reseal(bytes: &mut [u8]) {
     let content = bytes.len() - 16;

@@ -1,5 +1,7 @@
 //! A chain of increments holds what a full file of the same content holds.
 
+mod golden;
+
 use alluvium_state_api::codec::{EncodeKey, Native};
 use alluvium_state_api::format::{
     BufferReader, BufferWriter, FileForm, ScatterWriter, StateFile, StateFileSpec, StateFileWriter,

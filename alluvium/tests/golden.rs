@@ -1,0 +1,70 @@
+//! A savepoint that the memory backend wrote is what any other backend writes, to the last byte.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alluvium_checkpoint::RestorePoint;
+use alluvium_state_api::format::{OperatorState, VERSION};
+use alluvium_state_api::schema::KeySpace;
+use alluvium_state_api::snapshot::{
+    CancelToken, Progress, SnapshotContext, SnapshotFile, SnapshotKind, SnapshotRequest,
+};
+use alluvium_state_api::storage::{SnapshotSource, local};
+use alluvium_state_api::testkit::TestStorage;
+use alluvium_state_api::vfs::{FileSystem, RealFs};
+use alluvium_state_api::{
+    CheckpointId, KeyGroupRange, KeyedBackend, KeyedStore, OpenEnv, RestorePart,
+};
+
+#[expect(unreachable_pub, dead_code, reason = "an example is a crate of its own")]
+#[path = "../examples/own_backend.rs"]
+mod own_backend;
+
+fn savepoint() -> RestorePoint {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let specimen = root.join(format!("../backend-memory/tests/golden/v{VERSION}/savepoint-none"));
+    let entries = std::fs::read_dir(specimen).unwrap().map(|entry| entry.unwrap().path());
+    let savepoint = entries.map(|path| path.join("_metadata")).find(|path| path.is_file());
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+    let pointer = savepoint.unwrap();
+    RestorePoint::read(local::open_pointer(&fs, pointer.to_str().unwrap()).unwrap()).unwrap()
+}
+
+fn key_space(operator: &OperatorState, range: KeyGroupRange) -> KeySpace {
+    let groups = operator.max_parallelism;
+    match &*operator.uid {
+        "numbers" => KeyedBackend::<u64>::key_space(groups, range).unwrap(),
+        _ => KeyedBackend::<String>::key_space(groups, range).unwrap(),
+    }
+}
+
+fn bytes_of(source: &dyn SnapshotSource, file: &SnapshotFile) -> Vec<u8> {
+    let reader = source.open(file).unwrap();
+    let mut bytes = vec![0; usize::try_from(reader.len()).unwrap()];
+    reader.read_exact_at(0, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn the_golden_savepoint_is_what_a_b_tree_writes() {
+    let point = savepoint();
+    let mut compared = 0;
+    for (operator, _, snapshot) in point.metadata().keyed() {
+        let source = Arc::clone(point.source());
+        let part = RestorePart { snapshot: snapshot.clone(), source, base: None };
+        let env = OpenEnv::new(key_space(operator, snapshot.range)).with_restore(vec![part]);
+        let mut store = own_backend::OwnStore::open(&env).unwrap();
+        let (storage, id) = (TestStorage::default(), CheckpointId::new(1));
+        let (sink, cancel) = (storage.sink(id), CancelToken::default());
+        let progress = Progress::default();
+        let context = SnapshotContext { sink: &sink, cancel: &cancel, progress: &progress };
+        let request = SnapshotRequest::new(id, SnapshotKind::Canonical);
+        let taken = store.snapshot(&request).unwrap().run(context).unwrap();
+        let written = storage.read(id, &taken.files[0]).unwrap();
+        assert!(*written == *bytes_of(&**point.source(), &snapshot.files[0]), "{}", operator.uid);
+        compared += 1;
+    }
+    assert_eq!(compared, 4, "two operators of two subtasks");
+}
