@@ -30,17 +30,19 @@ pub struct Postcard<const VERSION: u32 = 1>;
 impl<T: Serialize, const VERSION: u32> Encode<T> for Postcard<VERSION> {
     fn encode(value: &T, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
-        let bytes = std::mem::take(out);
-        match postcard::to_extend(value, bytes) {
-            Ok(bytes) => {
-                *out = bytes;
-                Ok(())
-            }
-            Err(error) => {
-                out.truncate(start);
-                Err(Error::invalid_input("the value has no postcard encoding").with_source(error))
-            }
-        }
+        postcard::to_extend(value, Tail(out)).map(drop).map_err(|error| {
+            out.truncate(start);
+            Error::invalid_input("the value has no postcard encoding").with_source(error)
+        })
+    }
+}
+
+/// Appends to a borrowed buffer, which is still there after an error.
+struct Tail<'a>(&'a mut Vec<u8>);
+
+impl Extend<u8> for Tail<'_> {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
+        self.0.extend(bytes);
     }
 }
 

@@ -55,6 +55,20 @@ proptest! {
     }
 
     #[test]
+    fn the_other_integers_do_so_too(a: i16, b: i16, c: i128, d: i128, e: [u8; 3], f: [u8; 3]) {
+        check_pair(&a, &b);
+        check_pair(&c, &d);
+        check_pair(&e, &f);
+    }
+
+    #[test]
+    fn short_floats_round_trip_and_sort(a in any::<f32>(), b in any::<f32>()) {
+        let (bytes_a, bytes_b) = (plain(&a), plain(&b));
+        prop_assert_eq!(<Native as Codec<f32>>::decode(&bytes_a).unwrap().to_bits(), a.to_bits());
+        prop_assert_eq!(bytes_a.cmp(&bytes_b), a.total_cmp(&b));
+    }
+
+    #[test]
     fn floats_round_trip_and_sort(a in any::<f64>(), b in any::<f64>()) {
         let (bytes_a, bytes_b) = (plain(&a), plain(&b));
         prop_assert_eq!(<Native as Codec<f64>>::decode(&bytes_a).unwrap().to_bits(), a.to_bits());
@@ -106,6 +120,65 @@ fn views_borrow() {
     let bytes = plain(&"text".to_owned());
     let view: &str = <Native as Codec<String>>::view(&bytes).unwrap();
     assert_eq!(view.as_ptr(), bytes.as_ptr());
+}
+
+#[test]
+fn views_yield_what_decoding_yields() {
+    let view = |bytes: &[u8]| <Native as Codec<Option<u16>>>::view(bytes);
+    assert_eq!(view(&plain(&Some(7_u16))).unwrap(), Some(7));
+    assert_eq!(view(&plain(&None::<u16>)).unwrap(), None);
+    for wrong in [&[][..], &[0, 1], &[2], &[1, 0]] {
+        assert_eq!(view(wrong).unwrap_err().kind(), ErrorKind::Corrupted);
+    }
+    let pair = plain(&(3_u8, "three".to_owned()));
+    assert_eq!(<Native as Codec<(u8, String)>>::view(&pair).unwrap(), (3, "three"));
+    assert_eq!(<Native as Codec<u32>>::view(&plain(&9_u32)).unwrap(), 9);
+}
+
+#[test]
+fn nothing_is_encoded_as_nothing() {
+    assert_eq!((plain(&()), key(&())), (Vec::new(), Vec::new()));
+    assert_eq!(<Native as Codec<()>>::schema().width, Some(0));
+    assert_eq!(<Native as KeyCodec<()>>::key_schema(), <Native as Codec<()>>::schema());
+    assert!(<Native as Codec<()>>::view(&[]).is_ok());
+    assert_eq!(<Native as KeyCodec<()>>::decode_key(b"rest").unwrap(), ((), &b"rest"[..]));
+    let refused = <Native as Codec<()>>::decode(&[0]);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Corrupted);
+}
+
+#[test]
+fn boxed_texts_have_the_bytes_of_owned_ones() {
+    let (text, bytes) = ("tëxt", &b"by\0tes"[..]);
+    assert_eq!(<Native as Codec<Box<str>>>::schema(), <Native as Codec<String>>::schema());
+    let encoded = plain(&text.to_owned());
+    assert_eq!(&*<Native as Codec<Box<str>>>::decode(&encoded).unwrap(), text);
+    assert!(<Native as Codec<Box<str>>>::decode(&[0xff]).is_err());
+    assert_eq!(&*<Native as Codec<Box<[u8]>>>::decode(bytes).unwrap(), bytes);
+    let encoded = key(&bytes.to_vec());
+    let (decoded, rest) = <Native as KeyCodec<Box<[u8]>>>::decode_key(&encoded).unwrap();
+    assert_eq!((&*decoded, rest), (bytes, &[][..]));
+}
+
+#[test]
+fn codecs_without_a_migration_refuse_one() {
+    let old = <Native as Codec<u16>>::schema();
+    let refused = <Native as Codec<u64>>::migrate(&old, &[0, 1], &mut Vec::new());
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Incompatible);
+}
+
+#[test]
+fn values_that_serde_refuses_leave_the_buffer_as_it_was() {
+    struct Refuses;
+    impl serde::Serialize for Refuses {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+            use serde::ser::{Error, SerializeTuple};
+            to.serialize_tuple(2)?.serialize_element(&7_u8)?;
+            Err(S::Error::custom("no"))
+        }
+    }
+    let mut out = vec![1];
+    let refused = <Postcard as Encode<Refuses>>::encode(&Refuses, &mut out);
+    assert_eq!((refused.unwrap_err().kind(), out), (ErrorKind::InvalidInput, vec![1]));
 }
 
 #[test]
