@@ -209,6 +209,26 @@ mod tests {
     }
 
     #[test]
+    fn elements_are_rewritten_one_by_one() {
+        let mut buffer = ElementsBuffer::default();
+        for payload in [&b"a"[..], b"", b"ccc"] {
+            buffer.push(payload).unwrap();
+        }
+        let twice = |old: &[u8], new: &mut Vec<u8>| -> Result<()> {
+            new.extend_from_slice(&old.repeat(2));
+            Ok(())
+        };
+        let rewritten = buffer.as_elements().rewritten(&mut { twice }).unwrap();
+        let found: Vec<_> = rewritten.as_elements().into_iter().collect();
+        assert_eq!(found, [&b"aa"[..], b"", b"cccccc"]);
+        let failed = buffer.as_elements().rewritten(&mut |old, _| match old {
+            b"" => Err(Error::incompatible("no")),
+            _ => Ok(()),
+        });
+        assert_eq!(failed.unwrap_err().kind(), crate::ErrorKind::Incompatible);
+    }
+
+    #[test]
     fn a_failed_element_leaves_the_buffer_as_it_was() {
         let mut buffer = ElementsBuffer::default();
         buffer.push(b"kept").unwrap();

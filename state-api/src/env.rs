@@ -153,3 +153,32 @@ impl OpenEnv {
         Ok(plan)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::{KeyedBackend, MaxParallelism};
+
+    #[test]
+    fn an_environment_has_what_it_was_given() {
+        let groups = MaxParallelism::new(4).unwrap();
+        let space = KeyedBackend::<u64>::key_space(groups, groups.all()).unwrap();
+        let env = OpenEnv::new(space).with_local_dir("/somewhere");
+        assert_eq!(env.local_dir.as_deref(), Some("/somewhere".as_ref()));
+        assert_eq!(env.restore_plan().unwrap(), [], "a fresh start has no parts");
+        env.recorder.record("nothing.listens", 1);
+    }
+
+    #[test]
+    fn background_work_runs_on_a_thread_of_that_name() {
+        let (tell, told) = channel();
+        let job = move || {
+            let name = std::thread::current().name().map(str::to_owned);
+            tell.send(name).expect("somebody waits");
+        };
+        ThreadSpawner.spawn("tidying-up", Box::new(job)).unwrap();
+        assert_eq!(told.recv().unwrap().as_deref(), Some("tidying-up"));
+    }
+}

@@ -159,3 +159,81 @@ impl BackendRegistry {
         factory.open(env, settings)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, KeyedBackend, MaxParallelism};
+
+    #[derive(Debug)]
+    struct Tape;
+
+    impl BackendFactory for Tape {
+        fn name(&self) -> &'static str {
+            "tape"
+        }
+
+        fn setting_keys(&self) -> &'static [&'static str] {
+            &["state.backend.tape.metres"]
+        }
+
+        fn open(&self, _: OpenEnv, settings: &Settings) -> Result<Box<dyn KeyedStore>> {
+            Err(Error::not_found(format!("no tape for {}", settings.backend())))
+        }
+    }
+
+    fn env() -> OpenEnv {
+        let groups = MaxParallelism::new(4).unwrap();
+        OpenEnv::new(KeyedBackend::<u64>::key_space(groups, groups.all()).unwrap())
+    }
+
+    fn registry() -> BackendRegistry {
+        let refuses = OpenBackend::new("refuses", |_| Err(Error::unavailable("not now")));
+        BackendRegistry::new()
+            .with(MissingBackend::new("disk", &["rocks"], "disk-feature"))
+            .with(refuses)
+            .with(Tape)
+    }
+
+    fn open(pairs: &[(&str, &str)]) -> Error {
+        let settings = Settings::from_pairs(pairs.iter().copied()).unwrap();
+        registry().open(env(), &settings).err().expect("none of them opens")
+    }
+
+    #[test]
+    fn backends_are_found_by_name_and_alias_in_any_case() {
+        let registry = registry();
+        for (name, found) in [("disk", "disk"), ("ROCKS", "disk"), ("Tape", "tape")] {
+            assert_eq!(registry.find(name).unwrap().name(), found);
+        }
+        let unknown = registry.find("drum").unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::InvalidInput);
+        for name in registry.names() {
+            assert!(unknown.message().contains(name), "the error lists what there is");
+        }
+    }
+
+    #[test]
+    fn a_later_backend_replaces_one_of_the_same_name() {
+        let replaced = registry().with(OpenBackend::new("disk", |_| Err(Error::poisoned("new"))));
+        assert_eq!(replaced.names(), ["refuses", "tape", "disk"]);
+        let settings = Settings::from_pairs([("state.backend", "disk")]).unwrap();
+        let opened = replaced.open(env(), &settings).err().expect("it does not open");
+        assert_eq!(opened.kind(), ErrorKind::Poisoned);
+    }
+
+    #[test]
+    fn what_the_factory_answers_comes_back() {
+        assert_eq!(open(&[("state.backend", "refuses")]).kind(), ErrorKind::Unavailable);
+        let missing = open(&[("state.backend", "rocks")]);
+        assert_eq!(missing.kind(), ErrorKind::Unsupported);
+        assert!(missing.message().contains("disk-feature"), "it says what to build with");
+    }
+
+    #[test]
+    fn settings_of_another_backend_are_refused() {
+        let metres = ("state.backend.tape.metres", "3");
+        assert_eq!(open(&[("state.backend", "tape"), metres]).kind(), ErrorKind::NotFound);
+        assert_eq!(open(&[("state.backend", "refuses"), metres]).kind(), ErrorKind::InvalidInput);
+    }
+}

@@ -4,6 +4,7 @@
 
 mod damage;
 mod golden;
+mod helpers;
 mod limits;
 mod metadata;
 mod model;
