@@ -83,7 +83,7 @@ pub mod memory {
     pub use alluvium_backend_memory::{MemoryBackend, MemoryStore};
 }
 
-/// The examples of README.md and docs/guide.md, which `cargo test --doc` compiles and runs.
+/// The examples of README.md, docs/guide.md and docs/testing.md, which `cargo test --doc` compiles and runs.
 #[cfg(all(doctest, feature = "memory"))]
 mod documents {
     #[doc = include_str!("../../README.md")]
@@ -91,4 +91,7 @@ mod documents {
 
     #[doc = include_str!("../../docs/guide.md")]
     struct Guide;
+
+    #[doc = include_str!("../../docs/testing.md")]
+    struct Testing;
 }
