@@ -387,7 +387,7 @@ impl KeyedStore for MemoryStore {
             && let (AnyTable::Values(Values::K8V8(table)), Some(keys)) =
                 (&state.table, keys.fixed())
         {
-            return values::get_many_fixed(table, keys, &mut self.buffers.hashes, visit);
+            return values::get_many_fixed(table, keys, visit);
         }
         if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
             && let AnyTable::Values(any) = &state.table
@@ -416,8 +416,8 @@ impl KeyedStore for MemoryStore {
             && let (AnyTable::Values(Values::K8V8(table)), Some(keys)) =
                 (&mut state.table, keys.fixed())
         {
-            let Buffers { out, hashes, .. } = &mut self.buffers;
-            let fit = values::modify_many_fixed(table, keys, (hashes, out), change)?;
+            let out = &mut self.buffers.out;
+            let fit = values::modify_many_fixed(table, keys, out, change)?;
             return if fit { Ok(()) } else { Err(self.misfit(slot)) };
         }
         if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?

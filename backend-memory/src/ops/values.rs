@@ -1,5 +1,7 @@
 //! Point access and batches of value-like states.
 
+use std::ops::ControlFlow;
+
 use alluvium_state_api::{
     Change, KeyBatch, MergeValues, Modify, ModifyEach, Result, StateKey, VisitEach,
 };
@@ -8,6 +10,9 @@ use super::{Target, wrong_key, wrong_width};
 use crate::cells::value::ValueCell;
 use crate::table::{BATCH, Entry, Fixed, KeyRep, Table, Vacant};
 use crate::tables::shape::Shape;
+
+/// Keys whose cache misses overlap at each of the two steps before an access.
+const STRIDE: usize = 16;
 
 /// The value of a key.
 #[inline]
@@ -217,23 +222,55 @@ pub(crate) fn modify_many<K: KeyRep, V: ValueCell>(
     Ok(())
 }
 
-/// [`get_many`] for keys and values of 8 bytes.
-pub(crate) fn get_many_fixed(
-    table: &Table<[u8; 8], Fixed<8>>,
+/// Calls `each` with the index and the hash of every key, whose cache misses overlap: its tags are asked
+/// for two strides before, the slot one stride before. `each` may change the table.
+#[expect(clippy::inline_always, reason = "so that `each` is compiled into the loop")]
+#[inline(always)]
+fn each_warm<T, R>(
+    target: &mut T,
     keys: &[[u8; 8]],
-    hashes: &mut Vec<u64>,
-    visit: &mut VisitEach<'_>,
-) -> Result<()> {
-    let mut index = 0;
-    for chunk in keys.chunks(BATCH) {
-        hashes.clear();
-        hashes.extend(chunk.iter().map(|key| u64::from_le_bytes(*key)));
-        table.warm(hashes);
-        for (hash, key) in hashes.iter().zip(chunk) {
-            visit(index, table.get(*hash, *key).map(ValueCell::bytes))?;
-            index += 1;
+    table: impl Fn(&T) -> &Table<[u8; 8], Fixed<8>>,
+    mut each: impl FnMut(&mut T, usize, u64, [u8; 8]) -> Result<ControlFlow<R>>,
+) -> Result<Option<R>> {
+    let hash = |key: &[u8; 8]| u64::from_le_bytes(*key);
+    for key in keys.iter().take(STRIDE) {
+        table(target).prefetch_tags(hash(key));
+    }
+    for (index, key) in keys.iter().take(STRIDE).enumerate() {
+        if let Some(far) = keys.get(index + STRIDE) {
+            table(target).prefetch_tags(hash(far));
+        }
+        table(target).prefetch_slot(hash(key));
+    }
+    for (index, key) in keys.iter().enumerate() {
+        if let Some(far) = keys.get(index + 2 * STRIDE) {
+            table(target).prefetch_tags(hash(far));
+        }
+        if let Some(next) = keys.get(index + STRIDE) {
+            table(target).prefetch_slot(hash(next));
+        }
+        if let ControlFlow::Break(broken) = each(target, index, hash(key), *key)? {
+            return Ok(Some(broken));
         }
     }
+    Ok(None)
+}
+
+/// [`get_many`] for keys and values of 8 bytes.
+pub(crate) fn get_many_fixed(
+    mut table: &Table<[u8; 8], Fixed<8>>,
+    keys: &[[u8; 8]],
+    visit: &mut VisitEach<'_>,
+) -> Result<()> {
+    each_warm(
+        &mut table,
+        keys,
+        |table| table,
+        |table, index, hash, key| {
+            visit(index, table.get(hash, key).map(ValueCell::bytes))?;
+            Ok(ControlFlow::<()>::Continue(()))
+        },
+    )?;
     Ok(())
 }
 
@@ -242,22 +279,20 @@ pub(crate) fn get_many_fixed(
 pub(crate) fn modify_many_fixed(
     table: &mut Table<[u8; 8], Fixed<8>>,
     keys: &[[u8; 8]],
-    (hashes, out): (&mut Vec<u64>, &mut Vec<u8>),
+    out: &mut Vec<u8>,
     change: &mut ModifyEach<'_>,
 ) -> Result<bool> {
-    let mut index = 0;
-    for chunk in keys.chunks(BATCH) {
-        hashes.clear();
-        hashes.extend(chunk.iter().map(|key| u64::from_le_bytes(*key)));
-        table.warm(hashes);
-        for (hash, key) in hashes.iter().zip(chunk) {
-            if !modify_fixed(table, *hash, *key, out, &mut |old, out| change(index, old, out))? {
-                return Ok(false);
-            }
-            index += 1;
-        }
-    }
-    Ok(true)
+    let misfit = each_warm(
+        table,
+        keys,
+        |table| table,
+        |table, index, hash, key| {
+            let fits =
+                modify_fixed(table, hash, key, out, &mut |old, out| change(index, old, out))?;
+            Ok(if fits { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        },
+    )?;
+    Ok(misfit.is_none())
 }
 
 /// Folds the sources, in order, and then the target into it; removes the sources.

@@ -23,6 +23,9 @@ pub(crate) struct Occupied<'t, K: KeyRep, C: Cell> {
     shards: &'t mut Shards<K, C>,
     hash: Hash,
     at: At<Slot<K, C>>,
+    /// The generation with which the value may be changed in place: looked up with the slot, when its
+    /// neighbours in memory are.
+    unguarded: u32,
 }
 
 impl<K: KeyRep, C: Cell> Occupied<'_, K, C> {
@@ -39,7 +42,7 @@ impl<K: KeyRep, C: Cell> Occupied<'_, K, C> {
     #[inline]
     pub(crate) fn edit<R>(&mut self, change: impl FnOnce(&mut C) -> R) -> R {
         // SAFETY: the probe found the slot, and nothing but edits of it changed the table (N1).
-        unsafe { self.shards.edit(self.hash, self.at, change) }
+        unsafe { self.shards.edit(self.hash, (self.at, self.unguarded), change) }
     }
 
     /// Removes the key; its value comes back.
@@ -80,7 +83,10 @@ impl<'t, 'k, K: KeyRep, C: Cell> Entry<'t, 'k, K, C> {
     #[inline]
     pub(super) fn new(shards: &'t mut Shards<K, C>, hash: Hash, probe: K::Probe<'k>) -> Self {
         match shards.find(hash, probe) {
-            Some(at) => Self::Occupied(Occupied { shards, hash, at }),
+            Some(at) => {
+                let unguarded = shards.unguarded(hash);
+                Self::Occupied(Occupied { shards, hash, at, unguarded })
+            }
             None => Self::Vacant(Vacant { shards, hash, probe }),
         }
     }

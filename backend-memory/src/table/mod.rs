@@ -120,13 +120,21 @@ impl<K: KeyRep, C: Cell> Table<K, C> {
     #[inline]
     pub(crate) fn warm(&self, hashes: &[u64]) {
         for hashes in hashes.chunks(BATCH) {
-            for hash in hashes {
-                self.shards.prefetch_tags(self.seed.mix(*hash));
-            }
-            for hash in hashes {
-                self.shards.prefetch_slot(self.seed.mix(*hash));
-            }
+            hashes.iter().for_each(|hash| self.prefetch_tags(*hash));
+            hashes.iter().for_each(|hash| self.prefetch_slot(*hash));
         }
+    }
+
+    /// Asks for the tags that the key with this hash needs.
+    #[inline]
+    pub(crate) fn prefetch_tags(&self, hash: u64) {
+        self.shards.prefetch_tags(self.seed.mix(hash));
+    }
+
+    /// Asks for the slot that the key with this hash is likely to be in; its tags should have come.
+    #[inline]
+    pub(crate) fn prefetch_slot(&self, hash: u64) {
+        self.shards.prefetch_slot(self.seed.mix(hash));
     }
 
     /// Calls `each` with the bytes of every key and its value, in no particular order.

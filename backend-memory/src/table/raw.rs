@@ -173,14 +173,15 @@ impl<S> View<S> {
         prefetch(slots.as_ptr().wrapping_add(preferred::<S>(hash)).cast());
         // SAFETY: the block is alive and nobody writes it (R4, the caller).
         let tags = &unsafe { head.as_ref() }.tags;
-        if let Some(slot) = tags.matching(hash.needle()).first() {
+        for slot in tags.matching(hash.needle()) {
             // SAFETY: they belong together, and `slot` is below `WIDTH`.
             let at = unsafe { At::new(head, slots, slot) };
             // SAFETY: no tag of a key is that of a free slot, so the slot is full (R1).
             if is(unsafe { at.entry() }, probe, hash) {
                 return Some(at);
             }
-        } else if tags.empty().any() {
+        }
+        if tags.empty().any() {
             return None;
         }
         // SAFETY: as the caller promised.
@@ -199,7 +200,7 @@ impl<S> View<S> {
         (head, unsafe { slots_of::<S>(self.heads, self.count).add(index) }.cast())
     }
 
-    /// As [`find`](Self::find), for keys that are not the first or not in the home group to match.
+    /// As [`find`](Self::find), for keys that are not in the home group.
     ///
     /// # Safety
     /// As there.
@@ -214,6 +215,10 @@ impl<S> View<S> {
         let needle = hash.needle();
         let mut index = hash.group(self.count);
         loop {
+            index = index.wrapping_add(1);
+            if index == self.count as usize {
+                index = 0;
+            }
             // SAFETY: `index` is below `count`.
             let (head, slots) = unsafe { self.group(index) };
             // SAFETY: the block is alive and nobody writes it (R4, the caller).
@@ -228,10 +233,6 @@ impl<S> View<S> {
             }
             if tags.empty().any() {
                 return None;
-            }
-            index = index.wrapping_add(1);
-            if index == self.count as usize {
-                index = 0;
             }
         }
     }

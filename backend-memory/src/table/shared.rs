@@ -169,20 +169,26 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         }
     }
 
+    /// What generation entries of a key's shard have that may be changed in place (W5). Holds until
+    /// `self` is changed otherwise.
+    #[inline]
+    pub(super) fn unguarded(&self, hash: Hash) -> u32 {
+        self.unguarded.wrapping_sub(self.directory.view(hash).base)
+    }
+
     /// Changes an entry in place.
     ///
     /// # Safety
-    /// `at` was found for this `hash` since the last change of `self`.
+    /// `at` was found for this `hash` since the last change of `self`, and `unguarded` asked for.
     #[inline]
     pub(super) unsafe fn edit<R>(
         &mut self,
         hash: Hash,
-        at: At<Slot<K, C>>,
+        (at, unguarded): (At<Slot<K, C>>, u32),
         change: impl FnOnce(&mut C) -> R,
     ) -> R {
-        let current = self.unguarded.wrapping_sub(self.directory.view(hash).base);
         // SAFETY: the place is fresh (the caller), the block alive, and nobody writes it (W3).
-        if Epoch::from(unsafe { at.generation() }) != current {
+        if u32::from(unsafe { at.generation() }) != unguarded {
             // SAFETY: as the caller promised.
             return unsafe { self.touch(hash, at, change) };
         }
