@@ -17,12 +17,11 @@
 //!     base may be deleted with the checkpoint that it replaces. Savepoints change nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use alluvium_state_api::snapshot::{FileLocation, SnapshotFile};
 use alluvium_state_api::{CheckpointId, KeyGroup, KeyGroupRange};
-use parking_lot::Mutex;
 
+use crate::sync::{AtomicU32, Mutex, Ordering};
 use crate::table::Epoch;
 use crate::tables::state::State;
 

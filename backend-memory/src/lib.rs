@@ -47,6 +47,7 @@ mod restore;
 mod rewrite;
 mod snapshot;
 mod store;
+mod sync;
 mod table;
 mod tables;
 

@@ -17,9 +17,9 @@ use alluvium_state_api::format::{FixedLayout, ScatterWriter};
 use alluvium_state_api::schema::KeySpace;
 use alluvium_state_api::snapshot::CancelToken;
 use alluvium_state_api::{Error, Result};
-use parking_lot::Mutex;
 
 use crate::cells::value::ValueCell;
+use crate::sync::Mutex;
 use crate::table::{KeyRep, ShardImage, TableView};
 use crate::tables::shape::Shape;
 
@@ -97,7 +97,7 @@ impl FullPass<'_> {
             drop(fill);
             running.into_iter().map(thread::ScopedJoinHandle::join).collect::<Vec<_>>()
         });
-        if let Some(error) = work.failed.into_inner() {
+        if let Some(error) = work.failed.lock().take() {
             return Err(error);
         }
         for helper in helped {

@@ -15,11 +15,9 @@
 
 #![expect(unsafe_code, reason = "a lock cannot be built without")]
 
+use crate::sync::{AtomicBool, Ordering, sleep, spin_loop, yield_now};
 use std::cell::UnsafeCell;
-use std::hint::spin_loop;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 /// How somebody waits: longer and longer (O2).
@@ -34,8 +32,8 @@ impl Pause {
         self.tries = self.tries.saturating_add(1);
         match self.tries {
             0..=200 => spin_loop(),
-            201..=220 => thread::yield_now(),
-            _ => thread::sleep(Duration::from_micros(20)),
+            201..=220 => yield_now(),
+            _ => sleep(Duration::from_micros(20)),
         }
     }
 }
@@ -51,7 +49,7 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     /// An unlocked value.
-    pub(super) const fn new(value: T) -> Self {
+    pub(super) fn new(value: T) -> Self {
         Self { held: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 

@@ -8,7 +8,7 @@ use super::cell::Cell;
 use super::image::ShardImage;
 use super::key::KeyRep;
 use super::records::Chunk;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::sync::Arc;
 
 /// Most chunks, and most images, kept for later.

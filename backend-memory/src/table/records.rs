@@ -27,11 +27,10 @@ use super::key::KeyRep;
 use super::pool::Pool;
 use super::raw::Slot;
 use super::view::Marks;
-use parking_lot::Mutex;
+use crate::sync::{AtomicUsize, Mutex, Ordering};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Records of a chunk of the log, and bytes: it is full when it has so many of either.
 const CHUNK: usize = 1024;
@@ -147,7 +146,7 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
 
     /// Forgets the records, and keeps the memory.
     pub(super) fn clear(&mut self) {
-        let len = std::mem::take(self.len.get_mut());
+        let len = self.len.swap(0, Ordering::Relaxed);
         for place in self.places.iter_mut().take(len) {
             // SAFETY: the place was before the length, which no longer counts it (L3).
             unsafe { place.get_mut().assume_init_drop() };

@@ -26,7 +26,7 @@ use super::cell::Cell;
 use super::key::KeyRep;
 use super::raw::Slot;
 use super::{Epoch, hash::Hash};
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use crate::sync::{AtomicU32, Ordering, fence};
 
 /// What lies under a shard's lock.
 pub(super) struct Shard<K: KeyRep, C: Cell> {

@@ -233,7 +233,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
                     // SAFETY: `with` locked the shard, for the ticket needs it.
                     unsafe { ticket.keep(entry, was, change, pool) };
                 }
-                *generation = code;
+                *generation = if cfg!(canary = "dirty-mark") { *generation } else { code };
                 shard.touch(epoch);
                 shard.end_change(version);
             }
@@ -274,8 +274,10 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             unsafe { ticket.keep(entry, was, Change { shard: id, version }, &self.pool) };
         }
         shard.touch(self.epoch);
-        // SAFETY: as above; snapshots read atomically (V2).
-        unsafe { at.set_generation(code) };
+        if !cfg!(canary = "dirty-mark") {
+            // SAFETY: as above; snapshots read atomically (V2).
+            unsafe { at.set_generation(code) };
+        }
         // SAFETY: as above.
         let result = unsafe { at.edit_plain(change) };
         shard.end_change(version);

@@ -216,7 +216,7 @@ impl Slot<'_> {
                 )));
             }
         }
-        if audit.digest != section.digest.0 {
+        if audit.digest != section.digest.0 && !cfg!(canary = "section-digest") {
             return Err(Error::corrupted("the content's digest differs from the recorded one"));
         }
         Ok(())
