@@ -341,6 +341,19 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_confirmed_becomes_the_base() {
+        let id = CheckpointId::new;
+        let base = |checkpoint| Base::new(id(checkpoint), Vec::new(), vec![file(1)]).unwrap();
+        let mut chain = Chain::default();
+        report(&chain.candidates(), base(4));
+        chain.completed(id(3), &mut []);
+        assert!(chain.base().is_none(), "the task of 3 has not reported, and 4 is not confirmed");
+        chain.aborted(id(4));
+        chain.completed(id(4), &mut []);
+        assert!(chain.base().is_none(), "4 was aborted");
+    }
+
+    #[test]
     fn ranges_are_merged_and_have_gaps() {
         let wanted = [10u16, 11, 12, 20, 73];
         let ranges = ranges_where(range(), |group| wanted.contains(&group.index()));
