@@ -44,10 +44,14 @@ impl<S> Block<S> {
         let Some(layout) = Self::layout(count) else {
             handle_alloc_error(Layout::new::<Head>());
         };
-        // SAFETY: there is at least one group, and a head is not zero-sized. A mirror copies free
-        // slots, too, so they must be initialised.
-        let memory =
-            unsafe { if Mirror::<S>::POSSIBLE { alloc_zeroed(layout) } else { alloc(layout) } };
+        // A mirror copies free slots, too, so they must be initialised.
+        let memory = if Mirror::<S>::POSSIBLE {
+            // SAFETY: there is at least one group, and a head is not zero-sized.
+            unsafe { alloc_zeroed(layout) }
+        } else {
+            // SAFETY: as above.
+            unsafe { alloc(layout) }
+        };
         let Some(memory) = NonNull::new(memory) else {
             handle_alloc_error(layout);
         };

@@ -120,8 +120,12 @@ impl<K: KeyRep, C: Cell> Table<K, C> {
     #[inline]
     pub(crate) fn warm(&self, hashes: &[u64]) {
         for hashes in hashes.chunks(BATCH) {
-            hashes.iter().for_each(|hash| self.prefetch_tags(*hash));
-            hashes.iter().for_each(|hash| self.prefetch_slot(*hash));
+            for hash in hashes {
+                self.prefetch_tags(*hash);
+            }
+            for hash in hashes {
+                self.prefetch_slot(*hash);
+            }
         }
     }
 

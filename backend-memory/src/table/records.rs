@@ -132,8 +132,10 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
     ) -> impl Iterator<Item = &'a Record<K, C>> {
         let places = self.places.get(..self.len.load(Ordering::Acquire)).unwrap_or_default();
         places.iter().filter_map(|place| {
-            // SAFETY: the place is before the published length (L3).
-            let (record, change) = unsafe { (*place.get()).assume_init_ref() };
+            // SAFETY: the place is before the published length, so nobody writes it (L3).
+            let place = unsafe { &*place.get() };
+            // SAFETY: and it was written before (L3).
+            let (record, change) = unsafe { place.assume_init_ref() };
             marks.leaves_to_log(*change).then_some(record)
         })
     }

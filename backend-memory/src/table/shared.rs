@@ -319,7 +319,9 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             let version = shard.begin_change();
             for ticket in tickets.iter().filter(|ticket| ticket.needs(id)) {
                 // SAFETY: the place is fresh (the caller), and the shard ours alone (`with`).
-                let (entry, was) = unsafe { (at.entry(), at.generation()) };
+                let entry = unsafe { at.entry() };
+                // SAFETY: as above.
+                let was = unsafe { at.generation() };
                 let (was, change) = (shard.epoch_of(was), Change { shard: id, version });
                 // SAFETY: `with` locked the shard, for the ticket needs it.
                 unsafe { ticket.keep(entry, was, change, pool) };

@@ -44,9 +44,9 @@ pub(super) unsafe fn store<C>(place: *mut C, value: &C, unit: Unit) {
             let (place, source) = (place.cast::<u64>(), source.cast::<u64>());
             for word in 0..size_of::<C>() / WORD {
                 // SAFETY: `word` is within the value, all of which is initialised (no padding).
-                let value = unsafe { source.add(word).read_unaligned() };
+                let value = unsafe { source.wrapping_add(word).read_unaligned() };
                 // SAFETY: as above; the slot is aligned to a word (A1).
-                let place = unsafe { AtomicU64::from_ptr(place.add(word)) };
+                let place = unsafe { AtomicU64::from_ptr(place.wrapping_add(word)) };
                 place.store(value, Ordering::Relaxed);
             }
         }
@@ -54,9 +54,9 @@ pub(super) unsafe fn store<C>(place: *mut C, value: &C, unit: Unit) {
             let (place, source) = (place.cast::<u8>(), source.cast::<u8>());
             for byte in 0..size_of::<C>() {
                 // SAFETY: `byte` is within the value.
-                let value = unsafe { source.add(byte).read() };
+                let value = unsafe { source.wrapping_add(byte).read() };
                 // SAFETY: as above.
-                let place = unsafe { AtomicU8::from_ptr(place.add(byte)) };
+                let place = unsafe { AtomicU8::from_ptr(place.wrapping_add(byte)) };
                 place.store(value, Ordering::Relaxed);
             }
         }
@@ -73,23 +73,23 @@ pub(super) unsafe fn copy<S>(source: NonNull<S>, target: *mut S, count: usize, u
     let bytes = size_of::<S>().saturating_mul(count);
     match unit {
         Unit::Word => {
-            let (source, target) = (source.cast::<u64>(), target.cast::<u64>());
+            let (source, target) = (source.as_ptr().cast::<u64>(), target.cast::<u64>());
             for word in 0..bytes / WORD {
                 // SAFETY: within the slots (the caller), which are aligned to a word (A1).
-                let value = unsafe { AtomicU64::from_ptr(source.add(word).as_ptr()) };
+                let value = unsafe { AtomicU64::from_ptr(source.wrapping_add(word)) };
                 let value = value.load(Ordering::Relaxed);
                 // SAFETY: within the room.
-                unsafe { target.add(word).write_unaligned(value) };
+                unsafe { target.wrapping_add(word).write_unaligned(value) };
             }
         }
         Unit::Byte => {
-            let (source, target) = (source.cast::<u8>(), target.cast::<u8>());
+            let (source, target) = (source.as_ptr().cast::<u8>(), target.cast::<u8>());
             for byte in 0..bytes {
                 // SAFETY: within the slots (the caller).
-                let value = unsafe { AtomicU8::from_ptr(source.add(byte).as_ptr()) };
+                let value = unsafe { AtomicU8::from_ptr(source.wrapping_add(byte)) };
                 let value = value.load(Ordering::Relaxed);
                 // SAFETY: within the room.
-                unsafe { target.add(byte).write(value) };
+                unsafe { target.wrapping_add(byte).write(value) };
             }
         }
     }
