@@ -188,13 +188,18 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         change: impl FnOnce(&mut C) -> R,
     ) -> R {
         // SAFETY: the place is fresh (the caller), the block alive, and nobody writes it (W3).
-        if u32::from(unsafe { at.generation() }) != unguarded {
-            // SAFETY: as the caller promised.
-            return unsafe { self.touch(hash, at, change) };
-        }
+        let may_change = u32::from(unsafe { at.generation() }) == unguarded;
         if Self::PLAIN {
+            if !may_change {
+                // SAFETY: as the caller promised.
+                return unsafe { self.touch_plain(hash, (at, unguarded), change) };
+            }
             // SAFETY: the place is fresh (the caller); snapshots copy it atomically (V2).
             return unsafe { at.edit_plain(change) };
+        }
+        if !may_change {
+            // SAFETY: as the caller promised.
+            return unsafe { self.touch(hash, at, change) };
         }
         // SAFETY: the place is fresh (the caller), and no snapshot looks (W5).
         let (entry, _) = unsafe { at.entry_mut() };
@@ -218,10 +223,6 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     ) -> R {
         let id = self.directory.owner(hash);
         let code = self.generation(hash, id);
-        if Self::PLAIN {
-            // SAFETY: as the caller promised.
-            return unsafe { self.touch_plain(id, code, at, change) };
-        }
         let (epoch, pool) = (self.epoch, &*self.pool);
         let (result, before, after) = with(&self.segments, &self.active, id, |shard, tickets| {
             // SAFETY: the place is fresh (the caller), and the shard ours alone (`with`).
@@ -250,15 +251,16 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     /// one's. A snapshot that copies the shard meanwhile sees the version change, and copies again.
     ///
     /// # Safety
-    /// As there; `id` and `code` are the shard and its present generation.
-    #[inline]
+    /// As [`edit`](Self::edit).
+    #[inline(never)]
     unsafe fn touch_plain<R>(
-        &self,
-        id: u32,
-        code: u8,
-        at: At<Slot<K, C>>,
+        &mut self,
+        hash: Hash,
+        (at, unguarded): (At<Slot<K, C>>, u32),
         change: impl FnOnce(&mut C) -> R,
     ) -> R {
+        let id = self.directory.owner(hash);
+        let code = u8::try_from(unguarded).unwrap_or_else(|_| self.rebase(id));
         let Some(cell) = cell(&self.segments, id) else {
             unreachable!("the directory leads to shards that exist")
         };
@@ -267,11 +269,16 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         let version = shard.begin_change();
         // SAFETY: the place is fresh (the caller), and nobody else writes the entry (W1).
         let was = shard.epoch_of(unsafe { at.generation() });
-        for ticket in self.active.iter().filter(|ticket| ticket.needs(id)) {
-            // SAFETY: as above.
-            let entry = unsafe { at.entry() };
-            // SAFETY: plain entries have no bytes for an arena.
-            unsafe { ticket.keep(entry, was, Change { shard: id, version }, &self.pool) };
+        let mut ended = false;
+        for ticket in &self.active {
+            if ticket.ended() {
+                ended = true;
+            } else if ticket.needs(id) {
+                // SAFETY: as above.
+                let entry = unsafe { at.entry() };
+                // SAFETY: plain entries have no bytes for an arena.
+                unsafe { ticket.keep(entry, was, Change { shard: id, version }, &self.pool) };
+            }
         }
         shard.touch(self.epoch);
         if !cfg!(canary = "dirty-mark") {
@@ -281,6 +288,9 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         // SAFETY: as above.
         let result = unsafe { at.edit_plain(change) };
         shard.end_change(version);
+        if ended {
+            self.reap();
+        }
         result
     }
 

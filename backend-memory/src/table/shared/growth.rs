@@ -21,7 +21,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     /// The generation of the current epoch in a shard: of the shard `id`, which `hash` leads to.
     #[inline]
     pub(super) fn generation(&mut self, hash: Hash, id: u32) -> u8 {
-        if !self.active.is_empty() {
+        if self.active.iter().any(|ticket| ticket.ended()) {
             self.reap();
         }
         let base = self.directory.view(hash).base;
@@ -29,6 +29,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     }
 
     /// Lets go of tickets that have ended.
+    #[cold]
     pub(super) fn reap(&mut self) {
         if self.active.iter().any(|ticket| ticket.ended()) {
             self.active.retain(|ticket| !ticket.ended());
@@ -40,7 +41,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
 
     /// Moves a shard's base as far as those allow who may ask (W4).
     #[cold]
-    fn rebase(&mut self, id: u32) -> u8 {
+    pub(super) fn rebase(&mut self, id: u32) -> u8 {
         let snapshots = self.active.iter().map(|ticket| ticket.epoch);
         let floor = snapshots.chain(self.tombs.horizon()).fold(self.epoch, Epoch::min);
         let view = with(&self.segments, &self.active, id, |shard, _| {
