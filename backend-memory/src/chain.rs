@@ -26,7 +26,7 @@ use crate::table::Epoch;
 use crate::tables::state::State;
 
 /// What a restore may read, in percent of a full snapshot.
-const MOST_READ_PERCENT: u64 = 122;
+const MOST_READ_PERCENT: u64 = 120;
 
 /// Files in a chain from which on the oldest is phased out, and at most.
 const MANY_FILES: usize = 32;
