@@ -109,6 +109,7 @@ pub fn run<H: Harness>(source: &'static str, default: u32) {
     if let Err(error) = outcome {
         panic!("ALLUVIUM_SEED={seed} finds a difference between store and model: {error}");
     }
+    eprintln!("model: points={sequences} faults=0 bad=0 seed={seed}");
 }
 
 /// Makes the model a test for a backend: `model_suite!(Harness)` or `model_suite!(Harness, sequences)`.
