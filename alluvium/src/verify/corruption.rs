@@ -1,34 +1,15 @@
 //! Damaged checkpoints: what `alluvium verify` calls good can be restored, and has the same content.
 
+#[path = "../../tests/harness/mod.rs"]
+mod harness;
+
 use std::sync::Arc;
 
-use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::storage::StoredCheckpoint;
 use alluvium_state_api::testkit::corruption::Stored;
-use alluvium_state_api::testkit::{Harness, Increments, Profile};
-use alluvium_state_api::{Error, OpenEnv, Result, corruption_suite};
+use alluvium_state_api::{Error, Result, corruption_suite};
 
-/// The backend whose checkpoints are damaged.
-#[derive(Debug, Default)]
-struct Memory;
-
-impl Harness for Memory {
-    type Store = MemoryStore;
-
-    fn profile(&self) -> Profile {
-        Profile {
-            name: "memory",
-            increments: Increments::Native,
-            exact_counts: true,
-            digests: true,
-            local_directory: false,
-        }
-    }
-
-    fn open(&self, env: OpenEnv) -> Result<MemoryStore> {
-        MemoryStore::open(env)
-    }
-}
+use harness::Memory;
 
 /// The command's check, of a checkpoint that lies under its number.
 fn verify(stored: &Stored<'_>) -> Result<()> {

@@ -7,34 +7,14 @@
 
 mod canaries;
 mod coordinated;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod power;
 mod shutdown;
 
-use alluvium::memory::MemoryStore;
-use alluvium::testkit::{Harness, Increments, Profile};
-use alluvium::{OpenEnv, Result, fault_suite};
+use alluvium::fault_suite;
 
 use coordinated::Coordinated;
-
-#[derive(Debug, Default)]
-pub(crate) struct Memory;
-
-impl Harness for Memory {
-    type Store = MemoryStore;
-
-    fn profile(&self) -> Profile {
-        Profile {
-            name: "memory",
-            increments: Increments::Native,
-            exact_counts: true,
-            digests: true,
-            local_directory: false,
-        }
-    }
-
-    fn open(&self, env: OpenEnv) -> Result<MemoryStore> {
-        MemoryStore::open(env)
-    }
-}
+use harness::Memory;
 
 fault_suite!(Memory, Coordinated);

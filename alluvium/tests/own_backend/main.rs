@@ -1,6 +1,9 @@
 //! The conformance kit and the model, run on the example backend; the backends run against each other.
 
 #[cfg(feature = "memory")]
+#[path = "../harness/mod.rs"]
+mod harness;
+#[cfg(feature = "memory")]
 mod mirror;
 #[expect(unreachable_pub, reason = "an example is a crate of its own")]
 #[path = "../../examples/own_backend.rs"]

@@ -1,37 +1,14 @@
 //! The backends against each other: everything that the kit and the model do is done to two stores at
 //! once, and every answer and every snapshot is compared.
 
-use alluvium::memory::MemoryStore;
+use alluvium_state_api::conformance_suite;
 use alluvium_state_api::testkit::mirror::{Mirror, mirror_profile};
-use alluvium_state_api::testkit::{Boxed, Harness, Increments, Profile};
-use alluvium_state_api::{OpenEnv, Result, conformance_suite};
+use alluvium_state_api::testkit::{Boxed, Harness};
 
+use super::harness::Memory;
 use super::{Own, PROFILE as OWN};
 
-#[derive(Debug, Default)]
-pub(super) struct Memory;
-
-impl Harness for Memory {
-    type Store = MemoryStore;
-
-    fn profile(&self) -> Profile {
-        MEMORY
-    }
-
-    fn open(&self, env: OpenEnv) -> Result<MemoryStore> {
-        MemoryStore::open(env)
-    }
-}
-
-const MEMORY: Profile = Profile {
-    name: "memory",
-    increments: Increments::Native,
-    exact_counts: true,
-    digests: true,
-    local_directory: false,
-};
-
-conformance_suite!(Mirror<Memory, Own>, mirror_profile(MEMORY, OWN));
+conformance_suite!(Mirror<Memory, Own>, mirror_profile(Memory.profile(), OWN));
 
 /// One random stream over two stores, which the model holds against what they should have.
 macro_rules! random_streams {

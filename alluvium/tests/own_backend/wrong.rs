@@ -15,7 +15,7 @@ use alluvium_state_api::{
 };
 
 use super::Own;
-use super::mirror::Memory;
+use super::harness::Memory;
 use super::own_backend::OwnStore;
 
 /// What a store does wrong.

@@ -3,9 +3,9 @@
 //! # Role
 //! Held by the writer for one change, by a snapshot to copy one shard: ten microseconds or so.
 //! Taking it is one atomic exchange, and releasing it a plain store. That is why it is not
-//! `parking_lot`'s: while a snapshot runs every change takes the lock, and a second atomic
-//! operation per change keeps the processor from overlapping one key's cache misses with the
-//! next one's, which showed as a tenth of the throughput.
+//! `parking_lot`'s: while a snapshot runs every insertion, every removal and every change of a value
+//! that owns memory takes the lock, and a second atomic operation keeps the processor from
+//! overlapping one key's cache misses with the next one's.
 //!
 //! # Invariants
 //! O1. The value is reached through the one guard there is, or by those who can show that nobody

@@ -14,6 +14,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod flaw;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod operations;
 mod restores;
 mod snapshots;
@@ -22,10 +24,11 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use alluvium_state_api::testkit::{self, CASES, Harness, Increments, Kit, Profile};
+use alluvium_state_api::testkit::{self, CASES, Harness, Kit, Profile};
 use alluvium_state_api::{OpenEnv, Result, alluvium_cases};
 
 use flaw::{Flaw, Flawed, NoFlaw};
+use harness::Memory;
 
 /// Makes the flaw of one store.
 type Make = fn() -> Box<dyn Flaw>;
@@ -50,13 +53,7 @@ impl Harness for Canary {
     type Store = Flawed;
 
     fn profile(&self) -> Profile {
-        Profile {
-            name: "memory",
-            increments: Increments::Native,
-            exact_counts: true,
-            digests: true,
-            local_directory: false,
-        }
+        Memory.profile()
     }
 
     fn open(&self, env: OpenEnv) -> Result<Flawed> {
