@@ -20,6 +20,7 @@ use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage};
 use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
 
+use crate::ended::Leftovers;
 use crate::files::SharedFiles;
 
 /// A completed checkpoint that is retained.
@@ -175,7 +176,11 @@ impl CompletedStore {
     }
 
     /// Ends stuck attempts and deletes what is doomed; what fails is left for the next call.
-    pub(crate) fn sweep(&mut self) {
+    ///
+    /// # Errors
+    /// The first failure. Everything else was tried all the same.
+    pub(crate) fn sweep(&mut self) -> Result<()> {
+        let mut outcome = Ok(());
         for id in self.out_of_reach() {
             self.unreadable.remove(&id);
             self.adopt(id);
@@ -183,7 +188,10 @@ impl CompletedStore {
         for stuck in std::mem::take(&mut self.stuck) {
             match stuck.attempt.abort() {
                 Ok(()) => self.loose.push(stuck.shared),
-                Err(_) => self.stuck.push(stuck),
+                Err(error) => {
+                    outcome = outcome.and(Err(error));
+                    self.stuck.push(stuck);
+                }
             }
         }
         let doomed: Vec<_> = self.doomed.keys().copied().collect();
@@ -191,16 +199,22 @@ impl CompletedStore {
             let Some(shared) = self.doomed.remove(&id) else {
                 continue;
             };
-            if self.storage.discard(id, &self.unused(&shared)).is_err() {
+            if let Err(error) = self.storage.discard(id, &self.unused(&shared)) {
+                outcome = outcome.and(Err(error));
                 self.doomed.insert(id, shared);
             }
         }
         for shared in std::mem::take(&mut self.loose) {
             let unused = self.unused(&shared);
-            if !unused.is_empty() && self.storage.discard_shared(&unused).is_err() {
+            if unused.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.storage.discard_shared(&unused) {
+                outcome = outcome.and(Err(error));
                 self.loose.push(shared);
             }
         }
+        outcome
     }
 
     /// Those of `shared` that nothing needs; none while that is not known.
@@ -220,6 +234,28 @@ impl CompletedStore {
         let stuck = self.stuck.iter().map(|stuck| &stuck.shared);
         let all = retained.chain(doomed).chain(stuck);
         all.flat_map(SharedFiles::names).cloned().collect()
+    }
+
+    /// Dooms every checkpoint, the newest too: the job has ended and keeps none. Returns whether
+    /// there was one.
+    pub(crate) fn doom_all(&mut self) -> bool {
+        let all = std::mem::take(&mut self.retained);
+        let some = !all.is_empty();
+        self.doomed.extend(all.into_iter().map(|(id, retained)| (id, retained.shared)));
+        some
+    }
+
+    /// What waits for [`sweep`](Self::sweep), or will never be deleted.
+    pub(crate) fn leftovers(&self) -> Leftovers {
+        let attempts = self.stuck.iter().map(|stuck| stuck.attempt.pointer().to_owned());
+        let loose: BTreeSet<_> = self.loose.iter().flat_map(|files| self.unused(files)).collect();
+        Leftovers {
+            checkpoints: self.doomed.keys().copied().collect(),
+            attempts: attempts.collect(),
+            shared: loose.into_iter().collect(),
+            unreadable: self.unreadable.keys().copied().collect(),
+            error: None,
+        }
     }
 }
 

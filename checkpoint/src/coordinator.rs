@@ -23,6 +23,7 @@
 //! has returned. Where it fails to, a checkpoint may be aborted, but none is damaged: files are checked
 //! before publication.
 
+mod ending;
 mod finish;
 mod orphans;
 mod schedule;
@@ -44,7 +45,8 @@ use crate::operator::Operator;
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::report::{AbortReason, Acknowledged, Notification, SubtaskAck};
-use crate::trigger::{CheckpointPlan, Form, Trigger};
+use crate::trigger::{Application, CheckpointPlan, Form, Trigger};
+use ending::Phase;
 
 pub use schedule::Tick;
 pub use start::StartFrom;
@@ -82,6 +84,8 @@ pub struct Coordinator {
     next_sweep: Duration,
     failures: u32,
     notifications: VecDeque<Notification>,
+    phase: Phase,
+    deletion_failure: Option<Error>,
 }
 
 impl Coordinator {
@@ -110,35 +114,39 @@ impl Coordinator {
             next_sweep: Duration::ZERO,
             failures: 0,
             notifications: VecDeque::new(),
+            phase: Phase::Running,
+            deletion_failure: None,
         })
     }
 
     /// Begins a checkpoint or savepoint.
     ///
     /// # Errors
-    /// `Unavailable` where a checkpoint must wait, for others under way or for the minimum pause, and
-    /// where the storage fails (which counts as a failed checkpoint); `InvalidInput` for an operator
-    /// that there is not, before `start`, or for a savepoint without a target.
+    /// `Unavailable` where a checkpoint must wait, for others under way or for the minimum pause, or
+    /// anything for a savepoint that ends the job; `InvalidInput` for an operator that there is not,
+    /// before `start`, after the job's end, or for a savepoint without a target. And where the storage
+    /// fails, which counts as a failed checkpoint unless it is a savepoint.
     pub fn trigger(&mut self, trigger: Trigger) -> Result<CheckpointPlan> {
-        self.check_operators(&trigger)?;
-        if !matches!(trigger.form, Form::Savepoint(_)) {
-            self.check_may_start()?;
-        }
+        self.check_running()?;
+        self.check_operators(&trigger.application)?;
+        self.check_not_stopping()?;
         let now = self.components.clock.now();
-        if !matches!(trigger.form, Form::Savepoint(_)) {
+        let savepoint = trigger.form.is_savepoint();
+        if !savepoint {
+            self.check_may_start()?;
             self.schedule_after(now);
         }
-        let (id, attempt) = self.begin(&trigger.form).inspect_err(|error| {
-            if error.kind() != ErrorKind::InvalidInput {
-                self.failures = self.failures.saturating_add(1);
-            }
-        })?;
+        let begun = self.begin(&trigger.form);
+        if begun.is_err() && !savepoint {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let (id, attempt) = begun?;
         let (kind, snapshot) = match trigger.form {
             Form::Checkpoint => (CheckpointKind::Checkpoint, self.options.kind),
             Form::Full => (CheckpointKind::Checkpoint, SnapshotKind::Full),
-            Form::Savepoint(_) => (CheckpointKind::Savepoint, SnapshotKind::Canonical),
+            Form::Savepoint { .. } => (CheckpointKind::Savepoint, SnapshotKind::Canonical),
         };
-        let cancel = CancelToken::default();
+        let (ends, cancel) = (trigger.form.ends(), CancelToken::default());
         let request = SnapshotRequest::new(id, snapshot);
         let plan = CheckpointPlan {
             id,
@@ -146,11 +154,13 @@ impl Coordinator {
             sink: attempt.sink(),
             cancel: cancel.clone(),
             pointer: attempt.pointer().to_owned(),
+            ends,
         };
         let subtasks = self.operators.iter().map(Operator::parallelism);
         let pending = Pending {
             id,
             kind,
+            ends,
             attempt,
             cancel,
             started: now,
@@ -159,7 +169,6 @@ impl Coordinator {
             token: self.components.randomness.next_u128(),
             bases: self.base.into_iter().collect(),
             application: trigger.application,
-            operators: trigger.operators,
             expected: subtasks.map(|count| count as usize).sum(),
             acks: BTreeMap::new(),
         };
@@ -201,7 +210,8 @@ impl Coordinator {
     }
 
     /// A subtask could not take its part: the checkpoint is aborted. Returns whether it was still
-    /// under way.
+    /// under way. That counts as a failure, unless the error is `Cancelled`, by which a subtask says
+    /// that it is not at fault (it is about to close, say).
     ///
     /// # Errors
     /// `InvalidInput` where there is no such operator or subtask.
@@ -213,11 +223,31 @@ impl Coordinator {
         error: Error,
     ) -> Result<bool> {
         self.find(uid, subtask)?;
+        Ok(self.fail(id, error))
+    }
+
+    /// Something other than a subtask went wrong with a checkpoint, such as handing out its plan: it is
+    /// aborted as by [`decline`](Self::decline). Returns whether it was still under way.
+    pub fn fail(&mut self, id: CheckpointId, error: Error) -> bool {
         let reason = match error.kind() {
             ErrorKind::Cancelled => AbortReason::Cancelled,
             _ => AbortReason::Declined,
         };
-        Ok(self.end(id, reason, Some(error)))
+        self.end(id, reason, Some(error))
+    }
+
+    /// Adds bytes of the application to a checkpoint under way, where they are known only once its
+    /// plan is handed out. They replace those of the trigger. Returns whether it was still under way.
+    ///
+    /// # Errors
+    /// `InvalidInput` where there is no such operator; nothing was changed.
+    pub fn set_application(&mut self, id: CheckpointId, application: Application) -> Result<bool> {
+        self.check_operators(&application)?;
+        let Some(pending) = self.pending.get_mut(&id) else {
+            return Ok(false);
+        };
+        pending.application.merge(application);
+        Ok(true)
     }
 
     /// Gives a checkpoint up. Returns whether it was still under way.
@@ -252,7 +282,8 @@ impl Coordinator {
         self.completed.unreadable().iter().map(|(id, e)| (*id, e))
     }
 
-    /// How many checkpoints have failed since the last one completed.
+    /// How many checkpoints have failed since the last one completed, savepoints aside. What counts is
+    /// in [`AbortReason::is_failure`]; a checkpoint that could not be begun counts, too.
     pub const fn failures(&self) -> u32 {
         self.failures
     }
@@ -265,7 +296,7 @@ impl Coordinator {
 
     fn begin(&mut self, form: &Form) -> Result<(CheckpointId, Arc<dyn CheckpointAttempt>)> {
         let storage = Arc::clone(&self.components.storage);
-        if let Form::Savepoint(target) = form {
+        if let Form::Savepoint { target, .. } = form {
             let attempt = storage.begin_savepoint(target.as_deref())?;
             return Ok((self.take_id(), attempt));
         }
@@ -305,11 +336,11 @@ impl Coordinator {
         Ok(index)
     }
 
-    fn check_operators(&self, trigger: &Trigger) -> Result<()> {
+    fn check_operators(&self, application: &Application) -> Result<()> {
         if self.operators.is_empty() {
             return Err(Error::invalid_input("the coordinator has no operators; call start first"));
         }
-        for uid in trigger.operators.keys() {
+        for uid in application.operators.keys() {
             self.find(uid, 0)?;
         }
         Ok(())

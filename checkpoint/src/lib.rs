@@ -82,6 +82,7 @@
 
 mod completed;
 mod coordinator;
+mod ended;
 mod files;
 mod operator;
 mod options;
@@ -92,12 +93,14 @@ mod restore;
 mod savepoint;
 mod trigger;
 
+pub use alluvium_state_api::settings::Retention;
 pub use completed::CompletedCheckpoint;
 pub use coordinator::{Components, Coordinator, StartFrom, Tick};
+pub use ended::{Ended, JobEnd, Leftovers};
 pub use operator::{MAX_UID_BYTES, Operator, OperatorSpec};
 pub use options::Options;
 pub use orphans::{OrphanOptions, Orphans, collect_orphans};
 pub use report::{AbortReason, Acknowledged, Notification, SubtaskAck};
 pub use restore::{OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan};
 pub use savepoint::dispose_savepoint;
-pub use trigger::{CheckpointPlan, Trigger};
+pub use trigger::{Application, CheckpointPlan, Trigger};

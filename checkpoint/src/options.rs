@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alluvium_state_api::settings::Settings;
+use alluvium_state_api::settings::{Retention, Settings};
 use alluvium_state_api::snapshot::{Compression, SnapshotKind};
 use alluvium_state_api::{Error, Result};
 
@@ -19,10 +19,13 @@ pub struct Options {
     /// How many checkpoints may be under way at once; savepoints do not count. Default 1. Must be 1
     /// where there is a pause.
     pub max_concurrent: usize,
-    /// How many checkpoints in a row may fail before the job should. Default 0.
+    /// How many checkpoints in a row may fail before the job should. Default 0. What counts is in
+    /// [`AbortReason::is_failure`](crate::AbortReason::is_failure); savepoints do not.
     pub tolerable_failures: u32,
     /// How many completed checkpoints are kept, at least 1. Default 1.
     pub retained: usize,
+    /// Which completed checkpoints outlive the job. Default none.
+    pub retention: Retention,
     /// What checkpoints are: [`Full`](SnapshotKind::Full) (default), incremental, or canonical.
     pub kind: SnapshotKind,
     /// How blocks of state files are compressed. Default none.
@@ -38,6 +41,7 @@ impl Default for Options {
             max_concurrent: 1,
             tolerable_failures: 0,
             retained: 1,
+            retention: Retention::default(),
             kind: SnapshotKind::Full,
             compression: Compression::None,
         }
@@ -57,6 +61,7 @@ impl Options {
             max_concurrent: settings.max_concurrent_checkpoints(),
             tolerable_failures: settings.tolerable_failed_checkpoints(),
             retained: settings.retained_checkpoints(),
+            retention: settings.retention(),
             kind: if settings.incremental() {
                 SnapshotKind::Incremental
             } else {

@@ -12,8 +12,10 @@ use alluvium_state_api::snapshot::{CancelToken, FileLocation, KeyedSnapshot, Sna
 use alluvium_state_api::storage::CheckpointAttempt;
 use alluvium_state_api::{CheckpointId, Error, Result};
 
+use crate::ended::JobEnd;
 use crate::operator::Operator;
 use crate::report::SubtaskAck;
+use crate::trigger::Application;
 
 /// An operator by its place in the list, and a subtask.
 pub(crate) type Place = (usize, u32);
@@ -22,6 +24,8 @@ pub(crate) type Place = (usize, u32);
 pub(crate) struct Pending {
     pub(crate) id: CheckpointId,
     pub(crate) kind: CheckpointKind,
+    /// How the job ends once this is complete; `None` where it goes on.
+    pub(crate) ends: Option<JobEnd>,
     pub(crate) attempt: Arc<dyn CheckpointAttempt>,
     pub(crate) cancel: CancelToken,
     pub(crate) started: Duration,
@@ -31,8 +35,7 @@ pub(crate) struct Pending {
     pub(crate) token: u128,
     /// The checkpoints on which increments may build; they must not go away meanwhile.
     pub(crate) bases: BTreeSet<CheckpointId>,
-    pub(crate) application: Vec<u8>,
-    pub(crate) operators: BTreeMap<Box<str>, Vec<u8>>,
+    pub(crate) application: Application,
     pub(crate) expected: usize,
     pub(crate) acks: BTreeMap<Place, SubtaskAck>,
 }
@@ -95,7 +98,7 @@ impl Pending {
                     uid: operator.uid().into(),
                     max_parallelism: operator.groups(),
                     parallelism: narrow(operator.parallelism()),
-                    application: self.operators.remove(operator.uid()).unwrap_or_default(),
+                    application: self.application.take_operator(operator.uid()),
                     subtasks: own
                         .into_iter()
                         .map(|((_, subtask), ack)| describe(subtask, ack))
@@ -111,7 +114,7 @@ impl Pending {
             job: job.into(),
             timestamp_ms: self.time_ms,
             attempt: self.token,
-            application: std::mem::take(&mut self.application),
+            application: std::mem::take(&mut self.application.job),
             statistics,
             operators: described,
         }

@@ -53,7 +53,7 @@ pub enum Acknowledged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AbortReason {
-    /// A subtask declined it.
+    /// A subtask could not take its part, or the runtime could not hand out the plan.
     Declined,
     /// A subtask's acknowledgement contradicts the operator or names files that are not there.
     Invalid,
@@ -63,18 +63,22 @@ pub enum AbortReason {
     NotPublished,
     /// A later checkpoint completed first.
     Subsumed,
-    /// The runtime cancelled it.
+    /// The runtime cancelled it, or a subtask had to give up its part without being at fault.
     Cancelled,
     /// The job was started anew.
     Restarted,
+    /// The job ended.
+    JobEnded,
 }
 
 impl AbortReason {
-    /// Whether it counts against the tolerable failures. What nobody is to blame for does not.
+    /// Whether a checkpoint that ends so counts against the tolerable failures: errors of the storage
+    /// and of subtasks do, and timeouts. What nobody is to blame for does not. Of savepoints nothing
+    /// counts, nor do they set the count back, since a job does not recover from them by itself.
     pub const fn is_failure(self) -> bool {
         match self {
             Self::Declined | Self::Invalid | Self::TimedOut | Self::NotPublished => true,
-            Self::Subsumed | Self::Cancelled | Self::Restarted => false,
+            Self::Subsumed | Self::Cancelled | Self::Restarted | Self::JobEnded => false,
         }
     }
 }

@@ -25,6 +25,7 @@
 //! | `execution.checkpointing.min-pause` | | duration | 0 ms |
 //! | `execution.checkpointing.max-concurrent-checkpoints` | | 1 to 1000 | 1 |
 //! | `execution.checkpointing.tolerable-failed-checkpoints` | | 0 to 2147483647 | 0 |
+//! | `execution.checkpointing.externalized-checkpoint-retention` | | `no-externalized-checkpoints`, `delete-on-cancellation`, `retain-on-cancellation`, also with `_` and in upper case | `no-externalized-checkpoints` |
 //! | `execution.checkpointing.snapshot-compression` | | `none`, `snappy`, `lz4`, `zstd`; `true` is snappy, `false` none | `none` |
 //! | `pipeline.max-parallelism` | | 1 to 32768 | from the parallelism |
 //! | `parallelism.default` | | 1 to 32768 | 1 |
@@ -65,6 +66,7 @@ mod common;
 pub mod keys;
 mod parse;
 mod redact;
+mod retention;
 mod suggest;
 mod text;
 
@@ -76,6 +78,7 @@ use std::time::Duration;
 use crate::{Error, Result};
 use keys::{Key, Rule, Value};
 use redact::shown;
+pub use retention::Retention;
 
 /// A checked map of settings. See the [module](self).
 #[derive(Clone, Default, PartialEq, Eq)]

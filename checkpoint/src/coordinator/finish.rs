@@ -6,6 +6,9 @@
 //! 3. older checkpoints under way are aborted, and `Completed` is queued;
 //! 4. what is above the number to keep is deleted.
 //!
+//! A savepoint replaces nothing: 3 and 4 are left out. If it ends the job, everything else under way
+//! is aborted, and `Completed` is the last notification.
+//!
 //! A crash after 2 leaves a complete checkpoint and at worst files that nothing refers to; a crash
 //! before leaves no checkpoint.
 
@@ -43,14 +46,16 @@ impl Coordinator {
                 return Acknowledged::Aborted;
             }
         };
-        self.failures = 0;
-        let savepoint = pending.is_savepoint();
         let pointer = pending.attempt.pointer().to_owned();
-        if savepoint {
+        if pending.is_savepoint() {
+            if let Some(end) = pending.ends {
+                self.stop(end);
+            }
             let savepoint = Some(pointer);
             let notification = Notification::Completed { id, savepoint };
             self.notifications.push_back(notification);
         } else {
+            self.failures = 0;
             self.last_end = Some(now);
             self.succeed(id, &metadata, pointer, shared);
         }
@@ -98,7 +103,7 @@ impl Coordinator {
         self.notifications.push_back(Notification::Completed { id, savepoint: None });
         let pinned = self.pinned();
         self.completed.subsume(self.options.retained, &pinned);
-        self.completed.sweep();
+        self.clear_away();
     }
 
     /// Ends checkpoint `id` without completing it. Returns whether it was under way.
@@ -128,10 +133,10 @@ impl Coordinator {
             let attempt = Arc::clone(&pending.attempt);
             self.completed.add_stuck(attempt, doubtful);
         }
-        if reason.is_failure() {
-            self.failures = self.failures.saturating_add(1);
-        }
         if !pending.is_savepoint() {
+            if reason.is_failure() {
+                self.failures = self.failures.saturating_add(1);
+            }
             self.last_end = Some(self.components.clock.now());
         }
         let id = pending.id;

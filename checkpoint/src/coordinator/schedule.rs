@@ -38,10 +38,10 @@ impl Coordinator {
             self.end(id, AbortReason::TimedOut, Some(error));
         }
         if self.completed.has_leftovers() && self.next_sweep <= now {
-            self.completed.sweep();
+            self.clear_away();
             self.next_sweep = now.saturating_add(SWEEP_PAUSE);
         }
-        let periodic = self.next_periodic.filter(|_| self.has_room());
+        let periodic = self.next_periodic.filter(|_| self.has_room() && self.stopping().is_none());
         let periodic = periodic.map(|at| at.max(self.end_of_pause()));
         let deadlines = self.pending.values().map(|pending| pending.deadline);
         let sweep = self.completed.has_leftovers().then_some(self.next_sweep);

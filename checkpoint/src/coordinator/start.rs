@@ -26,7 +26,7 @@ impl Coordinator {
     /// parallelism: what is under way is aborted, and nobody needs to be told.
     ///
     /// # Errors
-    /// Nothing has changed then. `NotFound`, `Corrupted`, `Unavailable` where there is nothing to
+    /// Nothing has changed then. `InvalidInput` after the job's end. `NotFound`, `Corrupted`, `Unavailable` where there is nothing to
     /// restore or it cannot be read (an older checkpoint is never taken silently: name one); those of
     /// [`RestorePoint::plan`].
     pub fn start(
@@ -35,6 +35,7 @@ impl Coordinator {
         from: StartFrom<'_>,
         options: RestoreOptions,
     ) -> Result<RestorePlan> {
+        self.check_running()?;
         let point = self.restore_point(from)?;
         let plan = match &point {
             Some(point) => point.plan(operators, options)?,
@@ -42,9 +43,7 @@ impl Coordinator {
         };
         // From here on it is pinned, also while what is under way lets go of older ones.
         self.base = point.and_then(|point| point.base());
-        for id in self.pending().collect::<Vec<_>>() {
-            self.end(id, AbortReason::Restarted, None);
-        }
+        self.end_all(AbortReason::Restarted);
         self.notifications.clear();
         self.operators = plan.operators.iter().map(|op| op.operator.clone()).collect();
         self.failures = 0;

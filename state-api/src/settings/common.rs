@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Settings;
 use super::keys::{self, Key, Value};
+use super::{Retention, Settings};
 use crate::MaxParallelism;
 use crate::snapshot::Compression;
 
@@ -71,6 +71,14 @@ impl Settings {
     /// How many checkpoints may fail in a row before the job should.
     pub fn tolerable_failed_checkpoints(&self) -> u32 {
         u32::try_from(self.count(keys::TOLERABLE_FAILURES).unwrap_or(0)).unwrap_or(u32::MAX)
+    }
+
+    /// Which completed checkpoints outlive the job.
+    pub fn retention(&self) -> Retention {
+        match self.value(keys::RETENTION) {
+            Some(Value::Retention(retention)) => retention,
+            _ => Retention::default(),
+        }
     }
 
     /// How blocks of state files are compressed.

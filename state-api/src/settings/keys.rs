@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::parse;
 use super::redact::shown;
+use super::retention::Retention;
 use crate::snapshot::Compression;
 use crate::{Error, MaxParallelism, Result};
 
@@ -38,6 +39,8 @@ pub const MIN_PAUSE: &str = "execution.checkpointing.min-pause";
 pub const MAX_CONCURRENT: &str = "execution.checkpointing.max-concurrent-checkpoints";
 /// `execution.checkpointing.tolerable-failed-checkpoints`.
 pub const TOLERABLE_FAILURES: &str = "execution.checkpointing.tolerable-failed-checkpoints";
+/// `execution.checkpointing.externalized-checkpoint-retention`.
+pub const RETENTION: &str = "execution.checkpointing.externalized-checkpoint-retention";
 /// `execution.checkpointing.snapshot-compression`.
 pub const COMPRESSION: &str = "execution.checkpointing.snapshot-compression";
 /// `pipeline.max-parallelism`.
@@ -54,6 +57,7 @@ pub(super) enum Value {
     Time(Duration),
     Flag(bool),
     Compression(Compression),
+    Retention(Retention),
 }
 
 /// What is allowed.
@@ -71,6 +75,7 @@ pub(super) enum Rule {
     Time(Duration),
     Flag,
     Compression,
+    Retention,
 }
 
 impl Rule {
@@ -94,6 +99,7 @@ impl Rule {
             }
             Self::Flag => parse::flag(text).map(Value::Flag),
             Self::Compression => compression(text).map(Value::Compression),
+            Self::Retention => Retention::from_name(text).ok().map(Value::Retention),
         };
         parsed.ok_or_else(|| {
             Error::invalid_input(format!(
@@ -124,6 +130,10 @@ impl Rule {
             ),
             Self::Flag => "true or false".to_owned(),
             Self::Compression => "none, snappy, lz4 or zstd".to_owned(),
+            Self::Retention => {
+                "no-externalized-checkpoints, delete-on-cancellation or retain-on-cancellation"
+                    .to_owned()
+            }
         }
     }
 }
@@ -223,6 +233,7 @@ pub(super) const COMMON: &[Key] = &[
     Key::new(MIN_PAUSE, &[], Rule::Time(Duration::ZERO), Some("0 ms")),
     Key::new(MAX_CONCURRENT, &[], Rule::Number(1, 1_000), Some("1")),
     Key::new(TOLERABLE_FAILURES, &[], Rule::Number(0, MOST_FAILURES), Some("0")),
+    Key::new(RETENTION, &[], Rule::Retention, Some("no-externalized-checkpoints")),
     Key::new(COMPRESSION, &[], Rule::Compression, Some("none")),
     Key::new(MAX_PARALLELISM, &[], Rule::Number(1, GROUPS), None),
     Key::new(PARALLELISM, &[], Rule::Number(1, GROUPS), Some("1")),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Settings, keys};
+use super::{Retention, Settings, keys};
 use crate::ErrorKind;
 use crate::snapshot::Compression;
 
@@ -44,6 +44,7 @@ fn defaults_are_flinks() {
     assert_eq!(settings.max_concurrent_checkpoints(), 1);
     assert_eq!(settings.tolerable_failed_checkpoints(), 0);
     assert_eq!(settings.compression(), Compression::None);
+    assert_eq!(settings.retention(), Retention::NoExternalized);
     assert_eq!((settings.max_parallelism(), settings.parallelism()), (None, 1));
 }
 
@@ -89,6 +90,8 @@ fn quantities_are_strict() {
         (keys::COMPRESSION, "gzip"),
         (keys::MAX_PARALLELISM, "32769"),
         (keys::MODE, "AT_LEAST_ONCE"),
+        (keys::RETENTION, "RETAIN"),
+        (keys::RETENTION, ""),
         (keys::BACKEND, " "),
         (keys::INLINE_THRESHOLD, "2 mb"),
     ] {
@@ -105,6 +108,19 @@ fn compression_takes_flinks_booleans() {
         ("lz4", Compression::Lz4),
     ] {
         assert_eq!(one(keys::COMPRESSION, text).compression(), want);
+    }
+}
+
+#[test]
+fn retention_takes_flinks_names_in_any_case() {
+    for (text, want) in [
+        ("NO_EXTERNALIZED_CHECKPOINTS", Retention::NoExternalized),
+        ("Delete-On_Cancellation", Retention::DeleteOnCancellation),
+        ("RETAIN_ON_CANCELLATION", Retention::RetainOnCancellation),
+        ("retain-on-cancellation", Retention::RetainOnCancellation),
+    ] {
+        assert_eq!(one(keys::RETENTION, text).retention(), want);
+        assert_eq!(Retention::from_name(want.name()).unwrap(), want);
     }
 }
 
