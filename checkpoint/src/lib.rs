@@ -12,6 +12,8 @@
 //! | trigger | [`Coordinator::trigger`] | hands the [`CheckpointPlan`] to every subtask, at one point of the stream |
 //! | subtask is done | [`Coordinator::acknowledge`], [`Coordinator::decline`] | |
 //! | after each of these | [`Coordinator::notifications`] | tells every subtask, in order |
+//! | stop with a savepoint | [`Trigger::stop_with_savepoint`] | subtasks hold behind the barrier until they are told |
+//! | the job has ended | [`Coordinator::shut_down`] | notes the end durably before this call |
 //!
 //! # What it promises
 //! 1. What is `Completed` is durable and whole: every file was found before the metadata appeared.
@@ -19,7 +21,9 @@
 //!    deletion is decided from manifests, and happens after the newer checkpoint is durable.
 //! 3. A crash at any instant leaves the previous checkpoint or the new one, and at worst orphans,
 //!    which [`collect_orphans`] finds.
-//! 4. Numbers of completed checkpoints ascend across restarts; the storage alone is enough to go on.
+//! 4. With [`Trigger::stop_with_savepoint`] either the savepoint is complete and the job has ended, or
+//!    the job goes on. Nothing is deleted at the end of a job before [`Coordinator::shut_down`].
+//! 5. Numbers of completed checkpoints ascend across restarts; the storage alone is enough to go on.
 //!
 //! # A runtime with two workers
 //!

@@ -10,6 +10,7 @@
 mod completion;
 mod deletion;
 mod doubt;
+mod ending;
 mod fake;
 mod faults;
 mod model;

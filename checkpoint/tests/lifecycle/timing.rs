@@ -116,3 +116,55 @@ fn nothing_can_be_triggered_before_the_start() {
     assert!(job.coordinator.trigger(stranger).is_err());
     assert_eq!(job.coordinator.failures(), 0);
 }
+
+/// The job does not recover from savepoints, so they neither count nor set the count back.
+#[test]
+fn failures_of_checkpoints_count_and_those_of_savepoints_do_not() {
+    let (mut job, _) = Job::started(Options { tolerable_failures: 1, ..Options::default() });
+    let disk = || alluvium_state_api::Error::unavailable("disk full");
+    let plan = job.coordinator.trigger(Trigger::savepoint(None)).unwrap();
+    job.coordinator.decline(plan.id, UID, 0, disk()).unwrap();
+    assert!(job.coordinator.trigger(Trigger::savepoint(Some("no/directory\0"))).is_err());
+    assert_eq!(job.coordinator.failures(), 0);
+    let plan = job.coordinator.trigger(Trigger::checkpoint()).unwrap();
+    assert!(job.coordinator.fail(plan.id, disk()));
+    assert!(!job.coordinator.fail(plan.id, disk()));
+    job.deliver();
+    job.complete(Trigger::savepoint(None));
+    assert_eq!((job.coordinator.failures(), job.coordinator.has_too_many_failures()), (1, false));
+    job.complete(Trigger::checkpoint());
+    assert_eq!(job.coordinator.failures(), 0);
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_begun_counts_as_failed_and_waits_for_the_interval() {
+    use alluvium_state_api::vfs::faulty::{EIO, Fault};
+    let memory = alluvium_state_api::vfs::MemoryFs::new();
+    let fs = alluvium_state_api::vfs::FaultyFs::new(std::sync::Arc::new(memory));
+    let storage = crate::fake::local_over(std::sync::Arc::new(fs.clone()), 5);
+    let mut job = Job::over(storage, Options { interval: Some(SECOND), ..Options::default() });
+    job.start(1, StartFrom::Nothing).unwrap();
+    job.clock.advance(SECOND);
+    assert!(job.coordinator.tick().due);
+    drop(fs.clone().with_fault(fs.operations() + 1, Fault::Fails(EIO)));
+    assert!(job.coordinator.trigger(Trigger::checkpoint()).is_err());
+    assert_eq!((job.coordinator.failures(), job.coordinator.has_too_many_failures()), (1, true));
+    assert_eq!(job.coordinator.tick(), Tick { due: false, next: Some(SECOND) });
+    job.clock.advance(SECOND);
+    assert!(job.coordinator.tick().due);
+    job.complete(Trigger::checkpoint());
+    assert!(!job.coordinator.has_too_many_failures());
+}
+
+/// Flink counts savepoints among what is retained; here they are apart.
+#[test]
+fn the_newest_checkpoint_stays_however_many_savepoints_follow() {
+    let (mut job, _) = Job::started(crate::fake::incremental(1));
+    job.complete(Trigger::checkpoint());
+    for _ in 0..3 {
+        job.complete(Trigger::savepoint(None));
+    }
+    assert_eq!(job.retained(), [1]);
+    job.complete(Trigger::checkpoint());
+    crate::fake::assert_whole(&*job.storage);
+}
