@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alluvium_checkpoint::{Acknowledged, Orphans, StartFrom, Trigger};
+use alluvium_checkpoint::{Acknowledged, JobEnd, Orphans, StartFrom, Trigger};
+use alluvium_state_api::random::SeededRandomness;
 use alluvium_state_api::snapshot::FileName;
+use alluvium_state_api::storage::memory::MemoryStorage;
 use alluvium_state_api::storage::{
     CheckpointAttempt, CheckpointStorage, SnapshotSink, SnapshotSource, StoredCheckpoint, Survey,
 };
@@ -15,7 +17,8 @@ use alluvium_state_api::{CheckpointId, Error, Result};
 use crate::deletion::REMOVE;
 use crate::fake::{Job, assert_whole, id, incremental, local};
 
-/// Publishes checkpoint 2, says that it does not know, and cannot take it back while it is down.
+/// Publishes checkpoint 2 and savepoints, says that it does not know, and cannot take them back while
+/// it is down.
 #[derive(Debug)]
 struct Doubtful {
     inner: Arc<dyn CheckpointStorage>,
@@ -27,6 +30,7 @@ struct Attempt {
     inner: Arc<dyn CheckpointAttempt>,
     storage: Arc<dyn CheckpointStorage>,
     down: Arc<AtomicBool>,
+    savepoint: bool,
 }
 
 impl CheckpointAttempt for Attempt {
@@ -47,6 +51,9 @@ impl CheckpointAttempt for Attempt {
         if self.down.load(Ordering::Relaxed) {
             return Err(Error::unavailable("no connection"));
         }
+        if self.savepoint {
+            return self.storage.discard_savepoint(self.pointer(), &[]);
+        }
         self.storage.discard(id(2), &[])
     }
 }
@@ -58,11 +65,13 @@ impl CheckpointStorage for Doubtful {
             return Ok(inner);
         }
         let (storage, down) = (Arc::clone(&self.inner), Arc::clone(&self.down));
-        Ok(Arc::new(Attempt { inner, storage, down }))
+        Ok(Arc::new(Attempt { inner, storage, down, savepoint: false }))
     }
 
     fn begin_savepoint(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
-        self.inner.begin_savepoint(target)
+        let inner = self.inner.begin_savepoint(target)?;
+        let (storage, down) = (Arc::clone(&self.inner), Arc::clone(&self.down));
+        Ok(Arc::new(Attempt { inner, storage, down, savepoint: true }))
     }
 
     fn list(&self) -> Result<Vec<CheckpointId>> {
@@ -123,4 +132,29 @@ fn what_it_refers_to_stays_until_it_is_taken_back() {
     assert_eq!(job.storage.list().unwrap(), [id(5)]);
     assert_eq!(job.coordinator.collect_orphans(REMOVE).unwrap(), Orphans::default());
     assert_whole(&*job.storage);
+}
+
+/// It may be there, so nobody may believe that it is not; but the job has not ended with it.
+#[test]
+fn a_last_savepoint_in_doubt_leaves_the_job_running_and_is_told_until_it_is_taken_back() {
+    let down = Arc::new(AtomicBool::new(true));
+    let randomness = Arc::new(SeededRandomness::new(4));
+    let inner = Arc::new(MemoryStorage::new(FileName::new("job-1").unwrap(), randomness));
+    let storage = Doubtful { inner, down: Arc::clone(&down) };
+    let mut job = Job::over(Arc::new(storage), incremental(1));
+    job.start(2, StartFrom::Nothing).unwrap();
+    job.complete(Trigger::checkpoint());
+    let last = job.coordinator.trigger(Trigger::stop_with_savepoint(None)).unwrap();
+    job.ack(&last, 0);
+    assert_eq!(job.ack(&last, 1), Acknowledged::Aborted);
+    assert!(job.deliver().iter().all(|told| !told.is_completed()));
+    assert_eq!((job.coordinator.ended(), job.coordinator.stopping()), (None, None));
+    assert_eq!(job.coordinator.leftovers().attempts, [last.pointer.as_str()]);
+    job.complete(Trigger::checkpoint());
+    assert!(job.storage.open_pointer(&last.pointer).is_ok());
+    let ended = job.coordinator.shut_down(JobEnd::Finished).unwrap();
+    assert_eq!(ended.leftovers.attempts, [last.pointer.as_str()]);
+    down.store(false, Ordering::Relaxed);
+    assert!(job.coordinator.shut_down(JobEnd::Finished).unwrap().leftovers.is_empty());
+    assert!(job.storage.open_pointer(&last.pointer).is_err());
 }
