@@ -6,6 +6,7 @@
 //! [`local`] is durable storage in a directory over [`crate::vfs`], [`memory`] lives in the process.
 
 pub mod checkpoint;
+mod import;
 pub mod local;
 pub mod memory;
 mod reader;
@@ -13,6 +14,7 @@ mod survey;
 
 use std::fmt::Debug;
 use std::fs::File;
+use std::path::PathBuf;
 
 pub use checkpoint::{CheckpointAttempt, CheckpointStorage, StoredCheckpoint};
 pub use reader::{InlineSource, verify_checksum};
@@ -55,6 +57,22 @@ pub trait SnapshotSink: Debug + Send + Sync {
 
     /// What goes inline.
     fn inline_policy(&self) -> InlinePolicy;
+
+    /// Takes a file of another snapshot over under a fresh random name, durably; what `from` holds is
+    /// not touched. The new file is this snapshot's own: either may be deleted without the other. What
+    /// is inline stays inline.
+    ///
+    /// # Errors
+    /// Those of [`SnapshotSource::open`]; `Corrupted` where the content is not what is recorded, as far
+    /// as it had to be read; those of [`create`](Self::create) and of the file's writer.
+    fn import(
+        &self,
+        file: &SnapshotFile,
+        from: &dyn SnapshotSource,
+        scope: FileScope,
+    ) -> Result<StoredFile> {
+        import::copy(self, file, from, scope)
+    }
 }
 
 /// Writes one file. Dropping it unfinished discards the file.
@@ -79,6 +97,13 @@ pub trait SnapshotSource: Debug + Send + Sync {
     /// # Errors
     /// `NotFound`, `Corrupted` (another length), `Unavailable`.
     fn open(&self, file: &SnapshotFile) -> Result<Box<dyn FileReader>>;
+
+    /// Where the file is in the local file system, for those who can give it a second name instead of
+    /// copying it; `None` where it is in none. Nothing is looked up: the file may be missing.
+    fn local_path(&self, file: &SnapshotFile) -> Option<PathBuf> {
+        let _ = file;
+        None
+    }
 }
 
 /// Reads one file at any offset, from any thread.

@@ -15,10 +15,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::import as local_import;
 use super::layout::{Ground, METADATA, cannot_write, unless_missing};
 use super::publish::publish;
 use super::writer::LocalWriter;
-use crate::storage::{CheckpointAttempt, FileScope, FileWriter, InlinePolicy, SnapshotSink};
+use crate::snapshot::{FileLocation, SnapshotFile, StoredFile};
+use crate::storage::{
+    CheckpointAttempt, FileScope, FileWriter, InlinePolicy, SnapshotSink, SnapshotSource, import,
+};
 use crate::{CheckpointId, Error, ErrorKind, Result};
 
 /// The place of one checkpoint or savepoint, and what this attempt did there.
@@ -131,6 +135,25 @@ impl SnapshotSink for LocalSink {
 
     fn inline_policy(&self) -> InlinePolicy {
         InlinePolicy::Small { threshold_bytes: self.0.ground.options.inline_threshold_bytes }
+    }
+
+    fn import(
+        &self,
+        file: &SnapshotFile,
+        from: &dyn SnapshotSource,
+        scope: FileScope,
+    ) -> Result<StoredFile> {
+        let take = || {
+            if let Some(linked) = local_import::link(&self.0, file, from, scope)? {
+                return Ok(linked);
+            }
+            let copied = import::copy(self, file, from, scope)?;
+            if !matches!(copied.location, FileLocation::Inline(_)) {
+                local_import::sync_names(&self.0, scope)?;
+            }
+            Ok(copied)
+        };
+        take().map_err(|error| self.0.explain(error))
     }
 }
 

@@ -28,6 +28,7 @@
 
 mod attempt;
 mod discard;
+mod import;
 mod layout;
 mod publish;
 mod savepoint;

@@ -36,21 +36,27 @@ impl LocalSource {
 impl SnapshotSource for LocalSource {
     fn open(&self, file: &SnapshotFile) -> Result<Box<dyn FileReader>> {
         let stored = &file.stored;
-        let path = match &stored.location {
-            FileLocation::Inline(bytes) => return InlineReader::open(bytes, stored),
-            FileLocation::Own(name) => self.own.join(name.as_str()),
-            FileLocation::Shared(name) => match &self.shared {
-                Some(shared) => shared.join(name.as_str()),
-                None => {
-                    return Err(Error::not_found(format!(
-                        "{name} is a shared file of a job, but this is no checkpoint in the job's \
-                         directory; copy checkpoints out with `alluvium checkpoints`"
-                    ))
-                    .with_path(&self.own));
-                }
-            },
-        };
-        StoredReader::open(&*self.fs, &path, stored.length)
+        match (self.local_path(file), &stored.location) {
+            (Some(path), _) => StoredReader::open(&*self.fs, &path, stored.length),
+            (None, FileLocation::Inline(bytes)) => InlineReader::open(bytes, stored),
+            (None, FileLocation::Own(name) | FileLocation::Shared(name)) => {
+                Err(Error::not_found(format!(
+                    "{name} is a shared file of a job, but this is no checkpoint in the job's \
+                     directory; copy checkpoints out with `alluvium checkpoints`"
+                ))
+                .with_path(&self.own))
+            }
+        }
+    }
+
+    fn local_path(&self, file: &SnapshotFile) -> Option<PathBuf> {
+        match &file.stored.location {
+            FileLocation::Inline(_) => None,
+            FileLocation::Own(name) => Some(self.own.join(name.as_str())),
+            FileLocation::Shared(name) => {
+                self.shared.as_ref().map(|shared| shared.join(name.as_str()))
+            }
+        }
     }
 }
 
