@@ -11,15 +11,18 @@
 //! * I3 The newest checkpoint is never subsumed, nor is one that the caller pins; savepoints are not
 //!   in here and never deleted.
 //! * I4 A deletion that fails is tried again later; it fails nothing else.
+//! * I5 A claimed snapshot is deleted before the checkpoint that remembers it, see
+//!   [`claim`](crate::claim).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use alluvium_state_api::format::metadata::{CheckpointMetadata, CheckpointStatistics};
+use alluvium_state_api::format::metadata::{CheckpointMetadata, CheckpointStatistics, Origin};
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage};
 use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
 
+use crate::claim;
 use crate::ended::Leftovers;
 use crate::files::SharedFiles;
 
@@ -41,6 +44,21 @@ pub struct CompletedCheckpoint {
 struct Retained {
     checkpoint: CompletedCheckpoint,
     shared: SharedFiles,
+    /// Only of checkpoints that the job itself has published.
+    origin: Option<Origin>,
+}
+
+/// A checkpoint that is being deleted.
+#[derive(Debug)]
+struct Doomed {
+    shared: SharedFiles,
+    origin: Option<Origin>,
+}
+
+impl From<Retained> for Doomed {
+    fn from(retained: Retained) -> Self {
+        Self { shared: retained.shared, origin: retained.origin }
+    }
 }
 
 /// An attempt whose abortion failed. Its publication may be in doubt.
@@ -52,10 +70,12 @@ struct Stuck {
 
 #[derive(Debug)]
 pub(crate) struct CompletedStore {
+    /// Whose checkpoints these are; `None` for those who only look.
+    job: Option<FileName>,
     storage: Arc<dyn CheckpointStorage>,
     retained: BTreeMap<CheckpointId, Retained>,
     unreadable: BTreeMap<CheckpointId, Error>,
-    doomed: BTreeMap<CheckpointId, SharedFiles>,
+    doomed: BTreeMap<CheckpointId, Doomed>,
     stuck: Vec<Stuck>,
     /// What only stuck attempts had kept.
     loose: Vec<SharedFiles>,
@@ -66,8 +86,9 @@ impl CompletedStore {
     ///
     /// # Errors
     /// Where the storage fails; damaged metadata is no error yet.
-    pub(crate) fn open(storage: Arc<dyn CheckpointStorage>) -> Result<Self> {
+    pub(crate) fn open(job: Option<FileName>, storage: Arc<dyn CheckpointStorage>) -> Result<Self> {
         let mut store = Self {
+            job,
             storage,
             retained: BTreeMap::new(),
             unreadable: BTreeMap::new(),
@@ -122,7 +143,16 @@ impl CompletedStore {
             time_ms: metadata.timestamp_ms,
             statistics: metadata.statistics,
         };
-        self.retained.insert(metadata.checkpoint, Retained { checkpoint, shared });
+        let job = self.job.as_ref();
+        let published_here = job.is_some_and(|job| *metadata.job == *job.as_str());
+        let origin = metadata.origin.clone().filter(|_| published_here);
+        self.retained.insert(metadata.checkpoint, Retained { checkpoint, shared, origin });
+    }
+
+    /// The retained checkpoint with which `origin` was claimed.
+    pub(crate) fn claimed_from(&self, origin: &Origin) -> Option<CheckpointId> {
+        let mut retained = self.retained.iter().rev();
+        retained.find(|(_, one)| one.origin.as_ref() == Some(origin)).map(|(id, _)| *id)
     }
 
     /// What is retained, oldest first.
@@ -170,7 +200,7 @@ impl CompletedStore {
         let victims: Vec<_> = ids.take(excess).filter(|id| !pinned.contains(id)).collect();
         for id in victims {
             if let Some(victim) = self.retained.remove(&id) {
-                self.doomed.insert(id, victim.shared);
+                self.doomed.insert(id, victim.into());
             }
         }
     }
@@ -196,12 +226,12 @@ impl CompletedStore {
         }
         let doomed: Vec<_> = self.doomed.keys().copied().collect();
         for id in doomed {
-            let Some(shared) = self.doomed.remove(&id) else {
+            let Some(Doomed { shared, origin }) = self.doomed.remove(&id) else {
                 continue;
             };
-            if let Err(error) = self.storage.discard(id, &self.unused(&shared)) {
+            if let Err(error) = self.delete(id, &shared, origin.as_ref()) {
                 outcome = outcome.and(Err(error));
-                self.doomed.insert(id, shared);
+                self.doomed.insert(id, Doomed { shared, origin });
             }
         }
         for shared in std::mem::take(&mut self.loose) {
@@ -217,6 +247,18 @@ impl CompletedStore {
         outcome
     }
 
+    fn delete(
+        &self,
+        id: CheckpointId,
+        shared: &SharedFiles,
+        origin: Option<&Origin>,
+    ) -> Result<()> {
+        if let (Some(origin), Some(job)) = (origin, &self.job) {
+            claim::release(&*self.storage, job.as_str(), origin)?;
+        }
+        self.storage.discard(id, &self.unused(shared))
+    }
+
     /// Those of `shared` that nothing needs; none while that is not known.
     fn unused(&self, shared: &SharedFiles) -> Vec<FileName> {
         if self.unreadable.is_empty() { shared.unused(&self.used()) } else { Vec::new() }
@@ -230,7 +272,7 @@ impl CompletedStore {
     /// Every shared file that a manifest may need.
     pub(crate) fn used(&self) -> BTreeSet<FileName> {
         let retained = self.shared();
-        let doomed = self.doomed.values();
+        let doomed = self.doomed.values().map(|doomed| &doomed.shared);
         let stuck = self.stuck.iter().map(|stuck| &stuck.shared);
         let all = retained.chain(doomed).chain(stuck);
         all.flat_map(SharedFiles::names).cloned().collect()
@@ -241,7 +283,7 @@ impl CompletedStore {
     pub(crate) fn doom_all(&mut self) -> bool {
         let all = std::mem::take(&mut self.retained);
         let some = !all.is_empty();
-        self.doomed.extend(all.into_iter().map(|(id, retained)| (id, retained.shared)));
+        self.doomed.extend(all.into_iter().map(|(id, retained)| (id, retained.into())));
         some
     }
 

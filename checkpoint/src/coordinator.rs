@@ -23,6 +23,7 @@
 //! has returned. Where it fails to, a checkpoint may be aborted, but none is damaged: files are checked
 //! before publication.
 
+mod claim;
 mod ending;
 mod finish;
 mod orphans;
@@ -97,7 +98,7 @@ impl Coordinator {
     /// no error here, see [`unreadable`](Self::unreadable).
     pub fn open(job: FileName, options: Options, components: Components) -> Result<Self> {
         options.validate()?;
-        let completed = CompletedStore::open(Arc::clone(&components.storage))?;
+        let completed = CompletedStore::open(Some(job.clone()), Arc::clone(&components.storage))?;
         let places = components.storage.survey()?.checkpoints;
         let newest = places.last().map_or(0, |place| place.id.get());
         Ok(Self {

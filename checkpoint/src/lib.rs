@@ -84,6 +84,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod claim;
 mod completed;
 mod coordinator;
 mod ended;
@@ -105,6 +106,8 @@ pub use operator::{MAX_UID_BYTES, Operator, OperatorSpec};
 pub use options::Options;
 pub use orphans::{OrphanOptions, Orphans, collect_orphans};
 pub use report::{AbortReason, Acknowledged, Notification, SubtaskAck};
-pub use restore::{OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan};
+pub use restore::{
+    ClaimMode, OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan,
+};
 pub use savepoint::dispose_savepoint;
 pub use trigger::{Application, CheckpointPlan, Trigger};

@@ -70,7 +70,7 @@ pub fn collect_orphans(
 ) -> Result<Orphans> {
     // The survey comes first: what is published after it is young, or was there and is used.
     let survey = storage.survey()?;
-    let completed = CompletedStore::open(Arc::clone(storage))?;
+    let completed = CompletedStore::open(None, Arc::clone(storage))?;
     let search = Search {
         completed: &completed,
         busy: &BTreeSet::new(),

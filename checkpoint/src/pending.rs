@@ -117,6 +117,7 @@ impl Pending {
             application: std::mem::take(&mut self.application.job),
             statistics,
             operators: described,
+            origin: None,
         }
     }
 }

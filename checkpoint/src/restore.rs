@@ -7,10 +7,11 @@
 //!   ([`MaxParallelism::for_restore`](alluvium_state_api::MaxParallelism::for_restore)).
 //! * A subtask gets the snapshots whose key groups intersect its own, whole; its store takes from
 //!   each what falls into its range. Together the snapshots must cover every key group once.
-//! * Increments may build on a snapshot only if it is a checkpoint of the job itself.
+//! * Increments may build on a snapshot only if it is a checkpoint of the job itself: claiming a snapshot makes it one.
 
 use std::sync::Arc;
 
+use alluvium_state_api::format::file_checksum;
 use alluvium_state_api::format::metadata::{CheckpointKind, CheckpointMetadata, OperatorState};
 use alluvium_state_api::snapshot::KeyedSnapshot;
 use alluvium_state_api::storage::{CheckpointStorage, SnapshotSource, StoredCheckpoint};
@@ -24,6 +25,22 @@ pub struct RestoreOptions {
     /// Whether state of operators that the job does not have is left behind (and reported) instead of
     /// refused.
     pub allow_non_restored_state: bool,
+    /// Whether a snapshot of another job, or a savepoint, becomes the job's own.
+    pub claim: ClaimMode,
+}
+
+/// Whose a snapshot is that a job starts from by a pointer. The job's own checkpoints are its own in
+/// either mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ClaimMode {
+    /// It stays the user's: nothing of it is ever deleted, nothing refers to it, and the first
+    /// checkpoint is full. Any number of jobs may start from it.
+    #[default]
+    NoClaim,
+    /// It becomes the job's. Its files are taken over into a checkpoint of the job's own, on which
+    /// increments build at once. When that one is deleted, so are the metadata and the own files of
+    /// the original; files that it shared with other checkpoints of its job are not touched.
+    Claim,
 }
 
 /// A checkpoint or savepoint that was opened and read.
@@ -32,6 +49,8 @@ pub struct RestorePoint {
     metadata: CheckpointMetadata,
     pointer: String,
     source: Arc<dyn SnapshotSource>,
+    /// Of the metadata as it was read.
+    checksum: u128,
     own: bool,
 }
 
@@ -89,10 +108,31 @@ impl RestorePoint {
     pub fn read(stored: StoredCheckpoint) -> Result<Self> {
         Ok(Self {
             metadata: CheckpointMetadata::decode(&stored.metadata)?,
+            checksum: file_checksum(&stored.metadata),
             pointer: stored.pointer,
             source: stored.source,
             own: false,
         })
+    }
+
+    /// What a checkpoint of the job itself consists of that was published just now.
+    pub(crate) fn published(
+        metadata: CheckpointMetadata,
+        checksum: u128,
+        pointer: String,
+        source: Arc<dyn SnapshotSource>,
+    ) -> Self {
+        Self { metadata, pointer, source, checksum, own: false }.owned()
+    }
+
+    /// The checksum of its metadata.
+    pub(crate) const fn checksum(&self) -> u128 {
+        self.checksum
+    }
+
+    /// Whether the job may build on it as it is.
+    pub(crate) const fn is_own(&self) -> bool {
+        self.own
     }
 
     /// The same as a checkpoint of the job itself.

@@ -166,5 +166,6 @@ fn metadata(
         application: format!("position {}", id.get() * 1000).into_bytes(),
         statistics: CheckpointStatistics::default(),
         operators,
+        origin: None,
     }
 }

@@ -6,7 +6,7 @@ use alluvium_state_api::{CheckpointId, Error, Result};
 use super::Coordinator;
 use crate::operator::OperatorSpec;
 use crate::report::AbortReason;
-use crate::restore::{RestoreOptions, RestorePlan, RestorePoint};
+use crate::restore::{ClaimMode, RestoreOptions, RestorePlan, RestorePoint};
 
 /// Where a job starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub enum StartFrom<'a> {
     Newest,
     /// One of the job's own checkpoints.
     Checkpoint(CheckpointId),
-    /// A checkpoint or savepoint of any job, by its directory or metadata file. It is only read.
+    /// A checkpoint or savepoint of any job, by its directory or metadata file. It is only read,
+    /// unless it is [claimed](ClaimMode::Claim).
     Pointer(&'a str),
 }
 
@@ -26,7 +27,8 @@ impl Coordinator {
     /// parallelism: what is under way is aborted, and nobody needs to be told.
     ///
     /// # Errors
-    /// Nothing has changed then. `InvalidInput` after the job's end. `NotFound`, `Corrupted`, `Unavailable` where there is nothing to
+    /// Nothing has changed then, but that numbers may have been used. `InvalidInput` after the job's
+    /// end. `NotFound`, `Corrupted`, `Unavailable` where there is nothing to
     /// restore or it cannot be read (an older checkpoint is never taken silently: name one); those of
     /// [`RestorePoint::plan`].
     pub fn start(
@@ -36,11 +38,16 @@ impl Coordinator {
         options: RestoreOptions,
     ) -> Result<RestorePlan> {
         self.check_running()?;
-        let point = self.restore_point(from)?;
-        let plan = match &point {
+        let mut point = self.restore_point(from)?;
+        let mut plan = match &point {
             Some(point) => point.plan(operators, options)?,
             None => RestorePlan::fresh(operators)?,
         };
+        if let (StartFrom::Pointer(_), ClaimMode::Claim) = (from, options.claim)
+            && let Some(foreign) = point.take_if(|point| !point.is_own())
+        {
+            plan = point.insert(self.claim(&foreign)?).plan(operators, options)?;
+        }
         // From here on it is pinned, also while what is under way lets go of older ones.
         self.base = point.and_then(|point| point.base());
         self.end_all(AbortReason::Restarted);
@@ -64,7 +71,7 @@ impl Coordinator {
         }
     }
 
-    fn own_point(&self, id: CheckpointId) -> Result<RestorePoint> {
+    pub(super) fn own_point(&self, id: CheckpointId) -> Result<RestorePoint> {
         if self.completed.doomed().contains(&id) {
             let message = "the checkpoint was subsumed and is being deleted; name a retained one";
             return Err(Error::not_found(message).with_checkpoint(id));

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alluvium_checkpoint::{
-    Acknowledged, CheckpointPlan, Components, Coordinator, Notification, OperatorSpec, Options,
-    RestoreOptions, RestorePlan, StartFrom, SubtaskAck, Trigger,
+    Acknowledged, CheckpointPlan, ClaimMode, Components, Coordinator, Notification, OperatorSpec,
+    Options, RestoreOptions, RestorePlan, StartFrom, SubtaskAck, Trigger,
 };
 use alluvium_state_api::clock::ManualClock;
 use alluvium_state_api::codec::Native;
@@ -131,8 +131,18 @@ impl Job {
     }
 
     pub(crate) fn start(&mut self, parallelism: u32, from: StartFrom<'_>) -> Result<RestorePlan> {
+        self.start_as(parallelism, from, ClaimMode::NoClaim)
+    }
+
+    pub(crate) fn start_as(
+        &mut self,
+        parallelism: u32,
+        from: StartFrom<'_>,
+        claim: ClaimMode,
+    ) -> Result<RestorePlan> {
         let operators = [OperatorSpec::new(UID, parallelism)];
-        let plan = self.coordinator.start(&operators, from, RestoreOptions::default())?;
+        let options = RestoreOptions { claim, ..RestoreOptions::default() };
+        let plan = self.coordinator.start(&operators, from, options)?;
         let subtasks = &plan.operator(UID).unwrap().subtasks;
         self.stores = subtasks
             .iter()
@@ -211,12 +221,20 @@ pub(crate) fn local(fs: &MemoryFs) -> Arc<dyn CheckpointStorage> {
 }
 
 pub(crate) fn local_over(fs: Arc<dyn FileSystem>, seed: u64) -> Arc<dyn CheckpointStorage> {
+    local_at(fs, Path::new("/checkpoints"), seed)
+}
+
+/// The job's storage below another directory: to the one above, another job of the same name.
+pub(crate) fn local_at(
+    fs: Arc<dyn FileSystem>,
+    directory: &Path,
+    seed: u64,
+) -> Arc<dyn CheckpointStorage> {
     let randomness = Arc::new(SeededRandomness::new(seed));
     let options = LocalOptions::default()
         .with_inline_threshold_bytes(INLINE)
         .with_savepoint_directory("/savepoints");
     let job = FileName::new("job-1").unwrap();
-    let directory = Path::new("/checkpoints");
     Arc::new(LocalStorage::open(fs, randomness, directory, &job, options).unwrap())
 }
 

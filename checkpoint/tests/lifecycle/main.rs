@@ -7,6 +7,7 @@
     reason = "helpers of tests, which should fail where something is amiss"
 )]
 
+mod claim;
 mod completion;
 mod deletion;
 mod doubt;

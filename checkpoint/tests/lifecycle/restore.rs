@@ -90,7 +90,7 @@ fn refuses_what_does_not_fit() {
     let twice = [OperatorSpec::new(UID, 1), OperatorSpec::new(UID, 2)];
     assert_eq!(refused(&twice).0, ErrorKind::InvalidInput);
 
-    let allowed = RestoreOptions { allow_non_restored_state: true };
+    let allowed = RestoreOptions { allow_non_restored_state: true, ..RestoreOptions::default() };
     let plan = point.plan(&[OperatorSpec::new("other", 2)], allowed).unwrap();
     assert_eq!(&*plan.skipped[0], UID);
     assert!(plan.operators[0].subtasks[0].restore.is_empty());

@@ -96,7 +96,7 @@ pub use header::{FileForm, StateFileSpec};
 pub use index::Section;
 pub use layout::{FixedLayout, ListSegment};
 pub use metadata::{
-    CheckpointKind, CheckpointMetadata, CheckpointStatistics, OperatorState, SubtaskState,
+    CheckpointKind, CheckpointMetadata, CheckpointStatistics, OperatorState, Origin, SubtaskState,
     SubtaskStatistics,
 };
 pub use reader::StateFile;

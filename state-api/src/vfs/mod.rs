@@ -99,8 +99,8 @@ pub trait FileSystem: Debug + Send + Sync {
     /// See the trait.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
 
-    /// When what `path` names was last changed, in milliseconds since 1970 by the file system's clock;
-    /// `None` where it does not say.
+    /// When what `path` names was last changed, or got another name, in milliseconds since 1970 by the
+    /// file system's clock; `None` where it does not say.
     ///
     /// # Errors
     /// See the trait.

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::{DirectoryEntry, EntryKind, FileSystem, Metadata, ReadFile, WriteBack, WriteFile};
@@ -36,9 +36,13 @@ impl FileSystem for RealFs {
     }
 
     fn modified_ms(&self, path: &Path) -> io::Result<Option<u64>> {
-        let modified = fs::symlink_metadata(path)?.modified()?;
-        let since_epoch = modified.duration_since(std::time::SystemTime::UNIX_EPOCH);
-        Ok(since_epoch.ok().and_then(|since| u64::try_from(since.as_millis()).ok()))
+        // A new name for an old file changes the file's status only, and makes it as young as a copy.
+        let found = fs::symlink_metadata(path)?;
+        let written = (found.mtime(), found.mtime_nsec());
+        let (seconds, nanoseconds) = written.max((found.ctime(), found.ctime_nsec()));
+        let milliseconds =
+            seconds.checked_mul(1_000).map(|ms| ms.saturating_add(nanoseconds / 1_000_000));
+        Ok(milliseconds.and_then(|ms| u64::try_from(ms).ok()))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirectoryEntry>> {

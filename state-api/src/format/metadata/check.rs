@@ -1,9 +1,12 @@
 //! The rules that `_metadata` obeys beyond its structure (FORMAT.md 3), for both directions.
 
 use super::super::checksum::file_checksum;
-use super::{CheckpointMetadata, OperatorState};
+use super::{CheckpointKind, CheckpointMetadata, OperatorState, Origin};
 use crate::snapshot::{FileLocation, KeyedSnapshot, SnapshotFile};
 use crate::{Error, KeyGroupRange, MaxParallelism, Result};
+
+/// The longest pointer of an origin: what a path can have.
+const MAX_POINTER_BYTES: usize = 4096;
 
 /// Checks everything.
 pub(super) fn metadata(metadata: &CheckpointMetadata) -> Result<()> {
@@ -11,7 +14,26 @@ pub(super) fn metadata(metadata: &CheckpointMetadata) -> Result<()> {
     if !ascends(uids) {
         return refuse("operators do not ascend strictly by uid".to_owned());
     }
+    if let Some(origin) = &metadata.origin {
+        self::origin(metadata.kind, origin)?;
+    }
     metadata.operators.iter().try_for_each(operator)
+}
+
+fn origin(kind: CheckpointKind, origin: &Origin) -> Result<()> {
+    if kind != CheckpointKind::Checkpoint {
+        return refuse(
+            "a savepoint has an origin, which only a job's own checkpoint has".to_owned(),
+        );
+    }
+    let pointer = &origin.pointer;
+    if !(1..=MAX_POINTER_BYTES).contains(&pointer.len()) || pointer.chars().any(char::is_control) {
+        return refuse(format!(
+            "the pointer of the origin must have 1 to {MAX_POINTER_BYTES} bytes and no control \
+             characters"
+        ));
+    }
+    Ok(())
 }
 
 fn operator(operator: &OperatorState) -> Result<()> {

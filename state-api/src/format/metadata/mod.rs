@@ -30,8 +30,8 @@ pub use operator::{OperatorState, SubtaskState, SubtaskStatistics};
 
 use super::checksum::file_checksum;
 use super::features::{
-    INCREMENTAL, METADATA_COMPATIBLE, METADATA_INCOMPATIBLE, NATIVE, VERSION, check_incompatible,
-    check_version,
+    INCREMENTAL, METADATA_COMPATIBLE, METADATA_INCOMPATIBLE, NATIVE, ORIGIN, VERSION,
+    check_incompatible, check_version,
 };
 use super::wire::{Input, out_of_range, put_bytes, put_record, put_varint};
 use crate::snapshot::{FileFormat, KeyedSnapshot, SnapshotKind};
@@ -71,6 +71,18 @@ pub struct CheckpointMetadata {
     pub statistics: CheckpointStatistics,
     /// The operators; encoded in the order of their uids.
     pub operators: Vec<OperatorState>,
+    /// The snapshot that the job has taken over with this checkpoint, and deletes with it. Savepoints
+    /// and copies have none.
+    pub origin: Option<Origin>,
+}
+
+/// A snapshot that a checkpoint was claimed from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// By what the storage opens it.
+    pub pointer: Box<str>,
+    /// XXH3-128 of its metadata: what is there with another checksum is somebody else's.
+    pub checksum: u128,
 }
 
 /// What a checkpoint cost, over all subtasks.
@@ -101,7 +113,8 @@ impl CheckpointMetadata {
         let mut out = Vec::new();
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&[0; 10]);
+        out.extend_from_slice(&[0; 6]);
+        out.extend_from_slice(&self.compatible_bits().to_le_bytes());
         out.extend_from_slice(&self.incompatible_bits().to_le_bytes());
         out.extend_from_slice(&[0; 8]);
         put_record(&mut out, |out| put_metadata(out, &sorted));
@@ -146,10 +159,13 @@ impl CheckpointMetadata {
             .get(PREFIX_BYTES..)
             .ok_or_else(|| Error::corrupted("the metadata is cut off"))?;
         let mut input = Input::new(body, compatible & !METADATA_COMPATIBLE != 0);
-        let metadata = input.record("checkpoint", metadata)?;
+        let metadata = input.record("checkpoint", |input| metadata(input, compatible))?;
         input.end("metadata")?;
         check::metadata(&metadata)?;
-        if reserved.iter().any(|byte| *byte != 0) || metadata.incompatible_bits() != incompatible {
+        let bits = (metadata.compatible_bits(), metadata.incompatible_bits());
+        if reserved.iter().any(|byte| *byte != 0)
+            || bits != (compatible & METADATA_COMPATIBLE, incompatible)
+        {
             return Err(Error::corrupted("the metadata contradicts its feature bits"));
         }
         Ok(metadata)
@@ -162,6 +178,10 @@ impl CheckpointMetadata {
                 subtask.keyed.as_ref().map(|keyed| (operator, subtask, keyed))
             })
         })
+    }
+
+    fn compatible_bits(&self) -> u32 {
+        if self.origin.is_some() { ORIGIN } else { 0 }
     }
 
     fn incompatible_bits(&self) -> u32 {
@@ -211,9 +231,13 @@ fn put_metadata(out: &mut Vec<u8>, metadata: &CheckpointMetadata) {
     for operator in &metadata.operators {
         put_record(out, |out| operator::put(out, operator));
     }
+    if let Some(origin) = &metadata.origin {
+        put_bytes(out, origin.pointer.as_bytes());
+        out.extend_from_slice(&origin.checksum.to_le_bytes());
+    }
 }
 
-fn metadata(input: &mut Input<'_>) -> Result<CheckpointMetadata> {
+fn metadata(input: &mut Input<'_>, compatible: u32) -> Result<CheckpointMetadata> {
     let checkpoint = CheckpointId::new(input.varint("checkpoint id")?);
     let kind = match input.u8("checkpoint kind")? {
         0 => CheckpointKind::Checkpoint,
@@ -237,6 +261,12 @@ fn metadata(input: &mut Input<'_>) -> Result<CheckpointMetadata> {
     for _ in 0..count {
         operators.push(input.record("operator", operator::read)?);
     }
+    let origin = if compatible & ORIGIN == 0 {
+        None
+    } else {
+        let pointer = input.string("pointer of the origin")?.into();
+        Some(Origin { pointer, checksum: input.u128("checksum of the origin")? })
+    };
     Ok(CheckpointMetadata {
         checkpoint,
         kind,
@@ -246,5 +276,6 @@ fn metadata(input: &mut Input<'_>) -> Result<CheckpointMetadata> {
         application,
         statistics,
         operators,
+        origin,
     })
 }

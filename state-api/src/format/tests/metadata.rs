@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::model::{Numbers, random_spec};
 use crate::format::{
-    CheckpointKind, CheckpointMetadata, CheckpointStatistics, FileForm, OperatorState,
+    CheckpointKind, CheckpointMetadata, CheckpointStatistics, FileForm, OperatorState, Origin,
     SubtaskState, SubtaskStatistics, file_checksum,
 };
 use crate::snapshot::{
@@ -98,7 +98,15 @@ fn metadata(seed: u64) -> CheckpointMetadata {
             bytes_full: numbers.next(),
             entries: numbers.next(),
         },
+        origin: None,
     }
+}
+
+/// The specimen of the golden file of claimed checkpoints.
+pub(super) fn claimed() -> CheckpointMetadata {
+    let origin = Origin { pointer: "/flights/job-6/chk-41".into(), checksum: 0x1234_5678 << 64 };
+    let kind = CheckpointKind::Checkpoint;
+    CheckpointMetadata { kind, origin: Some(origin), ..sample() }
 }
 
 /// The specimen of the golden file.
@@ -133,6 +141,8 @@ pub(super) fn text_of_metadata(metadata: &CheckpointMetadata) -> String {
             lines.extend(subtask.keyed.iter().flat_map(lines_of_keyed));
         }
     }
+    let origin = metadata.origin.iter();
+    lines.extend(origin.map(|origin| format!("origin {} {:x}", origin.pointer, origin.checksum)));
     lines.join("\n") + "\n"
 }
 
@@ -208,7 +218,7 @@ proptest! {
         let at = at.index(bytes.len() - 16);
         bytes[at] = byte;
         reseal(&mut bytes);
-        let extended = bytes[16..20] != [0; 4];
+        let extended = bytes[16..20] != [0; 4] && bytes[16..20] != [1, 0, 0, 0];
         if let (Ok(decoded), false) = (CheckpointMetadata::decode(&bytes), extended) {
             prop_assert_eq!(decoded.encode().unwrap(), bytes);
         }
@@ -216,8 +226,29 @@ proptest! {
 }
 
 #[test]
+fn an_origin_is_kept_by_checkpoints_and_refused_elsewhere() {
+    let whole = claimed();
+    let bytes = whole.encode().unwrap();
+    assert_eq!(bytes[16..20], [1, 0, 0, 0]);
+    assert_eq!(CheckpointMetadata::decode(&bytes).unwrap(), whole);
+    let savepoint = CheckpointMetadata { kind: CheckpointKind::Savepoint, ..whole.clone() };
+    assert_eq!(savepoint.encode().unwrap_err().kind(), ErrorKind::InvalidInput);
+    for pointer in ["", "a\0b", "line\n", &"x".repeat(4097)] {
+        let origin = Some(Origin { pointer: pointer.into(), checksum: 0 });
+        let metadata = CheckpointMetadata { origin, ..whole.clone() };
+        assert_eq!(metadata.encode().unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+    // The bit and the field go together.
+    for (mut bytes, bit) in [(bytes, 0), (sample().encode().unwrap(), 1)] {
+        bytes[16] = bit;
+        reseal(&mut bytes);
+        assert_eq!(CheckpointMetadata::decode(&bytes).unwrap_err().kind(), ErrorKind::Corrupted);
+    }
+}
+
+#[test]
 fn every_flip_cut_and_extension_is_noticed() {
-    let bytes = sample().encode().unwrap();
+    let bytes = claimed().encode().unwrap();
     for index in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[index] ^= 0x10;

@@ -279,3 +279,20 @@ fn an_imported_file_is_durable_before_it_is_reported() {
         assert_eq!(read_all(&*source, &imported), content(1, 30_000));
     }
 }
+
+/// Otherwise a collector elsewhere would take it for an old orphan before a manifest names it.
+#[test]
+fn a_second_name_of_an_old_file_is_young() {
+    let dir = tempfile::tempdir().unwrap();
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+    let (stored, files) = foreign(&fs, dir.path());
+    let path = stored.source.local_path(&files[0]).unwrap();
+    let now = fs.modified_ms(&path).unwrap().unwrap();
+    let old = std::time::SystemTime::UNIX_EPOCH;
+    File::options().append(true).open(&path).unwrap().set_modified(old).unwrap();
+    let storage = open(&fs, dir.path()).unwrap();
+    let attempt = storage.begin(id(1)).unwrap();
+    attempt.sink().import(&files[0], &*stored.source, FileScope::Shared).unwrap();
+    let found = &storage.survey().unwrap().shared[0];
+    assert!(found.modified_ms.unwrap() >= now);
+}

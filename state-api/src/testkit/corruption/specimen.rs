@@ -234,6 +234,7 @@ fn metadata(id: CheckpointId, kind: SnapshotKind, parts: Vec<KeyedSnapshot>) -> 
         application: b"position 12345 of the source".to_vec(),
         statistics: CheckpointStatistics::default(),
         operators: vec![operator],
+        origin: None,
     }
 }
 

@@ -111,6 +111,7 @@ impl PlainMaster {
                 application: Vec::new(),
                 subtasks: pending.parts.iter().map(subtask).collect(),
             }],
+            origin: None,
         }
     }
 
