@@ -84,7 +84,22 @@ use std::sync::Arc;
 
 use super::{SnapshotSink, SnapshotSource, Survey};
 use crate::snapshot::FileName;
-use crate::{CheckpointId, Result};
+use crate::{CheckpointId, Error, Result};
+
+/// No metadata is larger: what is, was not written by us.
+pub(crate) const MAX_METADATA_BYTES: u64 = 1 << 30;
+
+/// Refuses metadata that would not be read again.
+pub(crate) fn check_metadata_length(metadata: &[u8]) -> Result<()> {
+    if metadata.len() as u64 > MAX_METADATA_BYTES {
+        return Err(Error::invalid_input(format!(
+            "metadata of {} bytes is above the limit of {MAX_METADATA_BYTES}; keep less state \
+             inline",
+            metadata.len()
+        )));
+    }
+    Ok(())
+}
 
 /// A published checkpoint or savepoint, opened.
 #[derive(Clone)]

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::checkpoint::check_metadata_length;
 use super::local::LocalSavepoints;
 use super::reader::InlineSource;
 use super::{
@@ -222,6 +223,7 @@ impl CheckpointAttempt for MemoryAttempt {
             Phase::Failed => return Err(Error::poisoned("this attempt failed; begin another")),
             Phase::Aborted => return Err(Error::cancelled("the checkpoint was aborted")),
         }
+        check_metadata_length(metadata)?;
         let mut published = self.published.lock();
         let existing = match self.place {
             Place::Checkpoint(id) => {
@@ -234,7 +236,11 @@ impl CheckpointAttempt for MemoryAttempt {
         };
         if **existing != *metadata {
             *phase = Phase::Failed;
-            return Err(Error::already_exists("another attempt has published this checkpoint"));
+            let error = Error::already_exists("another attempt has published this checkpoint");
+            return Err(match self.place {
+                Place::Checkpoint(id) => error.with_checkpoint(id),
+                Place::Savepoint => error,
+            });
         }
         *phase = Phase::Published;
         Ok(())

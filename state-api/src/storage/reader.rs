@@ -101,6 +101,10 @@ impl FileReader for StoredReader {
     }
 
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        // The system refuses offsets beyond its own limit with another error.
+        if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > self.length) {
+            return Err(ends_early(offset).with_path(&self.path));
+        }
         self.file.read_exact_at(offset, buffer).map_err(|error| {
             if error.kind() == io::ErrorKind::UnexpectedEof {
                 ends_early(offset).with_path(&self.path)

@@ -25,7 +25,7 @@
 //! ```
 //!
 //! [`corruption_suite!`](crate::corruption_suite) damages every byte of small checkpoints, in a test
-//! binary of its own.
+//! binary of its own. [`storages`] is the suite for those who write a storage.
 //!
 //! # Invariants
 //! 1. One list ([`cases`]) generates the tests of every backend, static and boxed; no backend can
@@ -75,6 +75,7 @@ pub mod rescale;
 pub mod snapshot;
 pub mod stamps;
 mod storage;
+pub mod storages;
 pub mod value;
 
 pub use cases::CASES;

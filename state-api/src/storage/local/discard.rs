@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::layout::{METADATA, cannot_write, is_draft, is_ours, unless_missing};
 use crate::snapshot::FileName;
-use crate::vfs::{EntryKind, FileSystem};
+use crate::vfs::{DirectoryEntry, EntryKind, FileSystem};
 use crate::{Error, Result};
 
 /// Removes all of a checkpoint's directory that is ours; none at all is no error.
@@ -21,7 +21,7 @@ pub(super) fn remove_checkpoint(fs: &dyn FileSystem, own: &Path) -> Result<()> {
         return Ok(());
     }
     remove_metadata(fs, own)?;
-    let entries = fs.list(own).map_err(|error| cannot_write("list", own, error))?;
+    let entries = list(fs, own)?;
     let ours = entries
         .iter()
         .filter(|entry| entry.metadata.kind == EntryKind::File && is_ours(&entry.name));
@@ -35,7 +35,7 @@ pub(super) fn remove_savepoint(fs: &dyn FileSystem, own: &Path, files: &[FileNam
         return Ok(());
     }
     remove_metadata(fs, own)?;
-    let entries = fs.list(own).map_err(|error| cannot_write("list", own, error))?;
+    let entries = list(fs, own)?;
     let drafts = entries.iter().map(|entry| Path::new(&entry.name)).filter(|name| is_draft(name));
     let files = files.iter().map(|name| Path::new(name.as_str()));
     remove_all(fs, own, files.chain(drafts))?;
@@ -68,8 +68,18 @@ fn remove_metadata(fs: &dyn FileSystem, own: &Path) -> Result<()> {
     let path = own.join(METADATA);
     let removed = unless_missing(fs.remove_file(&path));
     removed.map_err(|error| cannot_write("remove", &path, error))?;
-    // Also where it was missing: whoever removed it may have died before this.
-    fs.sync_directory(own).map_err(|error| cannot_write("fsync", own, error))
+    // Also where it was missing: whoever removed it may have died before this. A directory that is
+    // missing was removed meanwhile by somebody who had synced it.
+    let synced = unless_missing(fs.sync_directory(own));
+    synced.map_err(|error| cannot_write("fsync", own, error))
+}
+
+/// Nothing, where somebody else has removed the directory meanwhile.
+fn list(fs: &dyn FileSystem, own: &Path) -> Result<Vec<DirectoryEntry>> {
+    match fs.list(own) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(|error| cannot_write("list", own, error)),
+    }
 }
 
 /// Removes as many as possible, and returns the first failure.

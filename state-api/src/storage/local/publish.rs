@@ -15,18 +15,13 @@ use std::path::Path;
 
 use super::attempt::Site;
 use super::layout::{METADATA, cannot_write, create_fresh, unless_missing};
-use super::source::{MAX_METADATA_BYTES, read_metadata};
+use super::source::read_metadata;
+use crate::storage::checkpoint::check_metadata_length;
 use crate::vfs::FileSystem;
 use crate::{Error, ErrorKind, Result};
 
 pub(super) fn publish(site: &Site, metadata: &[u8]) -> Result<()> {
-    if metadata.len() as u64 > MAX_METADATA_BYTES {
-        return Err(Error::invalid_input(format!(
-            "metadata of {} bytes is above the limit of {MAX_METADATA_BYTES}; keep less state \
-             inline",
-            metadata.len()
-        )));
-    }
+    check_metadata_length(metadata)?;
     let (fs, own) = (&*site.ground.fs, &*site.own);
     let parent = own.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));

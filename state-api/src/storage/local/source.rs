@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use super::layout::{METADATA, SHARED, parse_checkpoint};
 use crate::snapshot::{FileLocation, SnapshotFile};
+use crate::storage::checkpoint::MAX_METADATA_BYTES;
 use crate::storage::reader::{InlineReader, StoredReader};
 use crate::storage::{FileReader, SnapshotSource, StoredCheckpoint};
 use crate::vfs::{EntryKind, FileSystem};
 use crate::{Error, Result};
-
-/// No metadata is larger: what is, was not written by us.
-pub(super) const MAX_METADATA_BYTES: u64 = 1 << 30;
 
 /// Files of one checkpoint or savepoint.
 #[derive(Debug)]

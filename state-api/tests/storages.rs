@@ -1,0 +1,219 @@
+//! The storages of this crate under the conformance suite of storages.
+#![cfg(feature = "testkit")]
+#![expect(clippy::unwrap_used, reason = "harnesses of tests fail by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alluvium_state_api::random::{OsRandomness, SeededRandomness};
+use alluvium_state_api::snapshot::FileName;
+use alluvium_state_api::storage::CheckpointStorage;
+use alluvium_state_api::storage::local::{LocalOptions, LocalSavepoints, LocalStorage};
+use alluvium_state_api::storage::memory::MemoryStorage;
+use alluvium_state_api::testkit::storages::{Opening, StorageHarness, StorageProfile};
+use alluvium_state_api::vfs::{EntryKind, FileSystem, MemoryFs, RealFs, ensure_directory};
+use alluvium_state_api::{Result, storage_suite};
+use parking_lot::Mutex;
+
+/// A directory of a file system.
+#[derive(Debug)]
+struct Directory<F> {
+    fs: F,
+    root: PathBuf,
+}
+
+impl<F: FileSystem + Clone + 'static> Directory<F> {
+    fn shared(&self) -> Arc<dyn FileSystem> {
+        Arc::new(self.fs.clone())
+    }
+
+    fn place(&self, name: &str) -> String {
+        self.root.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) {
+        let path = Path::new(path);
+        ensure_directory(&self.fs, path.parent().unwrap()).unwrap();
+        drop(self.fs.remove_file(path));
+        self.fs.create_new(path).unwrap().write_all(bytes).unwrap();
+    }
+
+    /// Removes a file, and the directories above it that it leaves empty.
+    fn remove(&self, path: &str) {
+        let path = Path::new(path);
+        self.fs.remove_file(path).unwrap();
+        let above = path.ancestors().skip(1);
+        for directory in above.take_while(|directory| *directory != self.root) {
+            drop(self.fs.remove_dir(directory));
+        }
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.collect(&self.root, &mut found);
+        found.sort_unstable();
+        found
+    }
+
+    fn collect(&self, directory: &Path, found: &mut Vec<String>) {
+        for entry in self.fs.list(directory).unwrap() {
+            let path = directory.join(entry.name);
+            match entry.metadata.kind {
+                EntryKind::Directory => self.collect(&path, found),
+                _ => found.push(path.to_str().unwrap().to_owned()),
+            }
+        }
+    }
+}
+
+fn options(opening: &Opening<'_>) -> LocalOptions {
+    match opening.savepoints {
+        Some(directory) => LocalOptions::default().with_savepoint_directory(directory),
+        None => LocalOptions::default(),
+    }
+}
+
+macro_rules! local_harness {
+    ($profile:expr) => {
+        impl StorageHarness for Local {
+            fn profile(&self) -> StorageProfile {
+                $profile
+            }
+
+            fn open(&self, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>> {
+                let directory = self.directory.root.join("checkpoints");
+                let (fs, options) = (self.directory.shared(), options(opening));
+                let storage = LocalStorage::open(
+                    fs,
+                    Arc::new(OsRandomness),
+                    &directory,
+                    opening.job,
+                    options,
+                );
+                Ok(Arc::new(storage?))
+            }
+
+            fn place(&self, name: &str) -> String {
+                self.directory.place(name)
+            }
+
+            fn everything(&self) -> Vec<String> {
+                self.directory.files()
+            }
+
+            fn put(&self, pointer: &str, bytes: &[u8]) {
+                self.directory.put(pointer, bytes);
+            }
+
+            fn remove(&self, pointer: &str) {
+                self.directory.remove(pointer);
+            }
+        }
+    };
+}
+
+mod real_files {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Local {
+        directory: Directory<RealFs>,
+        _removed_at_the_end: tempfile::TempDir,
+    }
+
+    impl Default for Local {
+        fn default() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let directory = Directory { fs: RealFs, root: dir.path().to_path_buf() };
+            Self { directory, _removed_at_the_end: dir }
+        }
+    }
+
+    const PROFILE: StorageProfile = StorageProfile::in_places("local");
+    local_harness!(PROFILE);
+    storage_suite!(Local, PROFILE);
+}
+
+mod files_in_memory {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Local {
+        directory: Directory<MemoryFs>,
+    }
+
+    impl Default for Local {
+        fn default() -> Self {
+            Self { directory: Directory { fs: MemoryFs::new(), root: PathBuf::from("/") } }
+        }
+    }
+
+    /// This file system has no time.
+    const PROFILE: StorageProfile =
+        StorageProfile { ages: false, ..StorageProfile::in_places("local in memory") };
+    local_harness!(PROFILE);
+    storage_suite!(Local, PROFILE);
+}
+
+mod in_the_process {
+    use super::*;
+
+    /// Checkpoints by job, and directories for savepoints.
+    #[derive(Debug)]
+    struct Process {
+        jobs: Mutex<BTreeMap<String, MemoryStorage>>,
+        directory: Directory<MemoryFs>,
+    }
+
+    impl Default for Process {
+        fn default() -> Self {
+            let directory = Directory { fs: MemoryFs::new(), root: PathBuf::from("/") };
+            Self { jobs: Mutex::default(), directory }
+        }
+    }
+
+    impl StorageHarness for Process {
+        fn profile(&self) -> StorageProfile {
+            StorageProfile::in_process("memory")
+        }
+
+        fn open(&self, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>> {
+            let new = |job: &FileName| {
+                MemoryStorage::new(job.clone(), Arc::new(SeededRandomness::new(1)))
+            };
+            let mut jobs = self.jobs.lock();
+            let name = opening.job.as_str().to_owned();
+            let storage = jobs.entry(name).or_insert_with(|| new(opening.job)).clone();
+            if opening.savepoints.is_none() {
+                return Ok(Arc::new(storage));
+            }
+            let (fs, random) = (self.directory.shared(), Arc::new(OsRandomness));
+            let savepoints = LocalSavepoints::new(fs, random, opening.job, options(opening))?;
+            Ok(Arc::new(storage.with_savepoints(savepoints)))
+        }
+
+        fn place(&self, name: &str) -> String {
+            self.directory.place(name)
+        }
+
+        fn everything(&self) -> Vec<String> {
+            let jobs = self.jobs.lock();
+            let published = jobs.iter().flat_map(|(job, storage)| {
+                let ids = storage.list().unwrap().into_iter();
+                ids.map(move |id| format!("memory://{job}/chk-{id}"))
+            });
+            published.chain(self.directory.files()).collect()
+        }
+
+        fn put(&self, pointer: &str, bytes: &[u8]) {
+            self.directory.put(pointer, bytes);
+        }
+
+        fn remove(&self, pointer: &str) {
+            self.directory.remove(pointer);
+        }
+    }
+
+    storage_suite!(Process, StorageProfile::in_process("memory"));
+}
