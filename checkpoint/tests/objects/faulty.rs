@@ -1,0 +1,300 @@
+//! An object store between the one that is tested and a real one, which makes requests fail by seed.
+//!
+//! A request has four outcomes: it is done or not, and that is reported or not. A write that is not
+//! reported may also be *deferred*: it lands when [`Faulty::land`] is called, as a request does that was
+//! still on its way when its sender gave up. Uploads that were begun and not ended are counted.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use alluvium_state_api::random::{Randomness, SeededRandomness};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+use parking_lot::Mutex;
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// 503, 409: not done, and said so.
+    Refused(u16),
+    /// Done, and the answer was lost.
+    AnswerLost,
+    /// Not done, and no answer.
+    RequestLost,
+    /// No answer, and done later.
+    Deferred,
+}
+
+#[derive(Debug)]
+struct State {
+    inner: Arc<dyn ObjectStore>,
+    random: SeededRandomness,
+    percent: AtomicU64,
+    requests: AtomicU64,
+    faults: AtomicU64,
+    open_uploads: AtomicI64,
+    late: Mutex<Vec<(Path, PutPayload, PutOptions)>>,
+}
+
+/// See the module. Clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Faulty(Arc<State>);
+
+impl Faulty {
+    pub(crate) fn over(inner: Arc<dyn ObjectStore>, seed: u64, percent: u64) -> Self {
+        Self(Arc::new(State {
+            inner,
+            random: SeededRandomness::new(seed),
+            percent: AtomicU64::new(percent),
+            requests: AtomicU64::new(0),
+            faults: AtomicU64::new(0),
+            open_uploads: AtomicI64::new(0),
+            late: Mutex::default(),
+        }))
+    }
+
+    /// How many of a hundred requests fail from now on.
+    pub(crate) fn set_percent(&self, percent: u64) {
+        self.0.percent.store(percent, Ordering::Relaxed);
+    }
+
+    /// Requests and faults so far.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.0.requests.load(Ordering::Relaxed), self.0.faults.load(Ordering::Relaxed))
+    }
+
+    /// Multipart uploads that were begun and neither completed nor aborted.
+    pub(crate) fn open_uploads(&self) -> i64 {
+        self.0.open_uploads.load(Ordering::Relaxed)
+    }
+
+    /// Lets the deferred writes land; how many did.
+    pub(crate) async fn land(&self) -> usize {
+        let late = std::mem::take(&mut *self.0.late.lock());
+        let mut landed = 0;
+        for (path, payload, options) in late {
+            landed += usize::from(self.0.inner.put_opts(&path, payload, options).await.is_ok());
+        }
+        landed
+    }
+
+    fn draw(&self) -> Fault {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+        if self.0.random.next_u64() % 100 >= self.0.percent.load(Ordering::Relaxed) {
+            return Fault::None;
+        }
+        self.0.faults.fetch_add(1, Ordering::Relaxed);
+        match self.0.random.next_u64() % 5 {
+            0 => Fault::Refused(503),
+            1 => Fault::Refused(409),
+            2 => Fault::AnswerLost,
+            3 => Fault::RequestLost,
+            _ => Fault::Deferred,
+        }
+    }
+}
+
+fn failure(fault: Fault) -> Error {
+    Error::Generic { store: "faulty", source: format!("{fault:?}").into() }
+}
+
+/// Does a request as `$fault` says.
+macro_rules! through {
+    ($fault:expr, $request:expr) => {
+        match $fault {
+            Fault::None => $request,
+            Fault::AnswerLost => {
+                drop($request);
+                Err(failure(Fault::AnswerLost))
+            }
+            fault => Err(failure(fault)),
+        }
+    };
+}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Faulty({})", self.0.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Faulty {
+    async fn put_opts(
+        &self,
+        at: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let fault = self.draw();
+        if fault == Fault::Deferred {
+            self.0.late.lock().push((at.clone(), payload, options));
+            return Err(failure(fault));
+        }
+        through!(fault, self.0.inner.put_opts(at, payload, options).await)
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        // One whose answer is lost could never be ended by anybody: it is not begun.
+        match self.draw() {
+            Fault::None => {}
+            fault => return Err(failure(fault)),
+        }
+        let inner = self.0.inner.put_multipart_opts(at, options).await?;
+        self.0.open_uploads.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(Upload { inner, store: self.clone(), ended: false }))
+    }
+
+    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
+        through!(self.draw(), self.0.inner.get_opts(at, options).await)
+    }
+
+    async fn get_ranges(&self, at: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        through!(self.draw(), self.0.inner.get_ranges(at, ranges).await)
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        let store = self.clone();
+        let one = move |path: Result<Path>| {
+            let store = store.clone();
+            async move {
+                let path = path?;
+                let only = stream::iter([Ok(path)]).boxed();
+                let mut deleted = store.0.inner.delete_stream(only);
+                through!(store.draw(), deleted.next().await.unwrap())
+            }
+        };
+        paths.then(one).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.draw() {
+            Fault::None => self.0.inner.list(prefix),
+            // A page is lost, after those that came before it.
+            fault => {
+                let some = usize::try_from(self.0.random.next_u64() % 3).unwrap();
+                let lost = stream::iter([Err(failure(fault))]);
+                self.0.inner.list(prefix).take(some).chain(lost).boxed()
+            }
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        through!(self.draw(), self.0.inner.list_with_delimiter(prefix).await)
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        through!(self.draw(), self.0.inner.copy_opts(from, to, options).await)
+    }
+}
+
+#[derive(Debug)]
+struct Upload {
+    inner: Box<dyn MultipartUpload>,
+    store: Faulty,
+    ended: bool,
+}
+
+impl Upload {
+    fn end(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.store.0.open_uploads.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[async_trait]
+impl MultipartUpload for Upload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        match self.store.draw() {
+            Fault::None => self.inner.put_part(data),
+            fault => Box::pin(async move { Err(failure(fault)) }),
+        }
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let fault = self.store.draw();
+        let result = through!(fault, self.inner.complete().await);
+        if matches!(fault, Fault::None | Fault::AnswerLost) {
+            self.end();
+        }
+        result
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        let fault = self.store.draw();
+        let result = through!(fault, self.inner.abort().await);
+        if matches!(fault, Fault::None | Fault::AnswerLost) {
+            self.end();
+        }
+        result
+    }
+}
+
+mod tests {
+    use futures_executor::block_on;
+    use object_store::memory::InMemory;
+    use object_store::{ObjectStoreExt, PutMode};
+
+    use super::*;
+
+    #[test]
+    fn every_outcome_of_a_write_happens() {
+        let inner = Arc::new(InMemory::new());
+        let store = Faulty::over(Arc::<InMemory>::clone(&inner), 7, 50);
+        let (mut answered, mut unanswered, mut nothing) = (0, 0, 0);
+        block_on(async {
+            for number in 0..400 {
+                let path = Path::from(format!("{number}"));
+                let put = store.put_opts(&path, "x".into(), PutMode::Create.into()).await;
+                let there = inner.head(&path).await.is_ok();
+                match (put, there) {
+                    (Ok(_), there) => {
+                        assert!(there);
+                        answered += 1;
+                    }
+                    (Err(_), true) => unanswered += 1,
+                    (Err(_), false) => nothing += 1,
+                }
+            }
+            let late = store.land().await;
+            assert!(late > 20 && late < nothing, "{late} of {nothing} landed later");
+            assert_eq!(store.land().await, 0);
+        });
+        assert!(answered > 150 && unanswered > 20, "{answered} {unanswered} {nothing}");
+        assert_eq!(store.counts(), (400, 400 - answered));
+    }
+
+    #[test]
+    fn uploads_are_counted_until_they_end() {
+        let store = Faulty::over(Arc::new(InMemory::new()), 1, 0);
+        block_on(async {
+            let path = Path::from("upload");
+            let mut upload = store.put_multipart(&path).await.unwrap();
+            upload.put_part("part".into()).await.unwrap();
+            assert_eq!(store.open_uploads(), 1);
+            store.set_percent(100);
+            while upload.abort().await.is_err() && store.open_uploads() == 1 {}
+            assert_eq!(store.open_uploads(), 0);
+            store.set_percent(0);
+            assert!(store.head(&path).await.is_err());
+        });
+    }
+}
