@@ -27,6 +27,7 @@
 //! whatever its size. Files up to [`LocalOptions::inline_threshold_bytes`] cost nothing.
 
 mod attempt;
+mod contents;
 mod discard;
 mod import;
 mod layout;
@@ -40,6 +41,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use contents::{Contents, contents};
 pub use savepoint::LocalSavepoints;
 pub use source::open_pointer;
 
@@ -156,6 +158,31 @@ impl LocalStorage {
         probe.map_err(|error| unusable(&job_directory, DIRECTORY_SETTING, error))?;
         let savepoints = LocalSavepoints::over(Arc::clone(&ground), job);
         Ok(Self { ground, job_directory, savepoints })
+    }
+
+    /// Opens the directory of a job that is there, to look at it or to clear it up: nothing is created
+    /// and nothing is tried, so a directory that can only be read will do.
+    ///
+    /// # Errors
+    /// `InvalidInput` for options out of bounds, and where `job_directory` is not the directory of a
+    /// job; `NotFound` where there is nothing; `Unavailable`.
+    pub fn existing(
+        fs: Arc<dyn FileSystem>,
+        randomness: Arc<dyn Randomness>,
+        job_directory: &Path,
+        job: &FileName,
+        options: LocalOptions,
+    ) -> Result<Self> {
+        options.validate()?;
+        if !contents(&*fs, job_directory)?.is_job {
+            return Err(Error::invalid_input(
+                "this is not the directory of a job: it holds no chk-<number> and no shared",
+            )
+            .with_path(job_directory));
+        }
+        let ground = Arc::new(Ground { fs, randomness, options });
+        let savepoints = LocalSavepoints::over(Arc::clone(&ground), job);
+        Ok(Self { ground, job_directory: job_directory.to_owned(), savepoints })
     }
 
     fn directory_of(&self, id: CheckpointId) -> PathBuf {

@@ -34,6 +34,47 @@ fn junk_beside_checkpoints_is_ignored() {
 }
 
 #[test]
+fn a_directory_says_what_it_is_and_an_existing_one_opens_unchanged() {
+    use crate::storage::local::{Contents, contents};
+    everywhere(|fs, dir| {
+        let storage = open(&fs, &dir).unwrap();
+        take(&storage, 5).unwrap();
+        let savepoint = storage.begin_savepoint(dir.to_str()).unwrap();
+        savepoint.publish(b"").unwrap();
+        fs.create_dir(&dir.join("notes")).unwrap();
+        touch(&*fs, &dir.join("savepoint-x"));
+        let before = files_below(&*fs, &dir);
+        let name = Path::new(savepoint.pointer()).file_name().unwrap();
+        let all = Contents {
+            jobs: vec![JOB.to_owned()],
+            savepoints: vec![name.to_str().unwrap().to_owned()],
+            ..Contents::default()
+        };
+        assert_eq!(contents(&*fs, &dir).unwrap(), all);
+        let job_directory = dir.join(JOB);
+        let of_job = Contents { is_job: true, ..Contents::default() };
+        assert_eq!(contents(&*fs, &job_directory).unwrap(), of_job);
+        assert!(contents(&*fs, Path::new(savepoint.pointer())).unwrap().is_checkpoint);
+        assert_eq!(contents(&*fs, &dir.join("notes")).unwrap(), Contents::default());
+        let existing = |path: &Path| {
+            let options = LocalOptions::default();
+            LocalStorage::existing(Arc::clone(&fs), Arc::new(OsRandomness), path, &job(), options)
+        };
+        let opened = existing(&job_directory).unwrap();
+        assert_eq!(opened.list().unwrap(), [id(5)]);
+        check_whole(&opened.load(id(5)).unwrap()).unwrap();
+        for (path, kind) in [
+            (dir.join("nothing"), ErrorKind::NotFound),
+            (dir.join("savepoint-x"), ErrorKind::InvalidInput),
+            (dir.join("notes"), ErrorKind::InvalidInput),
+        ] {
+            assert_eq!(existing(&path).unwrap_err().kind(), kind, "{path:?}");
+        }
+        assert_eq!(files_below(&*fs, &dir), before);
+    });
+}
+
+#[test]
 fn discarding_removes_ours_leaves_the_rest_and_can_be_repeated() {
     everywhere(|fs, dir| {
         let storage = open(&fs, &dir).unwrap();
