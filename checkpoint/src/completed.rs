@@ -301,7 +301,7 @@ impl CompletedStore {
     }
 }
 
-fn check_id(metadata: &CheckpointMetadata, id: CheckpointId) -> Result<()> {
+pub(crate) fn check_id(metadata: &CheckpointMetadata, id: CheckpointId) -> Result<()> {
     if metadata.checkpoint != id {
         return Err(Error::corrupted(format!(
             "the metadata is that of checkpoint {}; was the directory renamed?",

@@ -89,6 +89,7 @@ mod completed;
 mod coordinator;
 mod ended;
 mod files;
+mod history;
 mod operator;
 mod options;
 mod orphans;
@@ -96,12 +97,14 @@ mod pending;
 mod report;
 mod restore;
 mod savepoint;
+mod summary;
 mod trigger;
 
 pub use alluvium_state_api::settings::Retention;
 pub use completed::CompletedCheckpoint;
 pub use coordinator::{Components, Coordinator, StartFrom, Tick};
 pub use ended::{Ended, JobEnd, Leftovers};
+pub use history::{CheckpointRecord, FileCounts, History, SubtaskRecord};
 pub use operator::{MAX_UID_BYTES, Operator, OperatorSpec};
 pub use options::Options;
 pub use orphans::{OrphanOptions, Orphans, collect_orphans};
@@ -110,4 +113,6 @@ pub use restore::{
     ClaimMode, OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan,
 };
 pub use savepoint::dispose_savepoint;
+pub use summary::{Figures, Spread, Summary};
 pub use trigger::{Application, CheckpointPlan, Trigger};
+pub use trigger::{CheckpointPlan, Trigger};

@@ -14,6 +14,7 @@ mod doubt;
 mod ending;
 mod fake;
 mod faults;
+mod history;
 mod model;
 mod restore;
 mod timing;
