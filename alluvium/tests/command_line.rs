@@ -256,6 +256,40 @@ fn verify_refuses_what_is_no_checkpoint() {
     refused(&["verify", directory.path().to_str().unwrap()], 1, &["corrupted"]);
 }
 
+#[test]
+fn checkpoints_lists_what_verify_finds_and_refuses_wrong_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().to_str().unwrap();
+    report(&alluvium(&["run", "--json", "--checkpoint-dir", place]));
+    let listed = report(&alluvium(&["checkpoints", place, "--subtasks", "--json"]));
+    let checkpoints = listed["jobs"][0]["checkpoints"].as_array().unwrap();
+    assert!(!checkpoints.is_empty(), "{listed}");
+    for one in checkpoints {
+        let path = one["path"].as_str().unwrap();
+        let verified = report(&alluvium(&["verify", "--json", path]));
+        let states = verified["states"].as_array().unwrap().iter();
+        let entries: u64 = states.map(|state| state["entries"].as_u64().unwrap()).sum();
+        assert_eq!(one["figures"]["entries"], entries);
+        let subtasks = one["subtasks"].as_array().unwrap().iter();
+        let parts: u64 = subtasks.map(|part| part["figures"]["entries"].as_u64().unwrap()).sum();
+        assert_eq!(parts, entries);
+        assert_eq!(one["files"], verified["files"].as_array().unwrap().len());
+    }
+    assert_eq!(listed["jobs"][0]["summary"]["count"], checkpoints.len());
+
+    let one = checkpoints[0]["path"].as_str().unwrap();
+    refused(&["checkpoints", one], 2, &["alluvium verify"]);
+    refused(&["checkpoints", &format!("{one}/_metadata")], 2, &["file"]);
+    refused(&["checkpoints", "/nonexistent"], 2, &["/nonexistent"]);
+    let empty = tempfile::tempdir().unwrap();
+    refused(&["checkpoints", empty.path().to_str().unwrap()], 2, &["no job here"]);
+    let job = Path::new(one).parent().unwrap().to_str().unwrap();
+    let text = alluvium(&["checkpoints", job]);
+    assert!(String::from_utf8(text.stdout).unwrap().contains("p99"));
+    std::fs::write(Path::new(one).join("_metadata"), b"damaged").unwrap();
+    assert_eq!(alluvium(&["checkpoints", job]).status.code(), Some(1));
+}
+
 /// The directories below `root` that hold `_metadata`.
 fn checkpoints(root: &Path) -> Vec<String> {
     let mut found = Vec::new();

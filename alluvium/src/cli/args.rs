@@ -27,6 +27,11 @@ pub(super) enum Command {
     ///
     /// Exit status: 0 if all are right, 1 if not, 2 if the request is wrong.
     Verify(VerifyArgs),
+    /// List the complete checkpoints of a job, or of every job in a directory, with what each of them
+    /// cost, and minimum, mean, 99th percentile (nearest rank) and maximum over all of them.
+    ///
+    /// Exit status: 0 if all can be read, 1 if not, 2 if the request is wrong.
+    Checkpoints(CheckpointsArgs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -123,6 +128,21 @@ pub(super) struct VerifyArgs {
     pub(super) path: PathBuf,
 
     /// Print one JSON object as the last line of standard output instead of a table
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckpointsArgs {
+    /// The directory of a job, or a checkpoint directory with jobs in it
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
+
+    /// Show the figures of each subtask, too
+    #[arg(long)]
+    pub(super) subtasks: bool,
+
+    /// Print one JSON object as the last line of standard output instead of tables
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `alluvium run` | a keyed job over real records with checkpoints, a crash, a recovery and a rescale; verifies all state |
 //! | `alluvium verify PATH` | checks every checksum, count and digest of a checkpoint or savepoint |
+//! | `alluvium checkpoints DIR` | lists the checkpoints of jobs and what they cost |
 //!
 //! # Invariants
 //!
@@ -15,6 +16,7 @@
 //! 4. Only `print` writes to either of them.
 
 mod args;
+mod checkpoints;
 mod failure;
 mod print;
 mod progress;
@@ -37,6 +39,7 @@ pub fn main() -> ExitCode {
         Ok(args) => finish(match &args.command {
             Command::Run(run) => run::run(run),
             Command::Verify(verify) => verify::verify(verify),
+            Command::Checkpoints(list) => checkpoints::list(list),
         }),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {

@@ -1,0 +1,225 @@
+//! `alluvium checkpoints`: the checkpoints of the jobs in a directory, and what they cost.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alluvium_checkpoint::{CheckpointRecord, Figures, History, Spread, Summary};
+use alluvium_state_api::random::OsRandomness;
+use alluvium_state_api::snapshot::{FileName, SnapshotKind};
+use alluvium_state_api::storage::local::{LocalOptions, LocalStorage, contents};
+use alluvium_state_api::vfs::{FileSystem, RealFs};
+use alluvium_state_api::{Error, ErrorKind};
+use serde_json::{Value, json};
+
+use super::args::CheckpointsArgs;
+use super::failure::{Failure, chain};
+use super::print;
+use super::table::{Table, grouped, millis, size};
+
+/// Lists the checkpoints of a job, or of every job in a directory.
+///
+/// # Errors
+/// Why the directory could not be read, or that some checkpoint cannot be.
+pub(super) fn list(args: &CheckpointsArgs) -> Result<(), Failure> {
+    let mut histories = Vec::new();
+    for (name, path) in jobs(&args.dir)? {
+        let history = read(&path).map_err(|error| refused(&error))?;
+        histories.push((name, path, history));
+    }
+    let damaged = histories.iter().any(|(_, _, history)| !history.unreadable.is_empty());
+    if args.json {
+        let jobs: Vec<Value> =
+            histories.iter().map(|(name, path, found)| job_json(name, path, found, args)).collect();
+        print::text(&format!("{}\n", json!({ "jobs": jobs })))?;
+    } else {
+        let texts: Vec<String> =
+            histories.iter().map(|(name, path, found)| render(name, path, found, args)).collect();
+        print::text(&texts.join("\n"))?;
+    }
+    if damaged { Err(Failure::reported()) } else { Ok(()) }
+}
+
+/// The directories of jobs that are meant, with their names.
+fn jobs(dir: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
+    let found = contents(&RealFs, dir).map_err(|error| refused(&error))?;
+    let refuse = |what: &str| Err(Failure::usage(format!("{}: {what}", dir.display())));
+    if found.is_checkpoint {
+        return refuse(
+            "this is one checkpoint or savepoint; give the directory of its job, or check it with \
+             `alluvium verify`",
+        );
+    }
+    if found.is_job {
+        let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
+        return Ok(vec![(name, dir.to_owned())]);
+    }
+    if found.jobs.is_empty() {
+        return refuse(
+            "there is no job here: neither checkpoints (chk-<n>) nor directories of jobs; check the \
+             path",
+        );
+    }
+    Ok(found.jobs.into_iter().map(|name| (name.clone(), dir.join(name))).collect())
+}
+
+fn read(path: &Path) -> Result<History, Error> {
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+    // Names savepoints, of which none is taken here.
+    let job = FileName::new("job")?;
+    let options = LocalOptions::default();
+    let storage = LocalStorage::existing(fs, Arc::new(OsRandomness), path, &job, options)?;
+    History::read(&storage)
+}
+
+fn refused(error: &Error) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::InvalidInput => Failure::usage(chain(error)),
+        _ => Failure::run(chain(error)),
+    }
+}
+
+const fn form(form: Option<SnapshotKind>) -> &'static str {
+    match form {
+        Some(SnapshotKind::Full) => "full",
+        Some(SnapshotKind::Incremental) => "incremental",
+        Some(SnapshotKind::Canonical) => "canonical",
+        Some(_) => "other",
+        None => "stateless",
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people; exact below 2^53 microseconds")]
+fn ms(micros: u64) -> f64 {
+    micros as f64 / 1e3
+}
+
+/// The cells of a row after its first.
+fn cells(figures: &Figures, files: usize) -> [String; 8] {
+    [
+        millis(ms(figures.duration_us)),
+        millis(ms(figures.start_delay_us)),
+        millis(ms(figures.sync_us)),
+        millis(ms(figures.async_us)),
+        size(figures.bytes_new),
+        size(figures.bytes_full),
+        grouped(figures.entries),
+        files.to_string(),
+    ]
+}
+
+fn render(name: &str, path: &Path, found: &History, args: &CheckpointsArgs) -> String {
+    let mut table = Table::default();
+    table.row(["checkpoint", "took", "delay", "sync", "async", "new", "full", "entries", "files"]);
+    for one in &found.checkpoints {
+        let first = format!("{} {}", one.id, form(one.form));
+        table.row([first].into_iter().chain(cells(&one.figures, one.files.total())));
+        for subtask in one.subtasks.iter().filter(|_| args.subtasks) {
+            let first = format!("  {}/{}", subtask.operator, subtask.index);
+            table.row([first].into_iter().chain(cells(&subtask.figures, subtask.files.total())));
+        }
+    }
+    let mut lines = vec![format!("job {name} in {}", path.display()), String::new()];
+    if found.checkpoints.is_empty() {
+        lines.push("  no complete checkpoint".to_owned());
+    } else {
+        lines.push(table.render());
+    }
+    for (what, summary) in [("checkpoints", found.summary()), ("subtasks", found.subtask_summary())]
+    {
+        lines.extend(summary.map(|summary| render_summary(what, &summary)));
+    }
+    let open = found.incomplete.iter();
+    lines.extend(open.map(|place| {
+        format!("  {} is incomplete: under way, or left behind by a crash", place.id)
+    }));
+    let unreadable = found.unreadable.iter();
+    lines.extend(unreadable.map(|(id, error)| format!("  {id} CANNOT BE READ: {}", chain(error))));
+    lines.join("\n") + "\n"
+}
+
+fn render_summary(what: &str, summary: &Summary) -> String {
+    let mut table = Table::default();
+    table.row([format!("of {} {what}", summary.count).as_str(), "min", "avg", "p99", "max"]);
+    let time = |value| millis(ms(value));
+    for (name, spread, show) in [
+        ("took", summary.duration_us, &time as &dyn Fn(u64) -> String),
+        ("delay", summary.start_delay_us, &time),
+        ("sync", summary.sync_us, &time),
+        ("async", summary.async_us, &time),
+        ("new", summary.bytes_new, &size),
+        ("full", summary.bytes_full, &size),
+        ("entries", summary.entries, &grouped),
+    ] {
+        let Spread { min, avg, max, p99 } = spread;
+        table.row([name.to_owned(), show(min), show(avg), show(p99), show(max)]);
+    }
+    table.render()
+}
+
+fn figures_json(figures: &Figures) -> Value {
+    json!({
+        "duration_ms": ms(figures.duration_us),
+        "start_delay_ms": ms(figures.start_delay_us),
+        "sync_ms": ms(figures.sync_us),
+        "async_ms": ms(figures.async_us),
+        "bytes_new": figures.bytes_new,
+        "bytes_full": figures.bytes_full,
+        "entries": figures.entries,
+    })
+}
+
+fn checkpoint_json(one: &CheckpointRecord, args: &CheckpointsArgs) -> Value {
+    let subtasks = one.subtasks.iter().filter(|_| args.subtasks).map(|subtask| {
+        json!({
+            "operator": subtask.operator,
+            "subtask": subtask.index,
+            "figures": figures_json(&subtask.figures),
+        })
+    });
+    json!({
+        "id": one.id.get(),
+        "kind": form(one.form),
+        "job": one.job,
+        "path": one.pointer,
+        "time_ms": one.time_ms,
+        "figures": figures_json(&one.figures),
+        "entries_exact": one.entries_exact,
+        "files": one.files.total(),
+        "subtasks": subtasks.collect::<Vec<_>>(),
+    })
+}
+
+fn summary_json(summary: &Summary) -> Value {
+    let number = |spread: Spread| json!({ "min": spread.min, "avg": spread.avg, "max": spread.max, "p99": spread.p99 });
+    let time = |spread: Spread| {
+        let [min, avg, max, p99] = [spread.min, spread.avg, spread.max, spread.p99].map(ms);
+        json!({ "min": min, "avg": avg, "max": max, "p99": p99 })
+    };
+    json!({
+        "count": summary.count,
+        "duration_ms": time(summary.duration_us),
+        "start_delay_ms": time(summary.start_delay_us),
+        "sync_ms": time(summary.sync_us),
+        "async_ms": time(summary.async_us),
+        "bytes_new": number(summary.bytes_new),
+        "bytes_full": number(summary.bytes_full),
+        "entries": number(summary.entries),
+    })
+}
+
+fn job_json(name: &str, path: &Path, found: &History, args: &CheckpointsArgs) -> Value {
+    let checkpoints = found.checkpoints.iter().map(|one| checkpoint_json(one, args));
+    let incomplete = found.incomplete.iter().map(|place| place.id.get());
+    let unreadable = found.unreadable.iter();
+    json!({
+        "job": name,
+        "path": path.display().to_string(),
+        "checkpoints": checkpoints.collect::<Vec<_>>(),
+        "incomplete": incomplete.collect::<Vec<_>>(),
+        "unreadable": unreadable
+            .map(|(id, error)| json!({ "id": id.get(), "error": chain(error) }))
+            .collect::<Vec<_>>(),
+        "summary": found.summary().as_ref().map(summary_json),
+        "subtask_summary": found.subtask_summary().as_ref().map(summary_json),
+    })
+}
