@@ -281,6 +281,8 @@ fn checkpoints_lists_what_verify_finds_and_refuses_wrong_directories() {
     refused(&["checkpoints", one], 2, &["alluvium verify"]);
     refused(&["checkpoints", &format!("{one}/_metadata")], 2, &["file"]);
     refused(&["checkpoints", "/nonexistent"], 2, &["/nonexistent"]);
+    refused(&["checkpoints", "s3://user:secret@b/x"], 2, &["local directories only"]);
+    report(&alluvium(&["checkpoints", "--json", &format!("file://{place}")]));
     let empty = tempfile::tempdir().unwrap();
     refused(&["checkpoints", empty.path().to_str().unwrap()], 2, &["no job here"]);
     let job = Path::new(one).parent().unwrap().to_str().unwrap();

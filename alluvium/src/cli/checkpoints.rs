@@ -41,6 +41,16 @@ pub(super) fn list(args: &CheckpointsArgs) -> Result<(), Failure> {
 
 /// The directories of jobs that are meant, with their names.
 fn jobs(dir: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
+    // What follows the scheme may hold credentials, and is not repeated.
+    let dir = match dir.to_str().and_then(|text| text.split_once("://")) {
+        Some(("file", path)) => Path::new(path),
+        Some(_) => {
+            return Err(Failure::usage(
+                "`checkpoints` lists local directories only; give a path or file:// and a path",
+            ));
+        }
+        None => dir,
+    };
     let found = contents(&RealFs, dir).map_err(|error| refused(&error))?;
     let refuse = |what: &str| Err(Failure::usage(format!("{}: {what}", dir.display())));
     if found.is_checkpoint {
