@@ -74,6 +74,10 @@ impl CheckpointStorage for Doubtful {
         Ok(Arc::new(Attempt { inner, storage, down, savepoint: true }))
     }
 
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        self.inner.begin_export(target)
+    }
+
     fn list(&self) -> Result<Vec<CheckpointId>> {
         self.inner.list()
     }

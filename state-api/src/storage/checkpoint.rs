@@ -171,6 +171,15 @@ pub trait CheckpointStorage: Debug + Send + Sync {
     /// `InvalidInput` where there is neither, or the place cannot be written; `Unavailable`.
     fn begin_savepoint(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>>;
 
+    /// Begins a copy of a checkpoint or savepoint in exactly the place `target`, which must not exist
+    /// or must be empty. Like a savepoint it is self-contained.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where there is something at `target`; `InvalidInput` where that is no place of
+    /// this storage or cannot be written; `Unsupported` where the storage has no such places;
+    /// `Unavailable`.
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>>;
+
     /// The published checkpoints, newest last; savepoints are not among them. Anything else that
     /// lies about is ignored.
     ///

@@ -117,6 +117,24 @@ impl CheckpointStorage for MemoryStorage {
         }
     }
 
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        if !target.starts_with(SCHEME) {
+            return self.directories()?.begin_export(target);
+        }
+        let prefix = self.pointer("");
+        let name = target.strip_prefix(&prefix).filter(|name| !name.starts_with("chk-"));
+        if name.is_none_or(|name| FileName::new(name).is_err()) {
+            return Err(Error::invalid_input(format!(
+                "{target} is no place for a copy; give {prefix} and a name that does not begin with \
+                 chk-"
+            )));
+        }
+        if self.published.lock().savepoints.contains_key(target) {
+            return Err(Error::already_exists(format!("{target} exists; give another name")));
+        }
+        Ok(self.attempt(Place::Savepoint, target.to_owned()))
+    }
+
     fn list(&self) -> Result<Vec<CheckpointId>> {
         Ok(self.published.lock().checkpoints.keys().copied().collect())
     }

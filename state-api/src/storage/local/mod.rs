@@ -229,6 +229,10 @@ impl CheckpointStorage for LocalStorage {
         self.savepoints.begin(target)
     }
 
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        self.savepoints.begin_export(target)
+    }
+
     fn list(&self) -> Result<Vec<CheckpointId>> {
         let listed = self.ground.fs.list(&self.job_directory);
         let entries = listed.map_err(|error| Error::io("list", &self.job_directory, error))?;

@@ -1,6 +1,6 @@
-//! Savepoints in directories: self-contained, each in a new directory of its own.
+//! Savepoints and copies in directories: self-contained, each in a new directory of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::attempt::{LocalAttempt, Site};
@@ -59,6 +59,28 @@ impl LocalSavepoints {
             |path| ground.fs.create_dir(path),
         )?;
         let site = Site::new(Arc::clone(ground), own, None, None);
+        Ok(Arc::new(LocalAttempt::new(site)))
+    }
+
+    /// As [`CheckpointStorage::begin_export`](crate::storage::CheckpointStorage::begin_export).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        let fs = &*self.ground.fs;
+        // Without a slash at the end.
+        let own: PathBuf = source::path_of(target)?.components().collect();
+        ensure_directory(fs, &own).map_err(|error| cannot_write("create", &own, error))?;
+        discard::require_directory(fs, &own)?;
+        let inside = fs.list(&own).map_err(|error| Error::io("list", &own, error))?;
+        if !inside.is_empty() {
+            return Err(Error::already_exists(
+                "the directory is not empty, and a copy needs one of its own; name a new one, or \
+                 remove this one if it was left behind by an interrupted copy",
+            )
+            .with_path(own));
+        }
+        let site = Site::new(Arc::clone(&self.ground), own, None, None);
         Ok(Arc::new(LocalAttempt::new(site)))
     }
 

@@ -57,8 +57,19 @@ fn savepoints_stay_in_memory_or_go_to_directories() {
     storage.discard_savepoint(attempt.pointer(), &[]).unwrap();
     let gone = storage.discard_savepoint(attempt.pointer(), &[]).unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
+    let place = format!("memory://{JOB}/copy");
+    storage.begin_export(&place).unwrap().publish(b"copied").unwrap();
+    assert_eq!(storage.open_pointer(&place).unwrap().metadata, b"copied");
+    let twice = storage.begin_export(&place).map(|_| ()).unwrap_err();
+    assert_eq!(twice.kind(), ErrorKind::AlreadyExists);
+    for name in ["", "chk-1", "a/b", "../x"] {
+        let wrong =
+            storage.begin_export(&format!("memory://{JOB}/{name}")).map(|_| ()).unwrap_err();
+        assert_eq!(wrong.kind(), ErrorKind::InvalidInput, "{name}");
+    }
     for error in [
         storage.begin_savepoint(Some("/savepoints")).map(|_| ()).unwrap_err(),
+        storage.begin_export("/savepoints/copy").map(|_| ()).unwrap_err(),
         storage.open_pointer("/savepoints/x").map(|_| ()).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -75,4 +86,7 @@ fn savepoints_stay_in_memory_or_go_to_directories() {
     attempt.publish(&encode(&files)).unwrap();
     check_whole(&storage.open_pointer(attempt.pointer()).unwrap()).unwrap();
     assert_eq!(files_below(&*fs, Path::new("/savepoints")).len(), 3);
+    let copy = storage.begin_export("/copy").unwrap();
+    copy.publish(&encode(&write_three(&*copy.sink(), 1).unwrap())).unwrap();
+    check_whole(&storage.open_pointer("/copy").unwrap()).unwrap();
 }

@@ -114,6 +114,9 @@ fn symbolic_links_are_neither_listed_nor_entered() {
         std::os::unix::fs::symlink(target, dir.path().join(JOB).join(name)).unwrap();
     };
     link(&precious, "chk-1");
+    let linked = dir.path().join(JOB).join("chk-1");
+    let refused = storage.begin_export(linked.to_str().unwrap()).map(|_| ()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     assert!(storage.list().unwrap().is_empty());
     assert_eq!(storage.load(id(1)).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(storage.begin(id(1)).unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -206,6 +209,45 @@ fn a_savepoint_is_self_contained_moves_alone_and_is_discarded_by_its_list() {
         write_three(&*aborted.sink(), 1).unwrap();
         aborted.abort().unwrap();
         assert!(fs.list(&target).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_copy_goes_exactly_where_it_is_told_to_and_nothing_is_in_its_way() {
+    everywhere(|fs, dir| {
+        let storage = open(&fs, &dir).unwrap();
+        let place = dir.join("new/copy");
+        let export = |place: &Path| storage.begin_export(place.to_str().unwrap());
+        let attempt = export(&place.join("")).unwrap();
+        assert_eq!(Path::new(attempt.pointer()), place);
+        let files = write_three(&*attempt.sink(), 1).unwrap();
+        assert!(files.iter().all(|f| !matches!(f.stored.location, FileLocation::Shared(_))));
+        // Nothing that looks like a checkpoint until the end, and not empty for another one.
+        assert_eq!(
+            storage.open_pointer(attempt.pointer()).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+        let refused = export(&place).map(|_| ()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists, "{refused}");
+        attempt.publish(&encode(&files)).unwrap();
+        check_whole(&storage.open_pointer(attempt.pointer()).unwrap()).unwrap();
+        // An empty directory will do; an aborted copy leaves nothing.
+        let empty = dir.join("empty");
+        fs.create_dir(&empty).unwrap();
+        let aborted = export(&empty).unwrap();
+        write_three(&*aborted.sink(), 1).unwrap();
+        aborted.abort().unwrap();
+        assert!(fs.metadata(&empty).is_err());
+        touch(&*fs, &dir.join("file"));
+        for place in [dir.join("file"), dir.join("file/below")] {
+            assert_eq!(export(&place).map(|_| ()).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+        for place in ["", "s3://bucket/copy"] {
+            assert_eq!(
+                export(Path::new(place)).map(|_| ()).unwrap_err().kind(),
+                ErrorKind::InvalidInput
+            );
+        }
     });
 }
 
