@@ -12,6 +12,7 @@ mod completion;
 mod deletion;
 mod doubt;
 mod ending;
+mod export;
 mod fake;
 mod faults;
 mod history;
