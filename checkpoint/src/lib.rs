@@ -95,6 +95,7 @@ mod operator;
 mod options;
 mod orphans;
 mod pending;
+mod rehash;
 mod report;
 mod restore;
 mod savepoint;
@@ -110,6 +111,9 @@ pub use history::{CheckpointRecord, FileCounts, History, SubtaskRecord};
 pub use operator::{MAX_UID_BYTES, Operator, OperatorSpec};
 pub use options::Options;
 pub use orphans::{OrphanOptions, Orphans, collect_orphans};
+pub use rehash::{
+    DEFAULT_REHASH_MEMORY_BYTES, RehashOptions, Rehashed, RehashedOperator, RehashedState, rehash,
+};
 pub use report::{AbortReason, Acknowledged, Notification, SubtaskAck};
 pub use restore::{
     ClaimMode, OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan,

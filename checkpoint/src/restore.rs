@@ -259,7 +259,7 @@ fn fresh(spec: &OperatorSpec) -> Result<OperatorPlan> {
 }
 
 /// The keyed snapshots of an operator, by key groups; none, or every key group exactly once.
-fn keyed(operator: &OperatorState) -> Result<Vec<&KeyedSnapshot>> {
+pub(crate) fn keyed(operator: &OperatorState) -> Result<Vec<&KeyedSnapshot>> {
     let with_state = operator.subtasks.iter().filter_map(|subtask| subtask.keyed.as_ref());
     let mut snapshots: Vec<_> = with_state.collect();
     if snapshots.is_empty() {
