@@ -1,0 +1,39 @@
+//! Snapshots that move and change shape, with real backends: copied out, moved, rewritten for
+//! another number of key groups.
+
+#![cfg(feature = "memory")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+mod job;
+mod moving;
+#[expect(unreachable_pub, dead_code, reason = "an example is a crate of its own")]
+#[path = "../../examples/own_backend.rs"]
+mod own_backend;
+mod rehash;
+
+use alluvium_state_api::testkit::{Harness, Increments, Profile};
+use alluvium_state_api::{OpenEnv, Result};
+
+/// The backend of the example.
+#[derive(Debug, Default)]
+struct Own;
+
+impl Harness for Own {
+    type Store = own_backend::OwnStore;
+
+    fn profile(&self) -> Profile {
+        Profile {
+            name: "own",
+            increments: Increments::WrittenAsFull,
+            exact_counts: true,
+            digests: true,
+            local_directory: false,
+        }
+    }
+
+    fn open(&self, env: OpenEnv) -> Result<Self::Store> {
+        own_backend::OwnStore::open(&env)
+    }
+}
