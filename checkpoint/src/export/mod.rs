@@ -87,7 +87,7 @@ pub fn export(
         // Refuses a name that stands for two contents.
         SharedFiles::of(metadata)?;
         let files = Files::import(metadata.keyed().map(|keyed| keyed.2), point, sink, options)?;
-        let mut copied = metadata.clone();
+        let mut copied = CheckpointMetadata { origin: None, ..metadata.clone() };
         let subtasks = copied.operators.iter_mut().flat_map(|operator| &mut operator.subtasks);
         for keyed in subtasks.filter_map(|subtask| subtask.keyed.as_mut()) {
             files.relocate(keyed)?;

@@ -162,6 +162,7 @@ pub fn rehash(
         let statistics = statistics(&operators);
         let metadata = CheckpointMetadata {
             kind: CheckpointKind::Savepoint,
+            origin: None,
             attempt: randomness.next_u128(),
             statistics,
             operators,
