@@ -121,4 +121,3 @@ pub use restore::{
 pub use savepoint::dispose_savepoint;
 pub use summary::{Figures, Spread, Summary};
 pub use trigger::{Application, CheckpointPlan, Trigger};
-pub use trigger::{CheckpointPlan, Trigger};
