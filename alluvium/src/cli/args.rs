@@ -81,7 +81,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "COLUMN")]
     pub(super) category: Option<String>,
 
-    /// Where checkpoints and the savepoint go, and stay; each run has a directory of its own there
+    /// Where checkpoints and the savepoint go, and stay. A run that was ended early, by whatever, goes
+    /// on from its newest complete checkpoint when it is started again with the same arguments
     /// [default: a temporary directory that is removed at the end]
     #[arg(long, value_name = "DIR")]
     pub(super) checkpoint_dir: Option<PathBuf>,

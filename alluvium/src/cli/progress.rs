@@ -74,6 +74,13 @@ impl Observer for Shown {
 
     fn event(&self, event: &Event) {
         self.line(&match event {
+            Event::Resumed { from, position } => format!(
+                "resumed from checkpoint {from} at record {}: an earlier run was ended early",
+                grouped(*position)
+            ),
+            Event::Repeated { last } => {
+                format!("an earlier run came to its end with checkpoint {last}: starting afresh")
+            }
             Event::Completed { id, kind, position, bytes_new } => format!(
                 "checkpoint {id} ({kind}) complete at record {}, {} written",
                 grouped(*position),

@@ -11,8 +11,9 @@ pub(super) fn render(report: &Report) -> String {
     fact("skipped", grouped(report.skipped));
     fact("keys", grouped(report.keys));
     fact("records/s", grouped(whole(report.records_per_s)));
-    fact("recovery", millis(report.recovery_ms));
-    fact("rescale", millis(report.rescale_ms));
+    let told = |at: Option<u64>, time| at.map_or_else(|| "-".to_owned(), |_| millis(time));
+    fact("recovery", told(report.crashed_at, report.recovery_ms));
+    fact("rescale", told(report.rescaled_at, report.rescale_ms));
     fact("values compared", grouped(report.compared));
     fact("mismatches", grouped(report.mismatches));
 
@@ -60,6 +61,9 @@ pub(super) fn render(report: &Report) -> String {
         checkpoints.render(),
         facts.render(),
     ];
+    if let (Some(id), Some(position)) = (report.resumed_from, report.resumed_at) {
+        lines.push(format!("resumed from checkpoint {id} at record {}", grouped(position)));
+    }
     let examples = report.mismatch_examples.iter();
     lines.extend(examples.map(|example| format!("  mismatch: {example}")));
     lines.push(match &report.checkpoint_dir {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alluvium_state_api::clock::SystemClock;
 use alluvium_state_api::settings::{Settings, keys};
@@ -36,6 +37,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         work_dir: &temporary.path().join("work"),
         clock: Arc::new(SystemClock::new()),
         observer: &shown,
+        stop: &AtomicBool::new(false),
     };
     let outcome = job.run();
     shown.finish();
@@ -117,7 +119,7 @@ fn spec(args: &RunArgs, registry: &BackendRegistry, temp: &Temporary) -> Result<
     }
     if !settings.create_subdir() {
         return Err(Failure::usage(format!(
-            "setting {} must be true: each run has a directory of its own",
+            "setting {} must be true: each job has a directory of its own",
             keys::CREATE_SUBDIR
         )));
     }
@@ -125,6 +127,8 @@ fn spec(args: &RunArgs, registry: &BackendRegistry, temp: &Temporary) -> Result<
         let directory = temp.checkpoints();
         settings.set(keys::CHECKPOINT_DIR, &directory).map_err(|e| refused(&e))?;
     }
+    let resumes = settings.checkpoint_dir() != Some(&*temp.checkpoints())
+        && settings.checkpoint_dir() != Some("memory://");
     let (parallelism, rescale_to, max_parallelism) = parallelism(args, &settings)?;
     Ok(Spec {
         mode: mode(args, &settings)?,
@@ -133,6 +137,7 @@ fn spec(args: &RunArgs, registry: &BackendRegistry, temp: &Temporary) -> Result<
         max_parallelism,
         checkpoint_every: args.checkpoint_every,
         crash_at: args.crash_at,
+        resumes,
         settings,
     })
 }

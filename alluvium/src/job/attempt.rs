@@ -1,13 +1,14 @@
 //! One attempt: a deployment, the source in front of it, and the checkpoints that are due.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::audit::Audit;
 use super::batch::Row;
 use super::checkpoints::{Checkpoints, Kind, Notice};
 use super::deployment::Deployment;
-use super::error::Result;
+use super::error::{Result, check_stop};
 use super::expected::Expected;
 use super::observer::{Event, Observer};
 use super::report::Turns;
@@ -32,6 +33,7 @@ pub(super) struct Attempt<'a> {
     every: u64,
     next_due: u64,
     observer: &'a dyn Observer,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> Attempt<'a> {
@@ -41,9 +43,11 @@ impl<'a> Attempt<'a> {
         reader: Reader,
         course: &Course,
         observer: &'a dyn Observer,
+        stop: &'a AtomicBool,
     ) -> Self {
         let every = course.checkpoint_every;
-        Self { next_due: due_after(reader.position(), every), deployment, reader, every, observer }
+        let next_due = due_after(reader.position(), every);
+        Self { deployment, reader, every, next_due, observer, stop }
     }
 
     /// Processes records up to position `limit` or the end, with the checkpoints that are due.
@@ -87,6 +91,7 @@ impl<'a> Attempt<'a> {
 
     /// Takes up the answers that are there.
     fn attend(&mut self, checkpoints: &mut Checkpoints) -> Result<()> {
+        check_stop(self.stop)?;
         while let Some(reply) = self.deployment.poll()? {
             take_up(checkpoints, reply)?;
         }
@@ -96,6 +101,7 @@ impl<'a> Attempt<'a> {
     /// Waits until no checkpoint is under way, and any pause after it is over.
     fn settle(&mut self, checkpoints: &mut Checkpoints) -> Result<()> {
         while checkpoints.under_way() > 0 || checkpoints.pause_left() > Duration::ZERO {
+            check_stop(self.stop)?;
             let longest = match checkpoints.pause_left() {
                 Duration::ZERO => PATIENCE,
                 pause => pause.min(PATIENCE),
@@ -139,11 +145,12 @@ impl<'a> Attempt<'a> {
         if checkpoints.has_completed() {
             self.order(checkpoints, Kind::Checkpoint)?;
         }
-        turns.crashed_at = self.reader.position();
+        let position = self.reader.position();
+        turns.crashed_at = Some(position);
         let in_flight = checkpoints.under_way();
         turns.snapshots_dropped = in_flight as u64;
         self.deployment.crash();
-        self.observer.event(&Event::Crashed { position: turns.crashed_at, in_flight });
+        self.observer.event(&Event::Crashed { position, in_flight });
         Ok(())
     }
 
@@ -168,14 +175,37 @@ impl<'a> Attempt<'a> {
         self.deployment.drain()
     }
 
-    /// Compares all state with what it must be, and ends the subtasks.
+    /// Compares all state with what it must be.
     ///
     /// # Errors
     /// Where a store fails.
-    pub(super) fn audit_and_stop(mut self, expected: &Arc<Expected>) -> Result<(Audit, Counts)> {
-        let audit = self.deployment.audit(expected)?;
+    pub(super) fn audit(&mut self, expected: &Arc<Expected>) -> Result<Audit> {
+        self.deployment.audit(expected)
+    }
+
+    /// Takes a checkpoint of everything so far, and waits for it.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed).
+    pub(super) fn checkpoint(&mut self, checkpoints: &mut Checkpoints) -> Result<()> {
+        self.settle(checkpoints)?;
+        self.order(checkpoints, Kind::Checkpoint)?;
+        self.settle(checkpoints)
+    }
+
+    /// What became of the records so far.
+    pub(super) fn counts(&self) -> Counts {
+        self.reader.counts()
+    }
+
+    /// Ends the subtasks, and says what became of the records.
+    ///
+    /// # Errors
+    /// Why a subtask failed, if one did.
+    pub(super) fn stop(self) -> Result<Counts> {
+        let counts = self.counts();
         self.deployment.stop()?;
-        Ok((audit, self.reader.counts()))
+        Ok(counts)
     }
 }
 

@@ -2,36 +2,37 @@
 //!
 //! # Invariants
 //!
-//! 1. The position of the source travels as the job's bytes of the application: `1`, then 8 bytes
-//!    little-endian.
+//! 1. Where the run is on its course travels as the job's bytes of the application ([`Waypoint`]).
 //! 2. Notifications are handed on in the coordinator's order ([`Checkpoints::notices`]).
 //! 3. A checkpoint that fails is told; one more in a row than is tolerable
 //!    (`execution.checkpointing.tolerable-failed-checkpoints`) fails the run.
+//! 4. Of two processes that run one job, the later one is refused where the storage is a directory
+//!    with locks ([`Lock`]); what a killed process left half-written is then removed at the start.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_checkpoint::{
-    Components, Coordinator, Notification, OperatorPlan, OperatorSpec, Options, RestoreOptions,
-    RestorePlan, StartFrom, SubtaskAck, Trigger,
+    Components, Coordinator, Notification, OperatorPlan, OperatorSpec, Options, OrphanOptions,
+    RestoreOptions, RestorePlan, RestorePoint, StartFrom, SubtaskAck, Trigger,
 };
 use alluvium_state_api::clock::Clock;
 use alluvium_state_api::random::OsRandomness;
-use alluvium_state_api::snapshot::SnapshotKind;
+use alluvium_state_api::storage::CheckpointStorage;
 use alluvium_state_api::{CheckpointId, Error, ErrorKind};
 
 use super::error::Result;
-use super::report::{CheckpointReport, millis};
+use super::figures::Figures;
+use super::identity::Identity;
+use super::lock::Lock;
+use super::report::CheckpointReport;
 use super::spec::Spec;
 use super::storage::Site;
 use super::subtask::{Acknowledgement, Order};
+use super::waypoint::{Stage, Waypoint};
 
 /// The operator's uid.
 const UID: &str = "totals";
-
-/// The version of the job's bytes of the application.
-const POSITION_VERSION: u8 = 1;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,17 @@ pub(super) enum Kind {
     Checkpoint,
     /// A canonical savepoint.
     Savepoint,
+}
+
+/// What a start begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin<'a> {
+    /// Nothing.
+    Nothing,
+    /// A checkpoint of the job.
+    Checkpoint(CheckpointId),
+    /// A savepoint, by where it is.
+    Savepoint(&'a str),
 }
 
 /// Where a start begins.
@@ -66,68 +78,99 @@ pub(super) enum Notice {
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     site: Site,
+    fingerprint: u128,
+    /// Where the run is.
+    stage: Stage,
     options: Options,
     wait: bool,
     clock: Arc<dyn Clock>,
+    storage: Arc<dyn CheckpointStorage>,
     coordinator: Coordinator,
-    /// What is known of those under way.
-    figures: BTreeMap<CheckpointId, Figures>,
-    history: Vec<CheckpointReport>,
+    figures: Figures,
     savepoint: Option<String>,
     last_end: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct Figures {
-    asked: Kind,
-    position: u64,
-    given: Duration,
-    sync: Duration,
-    background: Duration,
-    bytes_new: u64,
-    bytes_full: u64,
-    kind: &'static str,
+    /// Held until the run has ended.
+    lock: Option<Lock>,
 }
 
 impl Checkpoints {
-    /// Opens the storage that the settings name, for a new job.
+    /// Opens the storage that the settings name, for this job, alone.
     ///
     /// # Errors
-    /// `InvalidInput` for settings and for a directory that cannot be written; where storage fails.
-    pub(super) fn open(spec: &Spec, clock: Arc<dyn Clock>) -> Result<Self> {
-        let site = Site::of(&spec.settings)?;
+    /// `InvalidInput` for settings and for a directory that cannot be written; where storage fails;
+    /// where another process runs the job.
+    pub(super) fn open(identity: Identity, spec: &Spec, clock: Arc<dyn Clock>) -> Result<Self> {
+        let site = Site::of(&spec.settings, identity.job)?;
         let mut options = Options::from_settings(&spec.settings)?;
         options.kind = spec.mode.snapshot_kind();
-        Ok(Self {
-            coordinator: coordinator(&site, &options, &clock)?,
+        let storage = site.open()?;
+        let lock = site.lock()?;
+        let coordinator = coordinator(&site, &storage, &options, &clock)?;
+        let checkpoints = Self {
             site,
+            fingerprint: identity.fingerprint,
+            stage: Stage::UntilCrash,
             options,
             wait: spec.mode.is_sync(),
             clock,
-            figures: BTreeMap::new(),
-            history: Vec::new(),
+            storage,
+            coordinator,
+            figures: Figures::default(),
             savepoint: None,
             last_end: None,
-        })
+            lock,
+        };
+        checkpoints.tidy();
+        Ok(checkpoints)
     }
 
-    /// The same after a crash: nothing is known but what the storage holds. (The history is for the
+    /// The same after a crash: nothing is known but what the storage holds. (The figures are for the
     /// report alone.)
     ///
     /// # Errors
     /// Where the storage fails.
-    pub(super) fn restart(self) -> Result<Self> {
-        Ok(Self {
-            coordinator: coordinator(&self.site, &self.options, &self.clock)?,
-            figures: BTreeMap::new(),
-            savepoint: None,
-            last_end: None,
-            ..self
-        })
+    pub(super) fn restart(&mut self) -> Result<()> {
+        self.storage = self.site.open()?;
+        self.coordinator = coordinator(&self.site, &self.storage, &self.options, &self.clock)?;
+        self.figures.forget();
+        self.savepoint = None;
+        self.last_end = None;
+        self.tidy();
+        Ok(())
     }
 
-    /// Starts the job with so many subtasks: from `savepoint`, else from the newest complete
-    /// checkpoint, else from nothing.
+    /// Removes what a process left half-written that was killed, or one that crashed. With the lock
+    /// nothing of it is anybody's; without, `alluvium gc` does it after a while.
+    fn tidy(&self) {
+        if self.lock.is_some() {
+            let all = OrphanOptions { min_age: Duration::ZERO, dry_run: false };
+            // What cannot be removed does no harm, and is tried again at the next start.
+            drop(self.coordinator.collect_orphans(all));
+        }
+    }
+
+    /// The newest complete checkpoint, and where the run was when it was taken.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is of another job. An older one is not taken silently.
+    pub(super) fn newest(&self) -> Result<Option<(CheckpointId, Waypoint)>> {
+        let readable = self.coordinator.completed().next_back().map(|done| done.id);
+        let damaged = self.coordinator.unreadable().map(|(id, _)| id).max();
+        let Some(id) = readable.max(damaged) else { return Ok(None) };
+        let read = || {
+            let point = RestorePoint::read(self.storage.load(id)?)?;
+            Waypoint::decode(&point.metadata().application, self.fingerprint)
+        };
+        let waypoint = read().map_err(|error| error.with_checkpoint(id))?;
+        Ok(Some((id, waypoint)))
+    }
+
+    /// From now on the run is here.
+    pub(super) fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Starts the job with so many subtasks.
     ///
     /// # Errors
     /// Where there is something to restore that cannot be read or does not fit.
@@ -135,13 +178,17 @@ impl Checkpoints {
         &mut self,
         spec: &Spec,
         parallelism: u32,
-        savepoint: Option<&str>,
+        origin: Origin<'_>,
     ) -> Result<Start> {
         let operator =
             OperatorSpec::new(UID, parallelism).with_max_parallelism(spec.max_parallelism);
-        let from = savepoint.map_or(StartFrom::Newest, StartFrom::Pointer);
+        let from = match origin {
+            Origin::Nothing => StartFrom::Nothing,
+            Origin::Checkpoint(id) => StartFrom::Checkpoint(id),
+            Origin::Savepoint(pointer) => StartFrom::Pointer(pointer),
+        };
         let plan = self.coordinator.start(&[operator], from, RestoreOptions::default())?;
-        self.figures.clear();
+        self.figures.forget();
         let RestorePlan { restored, application, mut operators, .. } = plan;
         let from = restored.map(|(id, _)| id);
         let Some(operator) = operators.pop() else {
@@ -149,7 +196,10 @@ impl Checkpoints {
         };
         Ok(Start {
             position: match from {
-                Some(id) => decode_position(&application).map_err(|e| e.with_checkpoint(id))?,
+                Some(id) => {
+                    let waypoint = Waypoint::decode(&application, self.fingerprint);
+                    waypoint.map_err(|error| error.with_checkpoint(id))?.position
+                }
                 None => 0,
             },
             from,
@@ -168,7 +218,8 @@ impl Checkpoints {
             Kind::Savepoint => Trigger::savepoint(None),
         };
         let given = self.clock.now();
-        let plan = self.coordinator.trigger(trigger.with_application(encode_position(position)));
+        let waypoint = Waypoint { stage: self.stage, position, job: self.fingerprint };
+        let plan = self.coordinator.trigger(trigger.with_application(waypoint.encode()));
         let plan = match plan {
             Ok(plan) => plan,
             Err(error) => {
@@ -179,19 +230,7 @@ impl Checkpoints {
                 return if tolerable { Ok(None) } else { Err(error.into()) };
             }
         };
-        self.figures.insert(
-            plan.id,
-            Figures {
-                asked: kind,
-                position,
-                given,
-                sync: Duration::ZERO,
-                background: Duration::ZERO,
-                bytes_new: 0,
-                bytes_full: 0,
-                kind: "full",
-            },
-        );
+        self.figures.began(plan.id, kind == Kind::Savepoint, position, given);
         Ok(Some(Order {
             request: plan.request,
             sink: plan.sink,
@@ -206,9 +245,7 @@ impl Checkpoints {
     /// # Errors
     /// Only where the job is at fault.
     pub(super) fn acknowledge(&mut self, done: Acknowledgement) -> Result<()> {
-        if let Some(figures) = self.figures.get_mut(&done.checkpoint) {
-            figures.take(&done);
-        }
+        self.figures.take(&done);
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let mut ack = SubtaskAck::keyed(done.snapshot);
         ack.sync_us = micros(done.sync);
@@ -237,15 +274,15 @@ impl Checkpoints {
         let notifications: Vec<Notification> = self.coordinator.notifications().collect();
         let mut notices = Vec::with_capacity(notifications.len());
         for notification in notifications {
-            self.last_end = Some(self.clock.now());
+            let now = self.clock.now();
+            self.last_end = Some(now);
             match notification {
                 Notification::Completed { id, savepoint } => {
-                    let report = self.completed(id, savepoint);
-                    notices.push(Notice::Completed(id, report));
+                    self.savepoint = savepoint.or_else(|| self.savepoint.take());
+                    notices.push(Notice::Completed(id, self.figures.completed(id, now)));
                 }
                 Notification::Aborted { id, reason, error } => {
-                    let figures = self.figures.remove(&id);
-                    let savepoint = figures.is_some_and(|f| f.asked == Kind::Savepoint);
+                    let savepoint = self.figures.aborted(id);
                     let error = error.unwrap_or_else(|| {
                         Error::unavailable(format!("the checkpoint was aborted: {reason:?}"))
                             .with_checkpoint(id)
@@ -258,30 +295,6 @@ impl Checkpoints {
             }
         }
         Ok(notices)
-    }
-
-    fn completed(&mut self, id: CheckpointId, savepoint: Option<String>) -> CheckpointReport {
-        let figures = self.figures.remove(&id);
-        let duration = figures.as_ref().map(|figures| figures.given);
-        let duration = duration.map(|given| self.clock.now().saturating_sub(given));
-        let is_savepoint = savepoint.is_some();
-        self.savepoint = savepoint.or_else(|| self.savepoint.take());
-        let report = CheckpointReport {
-            id: id.get(),
-            kind: match &figures {
-                _ if is_savepoint => "savepoint",
-                Some(figures) => figures.kind,
-                None => "full",
-            },
-            position: figures.as_ref().map_or(0, |figures| figures.position),
-            sync_ms: figures.as_ref().map_or(0.0, |figures| millis(figures.sync)),
-            async_ms: figures.as_ref().map_or(0.0, |figures| millis(figures.background)),
-            duration_ms: millis(duration.unwrap_or_default()),
-            bytes_new: figures.as_ref().map_or(0, |figures| figures.bytes_new),
-            bytes_full: figures.as_ref().map_or(0, |figures| figures.bytes_full),
-        };
-        self.history.push(report.clone());
-        report
     }
 
     /// How many are under way.
@@ -309,58 +322,23 @@ impl Checkpoints {
         savepoint.ok_or_else(|| Error::unavailable("the savepoint was not completed").into())
     }
 
-    /// The completed ones, in order.
-    pub(super) fn into_history(self) -> Vec<CheckpointReport> {
-        self.history
+    /// The job's id, and the completed checkpoints, in order.
+    pub(super) fn take_history(&mut self) -> (String, Vec<CheckpointReport>) {
+        let figures = std::mem::take(&mut self.figures);
+        (self.site.job().to_string(), figures.into_completed())
     }
 }
 
-impl Figures {
-    fn take(&mut self, done: &Acknowledgement) {
-        self.sync = self.sync.max(done.sync);
-        self.background = self.background.max(done.background);
-        self.bytes_new = self.bytes_new.saturating_add(done.snapshot.bytes_new);
-        self.bytes_full = self.bytes_full.saturating_add(done.snapshot.bytes_full);
-        if done.snapshot.kind == SnapshotKind::Incremental {
-            self.kind = "incremental";
-        }
-    }
-}
-
-fn coordinator(site: &Site, options: &Options, clock: &Arc<dyn Clock>) -> Result<Coordinator> {
+fn coordinator(
+    site: &Site,
+    storage: &Arc<dyn CheckpointStorage>,
+    options: &Options,
+    clock: &Arc<dyn Clock>,
+) -> Result<Coordinator> {
     let components = Components {
-        storage: site.open()?,
+        storage: Arc::clone(storage),
         clock: Arc::clone(clock),
         randomness: Arc::new(OsRandomness),
     };
     Ok(Coordinator::open(site.job(), options.clone(), components)?)
-}
-
-fn encode_position(position: u64) -> Vec<u8> {
-    let mut bytes = vec![POSITION_VERSION];
-    bytes.extend_from_slice(&position.to_le_bytes());
-    bytes
-}
-
-fn decode_position(bytes: &[u8]) -> alluvium_state_api::Result<u64> {
-    let position = bytes.split_first().and_then(|(version, position)| {
-        let position: [u8; 8] = position.try_into().ok()?;
-        (*version == POSITION_VERSION).then_some(u64::from_le_bytes(position))
-    });
-    position.ok_or_else(|| Error::corrupted("the checkpoint holds no position of the source"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_come_back_and_nothing_else_does() {
-        for position in [0, 1, u64::MAX] {
-            assert_eq!(decode_position(&encode_position(position)).unwrap(), position);
-        }
-        for wrong in [&[][..], &[1], &[2, 0, 0, 0, 0, 0, 0, 0, 0], &[1; 10]] {
-            assert!(decode_position(wrong).is_err());
-        }
-    }
 }

@@ -16,21 +16,28 @@
 //! 3. After the crash nothing of the job is left but what its storage holds: stores, coordinator and
 //!    positions are built anew.
 //! 4. A checkpoint is announced to the stores only after it is durable.
+//! 5. Each checkpoint holds the stage of the course, too, so that a process that is killed anywhere can
+//!    be started again and goes on from the newest one. The savepoint counts to the stage behind it.
+//!    After the comparison a last checkpoint says that the run has finished; the next one starts afresh,
+//!    with higher numbers.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alluvium_state_api::BackendRegistry;
 use alluvium_state_api::clock::Clock;
 
 use super::attempt::Attempt;
-use super::checkpoints::{Checkpoints, Start};
+use super::checkpoints::{Checkpoints, Origin, Start};
 use super::deployment::{Deployment, Plan};
 use super::error::{JobError, Result};
 use super::expected::Expected;
+use super::identity::Identity;
 use super::observer::{Event, Observer, Phase};
 use super::report::{Finding, Report, Turns, millis};
 use super::spec::{Course, Spec};
+use super::waypoint::Stage;
 use crate::source::Source;
 
 /// A run that can be started.
@@ -48,6 +55,8 @@ pub(crate) struct Job<'a> {
     pub(crate) clock: Arc<dyn Clock>,
     /// Is told what happens.
     pub(crate) observer: &'a dyn Observer,
+    /// Set from outside to end it early.
+    pub(crate) stop: &'a AtomicBool,
 }
 
 impl Job<'_> {
@@ -56,43 +65,95 @@ impl Job<'_> {
     /// # Errors
     /// Whatever kept it from coming to its end. A mismatch is no error: the report says it.
     pub(crate) fn run(&self) -> Result<Report> {
-        let opened = Checkpoints::open(self.spec, Arc::clone(&self.clock));
+        let opened = Checkpoints::open(self.identity()?, self.spec, Arc::clone(&self.clock));
         let mut checkpoints = opened.map_err(JobError::before_the_run)?;
-        let expected = Arc::new(Expected::compute(self.source, self.observer)?);
+        let compute = Expected::compute(self.source, self.observer, self.stop);
+        let expected = Arc::new(compute?);
         let course = Course::plan(self.spec, expected.counts().records)?;
         let mut turns = Turns::default();
         let began = self.clock.now();
 
-        self.observer.phase(Phase::UntilCrash);
-        let start = checkpoints.start(self.spec, self.spec.parallelism, None)?;
-        let mut attempt = self.start(&course, start)?;
-        attempt.feed(&mut checkpoints, course.crash_at)?;
-        attempt.crash(&mut checkpoints, &mut turns)?;
-
-        let (mut checkpoints, mut attempt) = self.recover(&course, checkpoints, &mut turns)?;
-        self.observer.phase(Phase::UntilSavepoint);
-        attempt.feed(&mut checkpoints, course.savepoint_at)?;
-        let savepoint = attempt.stop_with_savepoint(&mut checkpoints)?;
-
-        let mut attempt = self.rescale(&course, &mut checkpoints, &savepoint, &mut turns)?;
-        self.observer.phase(Phase::UntilEnd);
+        let (stage, mut attempt) = self.begin(&course, &mut checkpoints, &mut turns)?;
+        let before = attempt.counts();
+        if stage == Stage::UntilCrash {
+            attempt.feed(&mut checkpoints, course.crash_at)?;
+            attempt.crash(&mut checkpoints, &mut turns)?;
+            attempt = self.recover(&course, &mut checkpoints, &mut turns)?;
+            self.observer.phase(Phase::UntilSavepoint);
+        }
+        if stage <= Stage::UntilSavepoint {
+            attempt.feed(&mut checkpoints, course.savepoint_at)?;
+            checkpoints.enter(Stage::UntilEnd);
+            let savepoint = attempt.stop_with_savepoint(&mut checkpoints)?;
+            attempt = self.rescale(&course, &mut checkpoints, &savepoint, &mut turns)?;
+            self.observer.phase(Phase::UntilEnd);
+        }
         attempt.feed(&mut checkpoints, u64::MAX)?;
         attempt.drain(&mut checkpoints)?;
         let processing = self.clock.now().saturating_sub(began);
 
         self.observer.phase(Phase::Verification);
-        let (audit, counts) = attempt.audit_and_stop(&expected)?;
+        let audit = attempt.audit(&expected)?;
+        if self.spec.resumes {
+            checkpoints.enter(Stage::Finished);
+            attempt.checkpoint(&mut checkpoints)?;
+        }
+        let counts = attempt.stop()?;
         let backend = self.registry.find(self.spec.settings.backend())?.name();
+        let (job, checkpoints) = checkpoints.take_history();
         let finding = Finding {
             backend,
+            job,
             expected: expected.counts(),
+            before,
             counts,
             audit,
             turns,
             processing,
-            checkpoints: checkpoints.into_history(),
+            checkpoints,
         };
         Ok(Report::of(self, &course, finding))
+    }
+
+    /// Which job this is.
+    fn identity(&self) -> Result<Identity> {
+        if !self.spec.resumes {
+            return Ok(Identity::random()?);
+        }
+        let backend = self.registry.find(self.spec.settings.backend())?.name();
+        Identity::of(self.source, self.spec, backend)
+    }
+
+    /// Goes on with an earlier run that was ended early, or starts afresh.
+    fn begin(
+        &self,
+        course: &Course,
+        checkpoints: &mut Checkpoints,
+        turns: &mut Turns,
+    ) -> Result<(Stage, Attempt<'_>)> {
+        let newest = checkpoints.newest()?;
+        let (stage, origin) = match newest {
+            Some((id, waypoint)) if waypoint.stage < Stage::Finished => {
+                turns.resumed = Some((id, waypoint.position));
+                let position = waypoint.position;
+                self.observer.event(&Event::Resumed { from: id, position });
+                (waypoint.stage, Origin::Checkpoint(id))
+            }
+            Some((last, _)) => {
+                self.observer.event(&Event::Repeated { last });
+                (Stage::UntilCrash, Origin::Nothing)
+            }
+            None => (Stage::UntilCrash, Origin::Nothing),
+        };
+        let (phase, parallelism) = match stage {
+            Stage::UntilCrash => (Phase::UntilCrash, self.spec.parallelism),
+            Stage::UntilSavepoint => (Phase::UntilSavepoint, self.spec.parallelism),
+            Stage::UntilEnd | Stage::Finished => (Phase::UntilEnd, self.spec.rescale_to),
+        };
+        self.observer.phase(phase);
+        checkpoints.enter(stage);
+        let start = checkpoints.start(self.spec, parallelism, origin)?;
+        Ok((stage, self.start(course, start)?))
     }
 
     /// Opens stores, fresh or with what is to be restored, and the source where that ends.
@@ -105,26 +166,31 @@ impl Job<'_> {
             clock: &self.clock,
         })?;
         let reader = self.source.open_at(start.position)?;
-        Ok(Attempt::new(deployment, reader, course, self.observer))
+        Ok(Attempt::new(deployment, reader, course, self.observer, self.stop))
     }
 
     /// Builds everything anew from what the storage holds (invariant 3).
     fn recover(
         &self,
         course: &Course,
-        checkpoints: Checkpoints,
+        checkpoints: &mut Checkpoints,
         turns: &mut Turns,
-    ) -> Result<(Checkpoints, Attempt<'_>)> {
+    ) -> Result<Attempt<'_>> {
         let began = self.clock.now();
-        let mut checkpoints = checkpoints.restart()?;
-        let start = checkpoints.start(self.spec, self.spec.parallelism, None)?;
+        checkpoints.restart()?;
+        let origin = match checkpoints.newest()? {
+            Some((id, waypoint)) if waypoint.stage < Stage::Finished => Origin::Checkpoint(id),
+            _ => Origin::Nothing,
+        };
+        let start = checkpoints.start(self.spec, self.spec.parallelism, origin)?;
+        checkpoints.enter(Stage::UntilSavepoint);
         let (from, position) = (start.from, start.position);
         let attempt = self.start(course, start)?;
         turns.recovery = self.clock.now().saturating_sub(began);
         turns.recovered_from = from;
-        turns.records_replayed = turns.crashed_at.saturating_sub(position);
+        turns.records_replayed = turns.crashed_at.unwrap_or(0).saturating_sub(position);
         self.observer.event(&Event::Recovered { from, position, millis: millis(turns.recovery) });
-        Ok((checkpoints, attempt))
+        Ok(attempt)
     }
 
     /// Goes on from the savepoint with another number of subtasks.
@@ -137,8 +203,8 @@ impl Job<'_> {
     ) -> Result<Attempt<'_>> {
         let (from, to) = (self.spec.parallelism, self.spec.rescale_to);
         let began = self.clock.now();
-        let start = checkpoints.start(self.spec, to, Some(savepoint))?;
-        turns.rescaled_at = start.position;
+        let start = checkpoints.start(self.spec, to, Origin::Savepoint(savepoint))?;
+        turns.rescaled_at = Some(start.position);
         let attempt = self.start(course, start)?;
         turns.rescale = self.clock.now().saturating_sub(began);
         let millis = millis(turns.rescale);

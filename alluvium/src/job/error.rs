@@ -1,6 +1,8 @@
 //! Why a run ended early.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use alluvium_state_api::{Error, ErrorKind};
 
@@ -20,6 +22,10 @@ pub(crate) enum JobError {
     Input(SourceError),
     /// State, checkpoint or storage failed.
     State(Error),
+    /// Another process runs the job in this directory.
+    Busy(PathBuf),
+    /// It was told to stop.
+    Interrupted,
     /// A thread of the job panicked: a defect.
     Panicked(String),
 }
@@ -49,9 +55,17 @@ impl JobError {
             Self::Input(error) => {
                 matches!(error.kind(), SourceErrorKind::Columns | SourceErrorKind::OutOfRange)
             }
-            Self::State(_) | Self::Panicked(_) => false,
+            Self::State(_) | Self::Busy(_) | Self::Interrupted | Self::Panicked(_) => false,
         }
     }
+}
+
+/// Ends the run where it was told to stop.
+///
+/// # Errors
+/// `Interrupted`.
+pub(super) fn check_stop(stop: &AtomicBool) -> Result<()> {
+    if stop.load(Ordering::Relaxed) { Err(JobError::Interrupted) } else { Ok(()) }
 }
 
 impl From<SourceError> for JobError {
@@ -72,6 +86,13 @@ impl fmt::Display for JobError {
             Self::Usage(message) => f.write_str(message),
             Self::Input(error) => error.fmt(f),
             Self::State(error) | Self::Request(error) => error.fmt(f),
+            Self::Busy(directory) => write!(
+                f,
+                "another process runs this job in {}; wait for it, or choose another \
+                 --checkpoint-dir",
+                directory.display()
+            ),
+            Self::Interrupted => f.write_str("interrupted"),
             Self::Panicked(thread) => write!(
                 f,
                 "thread {thread} panicked; this is a defect, please report it with the command line"
@@ -85,7 +106,7 @@ impl std::error::Error for JobError {
         match self {
             Self::Input(error) => std::error::Error::source(error),
             Self::State(error) | Self::Request(error) => std::error::Error::source(error),
-            Self::Usage(_) | Self::Panicked(_) => None,
+            Self::Usage(_) | Self::Busy(_) | Self::Interrupted | Self::Panicked(_) => None,
         }
     }
 }

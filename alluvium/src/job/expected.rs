@@ -10,10 +10,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::AtomicBool;
 
 use super::batch::Row;
+use super::error::{Result, check_stop};
 use super::observer::{Observer, Phase};
-use crate::source::{self, Counts, Record, Source};
+use crate::source::{Counts, Record, Source};
 
 /// How many records pass between two reports of progress.
 const REPORT_EVERY: u64 = 4096;
@@ -53,8 +55,12 @@ impl Expected {
     /// Reads the whole input.
     ///
     /// # Errors
-    /// Whatever is wrong with the input.
-    pub(super) fn compute(source: &Source, observer: &dyn Observer) -> source::Result<Self> {
+    /// Whatever is wrong with the input; `Interrupted`.
+    pub(super) fn compute(
+        source: &Source,
+        observer: &dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
         let mut reader = source.open_at(0)?;
         let mut record = Record::default();
         let mut builder = Builder::default();
@@ -65,6 +71,7 @@ impl Expected {
             if reader.position() >= next_report {
                 next_report = reader.position().saturating_add(REPORT_EVERY);
                 observer.progress(reader.progress());
+                check_stop(stop)?;
             }
         }
         Ok(builder.finish(reader.counts()))

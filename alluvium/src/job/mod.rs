@@ -17,8 +17,10 @@
 //! * [`spec`]: what was asked for, and where the turning points lie;
 //! * [`attempt`], [`deployment`], [`subtask`], [`batch`], [`router`]: one set of running subtasks;
 //! * [`operator`]: the states; [`expected`], [`audit`]: what they must hold, and whether they do;
-//! * [`checkpoints`], [`storage`]: the coordinator as the job sees it, and where its files go;
-//! * [`observer`], [`report`]: what the outside is told.
+//! * [`checkpoints`], [`storage`], [`lock`]: the coordinator as the job sees it, where its files go;
+//! * [`identity`], [`waypoint`]: which job a run is, and what a checkpoint remembers of it, so that
+//!   a run that was ended early is gone on with;
+//! * [`observer`], [`figures`], [`report`]: what the outside is told.
 //!
 //! # Invariants
 //!
@@ -33,6 +35,9 @@ mod course;
 mod deployment;
 mod error;
 mod expected;
+mod figures;
+mod identity;
+mod lock;
 mod observer;
 mod operator;
 mod report;
@@ -40,6 +45,7 @@ mod router;
 mod spec;
 mod storage;
 mod subtask;
+mod waypoint;
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,18 @@ pub(crate) enum Phase {
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
+    /// An earlier run of the same request was ended early; this one goes on with it.
+    Resumed {
+        /// From this checkpoint.
+        from: CheckpointId,
+        /// The source goes on here.
+        position: u64,
+    },
+    /// The earlier run of the same request had come to its end; this one starts afresh.
+    Repeated {
+        /// Its last checkpoint.
+        last: CheckpointId,
+    },
     /// A checkpoint is complete and durable.
     Completed {
         /// Which.

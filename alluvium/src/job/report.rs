@@ -28,6 +28,11 @@ pub(crate) struct Report {
     pub(crate) checkpoint_every: u64,
     /// Where checkpoints are; `None` where they were removed with the temporary directory.
     pub(crate) checkpoint_dir: Option<String>,
+    /// The job's id: the name of its directory there.
+    pub(crate) job: String,
+    /// The checkpoint of an earlier run that this one went on from, and the record behind it.
+    pub(crate) resumed_from: Option<u64>,
+    pub(crate) resumed_at: Option<u64>,
     /// Records of the input, and what became of them: `read` = `records` + `skipped`.
     pub(crate) read: u64,
     /// Records that were processed.
@@ -43,19 +48,19 @@ pub(crate) struct Report {
     pub(crate) mismatches: u64,
     pub(crate) mismatch_examples: Vec<String>,
     /// `records` by the wall time of processing, crash, recovery, savepoint and rescale included;
-    /// the independent recomputation and the verification are not.
+    /// the independent recomputation and the verification are not, nor records before `resumed_at`.
     pub(crate) records_per_s: f64,
     pub(crate) processing_ms: f64,
     /// Completed checkpoints and the savepoint, in order.
     pub(crate) checkpoints: Vec<CheckpointReport>,
-    /// The crash, and the recovery from it.
-    pub(crate) crashed_at: u64,
+    /// The crash, and the recovery from it; `None` where an earlier run was past it.
+    pub(crate) crashed_at: Option<u64>,
     pub(crate) snapshots_dropped: u64,
     pub(crate) recovered_from: Option<u64>,
     pub(crate) records_replayed: u64,
     pub(crate) recovery_ms: f64,
-    /// The rescale from the savepoint.
-    pub(crate) rescaled_at: u64,
+    /// The rescale from the savepoint; `None` where an earlier run was past it.
+    pub(crate) rescaled_at: Option<u64>,
     pub(crate) rescale_ms: f64,
 }
 
@@ -82,12 +87,14 @@ pub(crate) struct CheckpointReport {
 /// What the turning points were like.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    pub(super) crashed_at: u64,
+    /// The checkpoint of an earlier run, and its position.
+    pub(super) resumed: Option<(CheckpointId, u64)>,
+    pub(super) crashed_at: Option<u64>,
     pub(super) snapshots_dropped: u64,
     pub(super) recovered_from: Option<CheckpointId>,
     pub(super) records_replayed: u64,
     pub(super) recovery: Duration,
-    pub(super) rescaled_at: u64,
+    pub(super) rescaled_at: Option<u64>,
     pub(super) rescale: Duration,
 }
 
@@ -95,9 +102,12 @@ pub(super) struct Turns {
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) backend: &'static str,
+    pub(super) job: String,
     /// What the recomputation counted, and what the job did.
     pub(super) expected: Counts,
     pub(super) counts: Counts,
+    /// The counts where this run began.
+    pub(super) before: Counts,
     pub(super) audit: Audit,
     pub(super) turns: Turns,
     pub(super) processing: Duration,
@@ -126,6 +136,9 @@ impl Report {
             max_parallelism: spec.max_parallelism.get(),
             checkpoint_every: course.checkpoint_every,
             checkpoint_dir: spec.settings.checkpoint_dir().map(str::to_owned),
+            job: finding.job,
+            resumed_from: turns.resumed.map(|(id, _)| id.get()),
+            resumed_at: turns.resumed.map(|(_, position)| position),
             read: counts.records,
             records: counts.kept(),
             skipped: counts.skipped(),
@@ -136,7 +149,10 @@ impl Report {
             compared: audit.compared,
             mismatches: audit.mismatches,
             mismatch_examples: audit.described,
-            records_per_s: per_second(counts.kept(), finding.processing),
+            records_per_s: per_second(
+                counts.kept().saturating_sub(finding.before.kept()),
+                finding.processing,
+            ),
             processing_ms: millis(finding.processing),
             checkpoints: finding.checkpoints,
             crashed_at: turns.crashed_at,

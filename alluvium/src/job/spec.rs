@@ -105,6 +105,8 @@ pub(crate) struct Spec {
     pub(crate) checkpoint_every: Option<u64>,
     /// Where to crash; by the rule of [`Course::plan`] where `None`.
     pub(crate) crash_at: Option<Point>,
+    /// Whether a run that was ended early is gone on with: where checkpoints outlive the process.
+    pub(crate) resumes: bool,
 }
 
 /// The turning points of a run, in records from the start of the input, skipped ones included.
@@ -160,6 +162,7 @@ mod tests {
             mode: Mode::Incremental,
             checkpoint_every,
             crash_at,
+            resumes: false,
         }
     }
 

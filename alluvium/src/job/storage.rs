@@ -5,13 +5,12 @@
 //! | a path, or `file://` and a path | below `<path>/<job>`, the savepoint beside it |
 //! | `memory://` | in this process, inline, so that the limit of inline state applies |
 //!
-//! Each run is a job of its own with a random id, so that what an earlier run left in a directory is
-//! neither taken up nor touched.
+//! Other jobs may have theirs in the same directory; they are neither taken up nor touched.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alluvium_state_api::random::{OsRandomness, Randomness};
+use alluvium_state_api::random::OsRandomness;
 use alluvium_state_api::settings::{Settings, keys};
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::CheckpointStorage;
@@ -19,6 +18,9 @@ use alluvium_state_api::storage::local::{LocalOptions, LocalStorage};
 use alluvium_state_api::storage::memory::MemoryStorage;
 use alluvium_state_api::vfs::RealFs;
 use alluvium_state_api::{Error, Result};
+
+use super::error;
+use super::lock::Lock;
 
 /// The checkpoints of one job, opened as often as the job is started.
 #[derive(Debug)]
@@ -34,12 +36,11 @@ enum Place {
 }
 
 impl Site {
-    /// The place that the settings name, for a new job.
+    /// The place that the settings name, for this job.
     ///
     /// # Errors
     /// `InvalidInput` for a scheme that there is no storage for, or where no place is named.
-    pub(super) fn of(settings: &Settings) -> Result<Self> {
-        let job = FileName::new(&format!("{:032x}", OsRandomness.next_u128()))?;
+    pub(super) fn of(settings: &Settings, job: FileName) -> Result<Self> {
         let named = settings.checkpoint_dir().unwrap_or_default();
         let place = match named.split_once("://") {
             Some(("memory", "")) => {
@@ -63,6 +64,17 @@ impl Site {
     /// The job's id.
     pub(super) fn job(&self) -> FileName {
         self.job.clone()
+    }
+
+    /// Keeps other processes from the job, where the storage is a directory; open it before.
+    ///
+    /// # Errors
+    /// Where another process has the job.
+    pub(super) fn lock(&self) -> error::Result<Option<Lock>> {
+        match &self.place {
+            Place::Memory(_) => Ok(None),
+            Place::Directory { path, .. } => Lock::take(&RealFs, &path.join(self.job.as_str())),
+        }
     }
 
     /// Opens the storage: anew where it is a directory.

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::columns::{ColumnRequest, Defaults, Schema, Selection};
 use super::csv_rows::CsvRows;
 use super::decode::{Decoded, Packing, Stored};
@@ -160,6 +162,35 @@ impl Source {
             Content::Nexmark(_) => Ok(reader.begins_at(position)),
             _ => reader.pass_to(position),
         }
+    }
+
+    /// A digest of everything that decides which records readers give, and under which name: all
+    /// stored bytes, the name of the file without its directories, the format, the columns with a
+    /// role. Two inputs with the same digest are the same input.
+    ///
+    /// # Errors
+    ///
+    /// Where the input cannot be read.
+    pub fn digest(&self) -> Result<u128> {
+        let mut hasher = Xxh3::new();
+        let mut field = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        field(self.place.rsplit('/').next().unwrap_or_default());
+        let Selection { key, measure, category } = &self.selection;
+        for column in [Some(key), measure.as_ref(), category.as_ref()] {
+            let role = column.map(|column| (column.index, &column.name));
+            field(&format!("{role:?}"));
+        }
+        match &self.content {
+            Content::Csv(stored) | Content::Json(stored, _) => {
+                field(if matches!(self.content, Content::Csv(_)) { "csv" } else { "json" });
+                stored.replay.digest(&self.place, &mut hasher)?;
+            }
+            Content::Nexmark(events) => field(&format!("nexmark {events}")),
+        }
+        Ok(hasher.digest128())
     }
 
     /// What the input is called in messages: its path, `standard input`, or a built-in name.

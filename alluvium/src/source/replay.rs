@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::error::{Result, SourceError, SourceErrorKind};
 
 const COPY_BUFFER_BYTES: usize = 64 * 1024;
@@ -129,6 +131,21 @@ impl Replay {
             place,
             "was changed since the job started and cannot be replayed; run again on a copy",
         ))
+    }
+
+    /// Adds all bytes to a digest.
+    pub(super) fn digest(&self, place: &str, hasher: &mut Xxh3) -> Result<()> {
+        hasher.update(&self.len().to_le_bytes());
+        let mut reader = self.reader();
+        let mut buffer = vec![0; COPY_BUFFER_BYTES];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => hasher.update(buffer.get(..read).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(SourceError::from_read(place, error)),
+            }
+        }
     }
 
     /// A new reader from the start.

@@ -11,14 +11,15 @@ fn a_run_crashes_recovers_rescales_and_is_right() {
     let (report, observer) = run(&spec(directory.path()), &source);
     assert_eq!((report.read, report.records, report.skipped), (2_000, 1_960, 40));
     assert_eq!(report.keys, 98);
-    assert_eq!(report.crashed_at, 1_100);
+    assert_eq!(report.crashed_at, Some(1_100));
     assert_eq!((report.recovered_from, report.records_replayed), (Some(7), 50));
-    assert_eq!((report.rescaled_at, report.snapshots_dropped), (1_500, 1));
+    assert_eq!((report.rescaled_at, report.snapshots_dropped), (Some(1_500), 1));
     let kinds: Vec<&str> = report.checkpoints.iter().map(|done| done.kind).collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == "savepoint").count(), 1);
     assert_eq!(kinds[..2], ["full", "incremental"]);
     let positions = report.checkpoints.iter().map(|done| done.position);
-    assert!(positions.eq((1..=13).map(|n| n * 150)), "the tenth is the savepoint");
+    let due = (1..=13).map(|n| n * 150);
+    assert!(positions.eq(due.chain([2_000])), "the tenth is the savepoint, the last the end");
     assert_eq!(kinds[9], "savepoint");
     assert_eq!(observer.phases.lock().len(), 5);
     assert_eq!(observer.phases.lock().last(), Some(&Phase::Verification));
@@ -91,21 +92,39 @@ fn every_mode_over_files_is_right() {
 }
 
 #[test]
-fn two_runs_in_one_directory_do_not_meet() {
+fn a_finished_run_is_repeated_from_the_beginning_with_higher_numbers() {
     let (directory, source) = (tempfile::tempdir().unwrap(), input(500));
     let spec = spec(directory.path());
+    let (first, _) = run(&spec, &source);
+    let (second, observer) = run(&spec, &source);
+    let last = first.checkpoints.last().unwrap().id;
+    assert!(second.checkpoints.first().unwrap().id > last);
+    assert_eq!((second.resumed_from, second.job), (None, first.job));
+    let repeated =
+        |event: &Event| matches!(event, Event::Repeated { last: id } if id.get() == last);
+    assert!(observer.events.lock().iter().any(repeated));
+    assert_eq!(second.crashed_at, first.crashed_at);
+}
+
+#[test]
+fn a_crash_before_the_first_checkpoint_of_a_repeated_run_starts_from_the_beginning() {
+    let (directory, source) = (tempfile::tempdir().unwrap(), input(300));
+    let mut spec = spec(directory.path());
+    spec.crash_at = Some(Point::Record(100));
     run(&spec, &source);
     let (report, _) = run(&spec, &source);
-    assert_eq!(report.checkpoints.first().unwrap().id, 1);
-    let jobs = std::fs::read_dir(directory.path().join("checkpoints")).unwrap();
-    assert_eq!(
-        jobs.filter(|job| {
-            let name = job.as_ref().unwrap().file_name();
-            !name.to_string_lossy().starts_with("savepoint")
-        })
-        .count(),
-        2
-    );
+    assert_eq!((report.recovered_from, report.records_replayed), (None, 100));
+}
+
+#[test]
+fn another_request_in_the_same_directory_is_another_job() {
+    let (directory, source) = (tempfile::tempdir().unwrap(), input(500));
+    let mut spec = spec(directory.path());
+    let (first, _) = run(&spec, &source);
+    spec.parallelism = 3;
+    let (second, _) = run(&spec, &source);
+    assert_ne!(first.job, second.job);
+    assert_eq!(second.checkpoints.first().unwrap().id, 1);
 }
 
 #[test]

@@ -3,4 +3,4 @@
 
 mod combinations;
 mod failures;
-mod support;
+pub(super) mod support;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use alluvium_state_api::clock::SystemClock;
 use alluvium_state_api::settings::Settings;
@@ -32,7 +33,7 @@ impl Observer for Remembered {
 }
 
 /// `count` records of 97 keys with a skew, some without key, measure or category.
-pub(super) fn input(count: u64) -> Source {
+pub(in crate::job) fn input(count: u64) -> Source {
     let mut text = String::from("who,much,what\n");
     for index in 0..count {
         let key = match index % 50 {
@@ -59,7 +60,7 @@ pub(super) fn input(count: u64) -> Source {
 }
 
 /// A run that keeps its checkpoints in `directory`.
-pub(super) fn spec(directory: &Path) -> Spec {
+pub(in crate::job) fn spec(directory: &Path) -> Spec {
     let directory = directory.join("checkpoints");
     let settings = [("state.checkpoints.dir", directory.to_str().unwrap())];
     Spec {
@@ -70,12 +71,14 @@ pub(super) fn spec(directory: &Path) -> Spec {
         mode: Mode::Incremental,
         checkpoint_every: Some(150),
         crash_at: None,
+        resumes: true,
     }
 }
 
 /// A run whose checkpoints stay in this process, and so wait for no disk.
 pub(super) fn spec_in_memory() -> Spec {
     let mut spec = spec(Path::new("unused"));
+    spec.resumes = false;
     spec.settings = Settings::from_pairs([("state.checkpoints.dir", "memory://")]).unwrap();
     spec
 }
@@ -95,6 +98,7 @@ pub(super) fn run_with(
         work_dir: work.path(),
         clock: Arc::new(SystemClock::new()),
         observer: &observer,
+        stop: &AtomicBool::new(false),
     };
     let report = job.run();
     (report, observer)

@@ -70,6 +70,40 @@ fn flights() -> &'static Source {
     SOURCE.get_or_init(|| Source::open(&Input::Flights, &ColumnRequest::default()).unwrap())
 }
 
+#[test]
+fn a_digest_tells_inputs_apart_by_content_name_format_and_columns() {
+    let directory = tempfile::tempdir().unwrap();
+    let by_id = ColumnRequest::by_key("id");
+    let write = |path: &str, bytes: &[u8]| {
+        let path = directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let digest = |path: &str, bytes: &[u8], columns: &ColumnRequest| {
+        let input = Input::File(write(path, bytes));
+        Source::open(&input, columns).unwrap().digest().unwrap()
+    };
+    let bytes = b"id,n,m\na,1,2\nb,3,4\n";
+    let all = [
+        digest("x/a.csv", bytes, &by_id),
+        digest("x/b.csv", bytes, &by_id),
+        digest("x/a.csv", b"id,n,m\na,1,2\nb,3,5\n", &by_id),
+        digest("x/a.csv", b"id,n,m\na,1,2\n", &by_id),
+        digest("x/a.csv", bytes, &ColumnRequest::by_key("m")),
+        digest("x/a.csv", bytes, &ColumnRequest { measure: Some("m".into()), ..by_id.clone() }),
+        Source::open(&Input::Nexmark(100), &ColumnRequest::default()).unwrap().digest().unwrap(),
+        Source::open(&Input::Nexmark(101), &ColumnRequest::default()).unwrap().digest().unwrap(),
+        flights().digest().unwrap(),
+    ];
+    for (index, one) in all.iter().enumerate() {
+        assert!(!all[..index].contains(one), "{index}");
+    }
+    assert_eq!(digest("y/a.csv", bytes, &by_id), all[0], "the directory does not matter");
+    let asked = ColumnRequest { measure: Some("n".into()), ..by_id };
+    assert_eq!(digest("x/a.csv", bytes, &asked), all[0], "nor who chose the columns");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
