@@ -99,6 +99,7 @@ mod rehash;
 mod report;
 mod restore;
 mod savepoint;
+mod storage;
 mod summary;
 mod trigger;
 
@@ -119,5 +120,6 @@ pub use restore::{
     ClaimMode, OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan,
 };
 pub use savepoint::dispose_savepoint;
+pub use storage::{StorageEnv, open_pointer, open_storage};
 pub use summary::{Figures, Spread, Summary};
 pub use trigger::{Application, CheckpointPlan, Trigger};

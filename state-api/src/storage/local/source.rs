@@ -122,10 +122,12 @@ pub(super) fn locate(fs: &dyn FileSystem, pointer: &str) -> Result<PathBuf> {
 pub(super) fn path_of(pointer: &str) -> Result<&Path> {
     let path = match pointer.split_once("://") {
         Some(("file", path)) => path,
-        Some((scheme, _)) => {
-            return Err(Error::invalid_input(format!(
-                "{scheme}:// is no local path; open {pointer:?} with a storage for it"
-            )));
+        // Not repeated: somebody may have written credentials into it.
+        Some(_) => {
+            return Err(Error::invalid_input(
+                "a URL of another scheme than file:// is no local path; open it with the storage of \
+                 its scheme",
+            ));
         }
         None => pointer,
     };

@@ -1,0 +1,140 @@
+//! A job's storage whose savepoints and pointers may be elsewhere.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use alluvium_state_api::snapshot::FileName;
+use alluvium_state_api::storage::local::LocalSavepoints;
+use alluvium_state_api::storage::{
+    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey,
+};
+use alluvium_state_api::{CheckpointId, Result};
+
+use super::Stores;
+use super::location::Location;
+
+/// Where savepoints can be, beside the job's own storage.
+pub(crate) trait Place: Debug + Send + Sync {
+    /// As [`CheckpointStorage::begin_savepoint`].
+    fn begin(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>>;
+
+    /// As [`CheckpointStorage::begin_export`].
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>>;
+
+    /// As [`CheckpointStorage::open_pointer`].
+    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint>;
+
+    /// As [`CheckpointStorage::discard_savepoint`].
+    fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()>;
+}
+
+impl Place for LocalSavepoints {
+    fn begin(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        Self::begin(self, Some(target))
+    }
+
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        Self::begin_export(self, target)
+    }
+
+    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
+        Self::open_pointer(self, pointer)
+    }
+
+    fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
+        Self::discard(self, pointer, files)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Routed {
+    home: Arc<dyn CheckpointStorage>,
+    at: Location,
+    savepoints: Option<Location>,
+    stores: Stores,
+}
+
+impl Routed {
+    pub(super) fn new(
+        home: Arc<dyn CheckpointStorage>,
+        at: Location,
+        savepoints: Option<Location>,
+        stores: Stores,
+    ) -> Self {
+        Self { home, at, savepoints, stores }
+    }
+
+    /// The place of `location`, unless that is the job's own storage.
+    fn elsewhere(&self, location: &Location) -> Result<Option<Arc<dyn Place>>> {
+        if self.at.shares_store(location) {
+            return Ok(None);
+        }
+        self.stores.place(location).map(Some)
+    }
+}
+
+impl CheckpointStorage for Routed {
+    fn begin(&self, id: CheckpointId) -> Result<Arc<dyn CheckpointAttempt>> {
+        self.home.begin(id)
+    }
+
+    fn begin_savepoint(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
+        let named = target.map(Location::parse).transpose()?;
+        let Some(target) = named.as_ref().or(self.savepoints.as_ref()) else {
+            return self.home.begin_savepoint(None);
+        };
+        match self.elsewhere(target)? {
+            None => self.home.begin_savepoint(Some(target.text())),
+            Some(place) => place.begin(target.text()),
+        }
+    }
+
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        let target = Location::parse(target)?;
+        match self.elsewhere(&target)? {
+            None => self.home.begin_export(target.text()),
+            Some(place) => place.begin_export(target.text()),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<CheckpointId>> {
+        self.home.list()
+    }
+
+    fn load(&self, id: CheckpointId) -> Result<StoredCheckpoint> {
+        self.home.load(id)
+    }
+
+    fn source(&self, id: CheckpointId) -> Arc<dyn SnapshotSource> {
+        self.home.source(id)
+    }
+
+    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
+        let pointer = Location::parse(pointer)?;
+        match self.elsewhere(&pointer)? {
+            None => self.home.open_pointer(pointer.text()),
+            Some(place) => place.open_pointer(pointer.text()),
+        }
+    }
+
+    fn discard(&self, id: CheckpointId, unused_shared: &[FileName]) -> Result<()> {
+        self.home.discard(id, unused_shared)
+    }
+
+    fn discard_shared(&self, unused: &[FileName]) -> Result<()> {
+        self.home.discard_shared(unused)
+    }
+
+    fn survey(&self) -> Result<Survey> {
+        self.home.survey()
+    }
+
+    fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {
+        let pointer = Location::parse(pointer)?;
+        match self.elsewhere(&pointer)? {
+            None => self.home.discard_savepoint(pointer.text(), files),
+            Some(place) => place.discard(pointer.text(), files),
+        }
+    }
+}

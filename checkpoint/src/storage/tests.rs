@@ -1,0 +1,148 @@
+//! Which URL leads where, and what is refused.
+
+use std::error::Error as _;
+
+use alluvium_state_api::random::SeededRandomness;
+use alluvium_state_api::vfs::MemoryFs;
+use alluvium_state_api::{CheckpointId, ErrorKind};
+
+use super::*;
+
+const SECRET: &str = "MARKED-SECRET-7f3a";
+
+fn env() -> StorageEnv {
+    StorageEnv::default()
+        .with_file_system(Arc::new(MemoryFs::new()))
+        .with_randomness(Arc::new(SeededRandomness::new(1)))
+}
+
+fn job() -> FileName {
+    FileName::new("job-one").unwrap()
+}
+
+fn open(pairs: &[(&str, &str)], env: &StorageEnv) -> Result<Arc<dyn CheckpointStorage>> {
+    open_storage(&Settings::from_pairs(pairs.iter().copied())?, &job(), env)
+}
+
+fn publish(storage: &dyn CheckpointStorage, number: u64) -> String {
+    let attempt = storage.begin(CheckpointId::new(number)).unwrap();
+    attempt.publish(b"metadata").unwrap();
+    attempt.pointer().to_owned()
+}
+
+#[test]
+fn every_spelling_of_a_directory_is_the_same_directory() {
+    let env = env();
+    for (number, url) in (1..).zip(["/data", "file:///data", "file:/data"]) {
+        let storage = open(&[("state.checkpoints.dir", url)], &env).unwrap();
+        assert_eq!(publish(&*storage, number), format!("/data/job-one/chk-{number}"));
+    }
+    let storage = open(&[("state.checkpoints.dir", "/data")], &env).unwrap();
+    assert_eq!(storage.list().unwrap().len(), 3);
+    let found = open_pointer(&Settings::new(), "file:/data/job-one/chk-2/_metadata", &env).unwrap();
+    assert_eq!(found.metadata, b"metadata");
+}
+
+#[test]
+fn without_a_directory_checkpoints_are_in_memory_and_savepoints_go_where_they_are_sent() {
+    let env = env();
+    for pairs in [&[][..], &[("state.checkpoints.dir", "memory://")]] {
+        let storage = open(pairs, &env).unwrap();
+        let pointer = publish(&*storage, 1);
+        assert_eq!(pointer, "memory://job-one/chk-1");
+        assert_eq!(storage.open_pointer(&pointer).unwrap().metadata, b"metadata");
+        let inside = storage.begin_savepoint(None).unwrap();
+        inside.publish(b"inside").unwrap();
+        assert!(inside.pointer().starts_with("memory://"));
+        let outside = storage.begin_savepoint(Some("file:///savepoints")).unwrap();
+        outside.publish(b"outside").unwrap();
+        assert!(outside.pointer().starts_with("/savepoints/savepoint-job-on-"));
+        assert_eq!(storage.open_pointer(outside.pointer()).unwrap().metadata, b"outside");
+        storage.discard_savepoint(outside.pointer(), &[]).unwrap();
+        let gone = storage.open_pointer(outside.pointer()).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::NotFound);
+        let refused = open_pointer(&Settings::new(), &pointer, &env).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn savepoints_without_a_target_go_to_the_configured_place() {
+    let env = env();
+    let place = ("state.savepoints.dir", "file:///kept");
+    for pairs in [&[place][..], &[("state.checkpoints.dir", "/data"), place]] {
+        let storage = open(pairs, &env).unwrap();
+        let attempt = storage.begin_savepoint(None).unwrap();
+        assert!(attempt.pointer().starts_with("/kept/savepoint-"), "{}", attempt.pointer());
+    }
+    let storage = open(&[("state.checkpoints.dir", "/data")], &env).unwrap();
+    assert_eq!(storage.begin_savepoint(None).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let refused = open(&[("state.savepoints.dir", "memory://")], &env).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn the_inline_thresholds_are_those_of_the_settings() {
+    use alluvium_state_api::storage::InlinePolicy;
+    let small = ("state.storage.fs.memory-threshold", "7 b");
+    let limit = ("state.backend.memory.max-state-size", "9 b");
+    let local = open(&[("state.checkpoints.dir", "/data"), small, limit], &env()).unwrap();
+    let memory = open(&[small, limit], &env()).unwrap();
+    let policy = |storage: Arc<dyn CheckpointStorage>| {
+        storage.begin(CheckpointId::new(1)).unwrap().sink().inline_policy()
+    };
+    assert_eq!(policy(local), InlinePolicy::Small { threshold_bytes: 7 });
+    assert_eq!(policy(memory), InlinePolicy::Everything { limit_bytes: 9 });
+}
+
+#[test]
+fn an_unknown_scheme_is_refused_and_one_that_is_not_built_in_names_its_feature() {
+    let refused = |url: &str| open(&[("state.checkpoints.dir", url)], &env()).unwrap_err();
+    let unknown = refused("ftp://host/x");
+    assert_eq!(unknown.kind(), ErrorKind::InvalidInput);
+    assert!(unknown.message().contains("state.checkpoints.dir"), "{unknown}");
+    assert_eq!(refused("memory://x").kind(), ErrorKind::InvalidInput);
+    assert_eq!(refused("").kind(), ErrorKind::InvalidInput);
+    for (scheme, feature) in
+        [("s3", "s3"), ("s3a", "s3"), ("gs", "gcs"), ("az", "azure"), ("hdfs", "hdfs")]
+    {
+        let built_in: &[&str] = &[];
+        if built_in.contains(&feature) {
+            continue;
+        }
+        let missing = refused(&format!("{scheme}://bucket/x"));
+        assert_eq!(missing.kind(), ErrorKind::Unsupported);
+        assert!(missing.message().contains(&format!("--features {feature}")), "{missing}");
+    }
+}
+
+#[test]
+fn no_message_repeats_what_a_url_may_hide() {
+    let env = env();
+    let storage = open(&[], &env).unwrap();
+    for url in [
+        format!("s3://KEY:{SECRET}@bucket/x"),
+        format!("ftp://KEY:{SECRET}@bucket/x"),
+        format!("s3://bucket/x?token={SECRET}"),
+        format!("hdfs://{SECRET}@host/x"),
+        format!("{SECRET}://x"),
+        format!("{SECRET}:{SECRET}@x://y"),
+    ] {
+        for error in [
+            open(&[("state.checkpoints.dir", &url)], &env).unwrap_err(),
+            open(&[("state.savepoints.dir", &url)], &env).unwrap_err(),
+            storage.begin_savepoint(Some(&url)).unwrap_err(),
+            storage.open_pointer(&url).unwrap_err(),
+            storage.discard_savepoint(&url, &[]).unwrap_err(),
+            open_pointer(&Settings::new(), &url, &env).unwrap_err(),
+        ] {
+            let mut texts = format!("{error} {error:?}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                texts.extend([cause.to_string(), format!("{cause:?}")]);
+                source = cause.source();
+            }
+            assert!(!texts.contains(SECRET), "{texts}");
+        }
+    }
+}
