@@ -18,4 +18,5 @@ mod faults;
 mod history;
 mod model;
 mod restore;
+mod shared_files;
 mod timing;
