@@ -77,6 +77,7 @@ use std::time::Duration;
 
 use crate::{Error, Result};
 use keys::{Key, Rule, Value};
+pub use parse::{duration as parse_duration, size as parse_size};
 use redact::shown;
 pub use retention::Retention;
 

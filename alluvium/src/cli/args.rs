@@ -3,9 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+mod operate;
 
 use crate::job::{Mode, Point};
+pub(super) use operate::{
+    CheckpointsArgs, CheckpointsCommand, CopyArgs, DisposeArgs, GcArgs, ListArgs, RehashArgs,
+    SavepointCommand,
+};
 
 /// Pluggable state backends for stream processors.
 #[derive(Debug, Parser)]
@@ -13,6 +19,24 @@ use crate::job::{Mode, Point};
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+impl Args {
+    /// The command that `words` begin with, such as `alluvium checkpoints copy`, and the commands that
+    /// there are below it.
+    pub(super) fn meant<'w>(words: impl IntoIterator<Item = &'w str>) -> (String, Vec<String>) {
+        let root = Self::command();
+        let mut at = &root;
+        let mut path = root.get_name().to_owned();
+        for word in words {
+            if let Some(next) = at.find_subcommand(word) {
+                at = next;
+                path.push(' ');
+                path.push_str(word);
+            }
+        }
+        (path, at.get_subcommands().map(|command| command.get_name().to_owned()).collect())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -27,11 +51,31 @@ pub(super) enum Command {
     ///
     /// Exit status: 0 if all are right, 1 if not, 2 if the request is wrong.
     Verify(VerifyArgs),
-    /// List the complete checkpoints of a job, or of every job in a directory, with what each of them
-    /// cost, and minimum, mean, 99th percentile (nearest rank) and maximum over all of them.
-    ///
-    /// Exit status: 0 if all can be read, 1 if not, 2 if the request is wrong.
+    /// List checkpoints and savepoints with what each of them cost, or copy one out.
     Checkpoints(CheckpointsArgs),
+    /// Rewrite savepoints.
+    #[command(subcommand, disable_help_subcommand = true)]
+    Savepoint(SavepointCommand),
+    /// Find what crashes left behind in the directory of a job, and remove it if asked to.
+    ///
+    /// Nothing that a checkpoint refers to is ever removed, and nothing is removed without --delete. If
+    /// some checkpoint cannot be read, nobody knows which shared files it needs, and all of them stay.
+    ///
+    /// With --delete no `alluvium run` can start in this directory meanwhile. While one is running,
+    /// what is younger than an hour has to stay: a checkpoint under way may be about to refer to it.
+    /// Other runtimes cannot be seen: choose --min-age above the longest time that a checkpoint of
+    /// theirs can take, or stop them first.
+    ///
+    /// Exit status: 0 if done, 1 if something failed or some checkpoint cannot be read, 2 if the request
+    /// is wrong.
+    Gc(GcArgs),
+    /// Remove savepoints: the metadata, then the files that it names, and nothing else.
+    ///
+    /// Checkpoints are refused: their jobs delete them.
+    ///
+    /// Exit status: 0 if all are gone, 1 if something failed, 2 if the request is wrong and nothing was
+    /// removed.
+    Dispose(DisposeArgs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -124,26 +168,11 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// A checkpoint or savepoint: its directory, or its _metadata file
-    #[arg(value_name = "PATH")]
-    pub(super) path: PathBuf,
+    /// A checkpoint or savepoint: its directory, or its _metadata file, as a path or URL
+    #[arg(value_name = "POINTER")]
+    pub(super) pointer: String,
 
     /// Print one JSON object as the last line of standard output instead of a table
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct CheckpointsArgs {
-    /// The directory of a job, or a checkpoint directory with jobs in it
-    #[arg(value_name = "DIR")]
-    pub(super) dir: PathBuf,
-
-    /// Show the figures of each subtask, too
-    #[arg(long)]
-    pub(super) subtasks: bool,
-
-    /// Print one JSON object as the last line of standard output instead of tables
     #[arg(long)]
     pub(super) json: bool,
 }

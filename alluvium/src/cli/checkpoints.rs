@@ -1,18 +1,17 @@
 //! `alluvium checkpoints`: the checkpoints of the jobs in a directory, and what they cost.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use alluvium_checkpoint::{CheckpointRecord, Figures, History, Spread, Summary};
-use alluvium_state_api::random::OsRandomness;
-use alluvium_state_api::snapshot::{FileName, SnapshotKind};
-use alluvium_state_api::storage::local::{LocalOptions, LocalStorage, contents};
-use alluvium_state_api::vfs::{FileSystem, RealFs};
-use alluvium_state_api::{Error, ErrorKind};
+use alluvium_state_api::snapshot::SnapshotKind;
+use alluvium_state_api::storage::local::contents;
+use alluvium_state_api::vfs::RealFs;
 use serde_json::{Value, json};
 
-use super::args::CheckpointsArgs;
+use super::args::ListArgs;
+use super::directory::{local, open_job};
 use super::failure::{Failure, chain};
+use super::operate::refused;
 use super::print;
 use super::table::{Table, grouped, millis, size};
 
@@ -20,10 +19,12 @@ use super::table::{Table, grouped, millis, size};
 ///
 /// # Errors
 /// Why the directory could not be read, or that some checkpoint cannot be.
-pub(super) fn list(args: &CheckpointsArgs) -> Result<(), Failure> {
+pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
     let mut histories = Vec::new();
     for (name, path) in jobs(&args.dir)? {
-        let history = read(&path).map_err(|error| refused(&error))?;
+        let history = open_job(&path)
+            .and_then(|storage| History::read(&storage))
+            .map_err(|error| refused(&error))?;
         histories.push((name, path, history));
     }
     let damaged = histories.iter().any(|(_, _, history)| !history.unreadable.is_empty());
@@ -41,16 +42,7 @@ pub(super) fn list(args: &CheckpointsArgs) -> Result<(), Failure> {
 
 /// The directories of jobs that are meant, with their names.
 fn jobs(dir: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
-    // What follows the scheme may hold credentials, and is not repeated.
-    let dir = match dir.to_str().and_then(|text| text.split_once("://")) {
-        Some(("file", path)) => Path::new(path),
-        Some(_) => {
-            return Err(Failure::usage(
-                "`checkpoints` lists local directories only; give a path or file:// and a path",
-            ));
-        }
-        None => dir,
-    };
+    let dir = local(dir, "checkpoints")?;
     let found = contents(&RealFs, dir).map_err(|error| refused(&error))?;
     let refuse = |what: &str| Err(Failure::usage(format!("{}: {what}", dir.display())));
     if found.is_checkpoint {
@@ -70,22 +62,6 @@ fn jobs(dir: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
         );
     }
     Ok(found.jobs.into_iter().map(|name| (name.clone(), dir.join(name))).collect())
-}
-
-fn read(path: &Path) -> Result<History, Error> {
-    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
-    // Names savepoints, of which none is taken here.
-    let job = FileName::new("job")?;
-    let options = LocalOptions::default();
-    let storage = LocalStorage::existing(fs, Arc::new(OsRandomness), path, &job, options)?;
-    History::read(&storage)
-}
-
-fn refused(error: &Error) -> Failure {
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::InvalidInput => Failure::usage(chain(error)),
-        _ => Failure::run(chain(error)),
-    }
 }
 
 const fn form(form: Option<SnapshotKind>) -> &'static str {
@@ -117,7 +93,7 @@ fn cells(figures: &Figures, files: usize) -> [String; 8] {
     ]
 }
 
-fn render(name: &str, path: &Path, found: &History, args: &CheckpointsArgs) -> String {
+fn render(name: &str, path: &Path, found: &History, args: &ListArgs) -> String {
     let mut table = Table::default();
     table.row(["checkpoint", "took", "delay", "sync", "async", "new", "full", "entries", "files"]);
     for one in &found.checkpoints {
@@ -178,7 +154,7 @@ fn figures_json(figures: &Figures) -> Value {
     })
 }
 
-fn checkpoint_json(one: &CheckpointRecord, args: &CheckpointsArgs) -> Value {
+fn checkpoint_json(one: &CheckpointRecord, args: &ListArgs) -> Value {
     let subtasks = one.subtasks.iter().filter(|_| args.subtasks).map(|subtask| {
         json!({
             "operator": subtask.operator,
@@ -217,7 +193,7 @@ fn summary_json(summary: &Summary) -> Value {
     })
 }
 
-fn job_json(name: &str, path: &Path, found: &History, args: &CheckpointsArgs) -> Value {
+fn job_json(name: &str, path: &Path, found: &History, args: &ListArgs) -> Value {
     let checkpoints = found.checkpoints.iter().map(|one| checkpoint_json(one, args));
     let incomplete = found.incomplete.iter().map(|place| place.id.get());
     let unreadable = found.unreadable.iter();

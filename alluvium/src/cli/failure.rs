@@ -32,10 +32,19 @@ impl Failure {
         Self { message: None, usage: false }
     }
 
-    /// What the parser of the command line refuses.
-    pub(super) fn from_clap(error: &clap::Error) -> Self {
-        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            return Self::usage("no command; choose `run` or `verify`, and see `alluvium --help`");
+    /// What the parser of the command line refuses; `meant` is the command that was meant, and the
+    /// commands that there are below it.
+    pub(super) fn from_clap(error: &clap::Error, (command, below): (String, Vec<String>)) -> Self {
+        use clap::error::ErrorKind;
+        let names: Vec<String> = below.iter().map(|name| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        let help = format!("see `{command} --help`");
+        let none = matches!(
+            error.kind(),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+        );
+        if none {
+            return Self::usage(format!("no command; choose one of {names}, and {help}"));
         }
         let text = error.render().to_string();
         let lines = text.lines().map(str::trim);
@@ -45,7 +54,10 @@ impl Failure {
             .collect();
         let joined = kept.join(" ");
         let message = joined.strip_prefix("error: ").unwrap_or(&joined);
-        Self::usage(format!("{message}; see `alluvium --help` and `alluvium run --help`"))
+        if error.kind() == ErrorKind::InvalidSubcommand {
+            return Self::usage(format!("{message}; there are {names}; {help}"));
+        }
+        Self::usage(format!("{message}; {help}"))
     }
 
     /// A request that the state contract refuses (`InvalidInput`, `Unsupported`, `Incompatible`), or

@@ -3,8 +3,12 @@
 //! | command | does |
 //! |---|---|
 //! | `alluvium run` | a keyed job over real records with checkpoints, a crash, a recovery and a rescale; verifies all state |
-//! | `alluvium verify PATH` | checks every checksum, count and digest of a checkpoint or savepoint |
-//! | `alluvium checkpoints DIR` | lists the checkpoints of jobs and what they cost |
+//! | `alluvium verify POINTER` | checks every checksum, count and digest of a checkpoint or savepoint |
+//! | `alluvium checkpoints [list] DIR` | lists the checkpoints of jobs, and savepoints, and what they cost |
+//! | `alluvium checkpoints copy POINTER TARGET` | copies one out, self-contained |
+//! | `alluvium savepoint rehash POINTER TARGET` | rewrites one for another number of key groups |
+//! | `alluvium gc DIR` | finds and removes what crashes left behind in a job's directory |
+//! | `alluvium dispose POINTER...` | removes savepoints |
 //!
 //! # Invariants
 //!
@@ -17,7 +21,9 @@
 
 mod args;
 mod checkpoints;
+mod directory;
 mod failure;
+mod operate;
 mod print;
 mod progress;
 mod report;
@@ -30,7 +36,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use args::{Args, Command};
+use args::{Args, CheckpointsCommand, Command, SavepointCommand};
 use failure::Failure;
 
 /// Runs the command line of this process.
@@ -39,15 +45,31 @@ pub fn main() -> ExitCode {
         Ok(args) => finish(match &args.command {
             Command::Run(run) => run::run(run),
             Command::Verify(verify) => verify::verify(verify),
-            Command::Checkpoints(list) => checkpoints::list(list),
+            Command::Checkpoints(checkpoints) => match (&checkpoints.command, &checkpoints.list) {
+                (Some(CheckpointsCommand::Copy(copy)), _) => operate::copy(copy),
+                (Some(CheckpointsCommand::List(list)), _) | (None, Some(list)) => {
+                    checkpoints::list(list)
+                }
+                (None, None) => Err(Failure::usage("`checkpoints` needs a directory")),
+            },
+            Command::Savepoint(SavepointCommand::Rehash(rehash)) => operate::rehash(rehash),
+            Command::Gc(gc) => operate::gc(gc),
+            Command::Dispose(dispose) => operate::dispose(dispose),
         }),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 finish(print::text(&error.render().to_string()))
             }
-            _ => finish(Err(Failure::from_clap(&error))),
+            _ => finish(Err(misread(&error))),
         },
     }
+}
+
+/// What the parser refuses, with the command that was meant.
+fn misread(error: &clap::Error) -> Failure {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<String> = words.collect();
+    Failure::from_clap(error, Args::meant(words.iter().map(String::as_str)))
 }
 
 fn finish(result: Result<(), Failure>) -> ExitCode {

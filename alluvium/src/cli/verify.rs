@@ -1,10 +1,15 @@
 //! `alluvium verify`.
 
+use alluvium_checkpoint::{StorageEnv, open_pointer};
+use alluvium_state_api::settings::Settings;
+use alluvium_state_api::storage::StoredCheckpoint;
 use alluvium_state_api::{Error, ErrorKind};
 
 use super::args::VerifyArgs;
 use super::failure::{Failure, chain};
+use super::operate::refused;
 use super::print;
+use super::progress::Reading;
 use super::table::{Table, grouped, size};
 use crate::verify::{self, Verification};
 
@@ -13,7 +18,14 @@ use crate::verify::{self, Verification};
 /// # Errors
 /// Why it could not be read, or that something is wrong with it.
 pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
-    let found = verify::verify(&args.path).map_err(|error| unreadable(&error))?;
+    let opened = open_pointer(&Settings::new(), &args.pointer, &StorageEnv::default());
+    let stored = opened.map_err(|error| refused(&error))?;
+    let (path, reading) = (stored.pointer.clone(), Reading::new());
+    let stored = StoredCheckpoint { source: reading.watch(&stored.source), ..stored };
+    reading.begin(&format!("verifying {path}"));
+    let found = verify::verify_stored(stored);
+    reading.finish();
+    let found = found.map_err(|error| unreadable(&error.with_path(path)))?;
     if args.json {
         let line = serde_json::to_string(&Json { ok: found.is_right(), found: &found })
             .map_err(|error| Failure::run(format!("the result cannot be written: {error}")))?;
@@ -34,7 +46,6 @@ struct Json<'a> {
 fn unreadable(error: &Error) -> Failure {
     let text = chain(error);
     match error.kind() {
-        ErrorKind::InvalidInput | ErrorKind::NotFound => Failure::usage(text),
         ErrorKind::Corrupted => Failure::run(format!("{text}; restore from another checkpoint")),
         _ => Failure::run(text),
     }

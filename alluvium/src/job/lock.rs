@@ -18,14 +18,14 @@ const NAME: &str = ".lock";
 
 /// A job that this process has for itself until it drops this.
 #[derive(Debug)]
-pub(super) struct Lock(Box<dyn ReadFile>);
+pub(crate) struct Lock(Box<dyn ReadFile>);
 
 impl Lock {
     /// Takes the lock of the job in `directory`; `None` where the file system has no locks.
     ///
     /// # Errors
     /// [`JobError::Busy`] where another process has it; where the file cannot be made or opened.
-    pub(super) fn take(fs: &dyn FileSystem, directory: &Path) -> Result<Option<Self>> {
+    pub(crate) fn take(fs: &dyn FileSystem, directory: &Path) -> Result<Option<Self>> {
         let path = directory.join(NAME);
         let failed = |error| Error::io("lock", &path, error);
         match fs.create_new(&path) {

@@ -52,6 +52,7 @@ mod tests;
 
 pub(crate) use course::Job;
 pub(crate) use error::JobError;
+pub(crate) use lock::Lock;
 pub(crate) use observer::{Event, Observer, Phase};
 pub(crate) use report::Report;
 pub(crate) use spec::{Mode, Point, Spec};

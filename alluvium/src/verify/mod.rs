@@ -2,7 +2,7 @@
 //!
 //! # Role
 //!
-//! [`verify`] reads everything that a restore would read, and compares it with everything that was
+//! [`verify_stored`] reads everything that a restore would read, and compares it with everything that was
 //! recorded about it:
 //!
 //! * `_metadata`: its checksum and its rules;
@@ -34,14 +34,10 @@ mod corruption;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-use std::sync::Arc;
-
 use alluvium_checkpoint::RestorePoint;
+use alluvium_state_api::Result;
 use alluvium_state_api::format::CheckpointKind;
-use alluvium_state_api::storage::{StoredCheckpoint, local};
-use alluvium_state_api::vfs::{FileSystem, RealFs};
-use alluvium_state_api::{Error, Result};
+use alluvium_state_api::storage::StoredCheckpoint;
 use serde::Serialize;
 
 /// What was found.
@@ -94,24 +90,11 @@ impl Verification {
     }
 }
 
-/// Checks the checkpoint or savepoint at `path`, its directory or its `_metadata`.
-///
-/// # Errors
-/// `InvalidInput` or `NotFound` where there is none; `Corrupted`, `Unsupported`, `Unavailable` where
-/// its metadata cannot be read.
-pub(crate) fn verify(path: &Path) -> Result<Verification> {
-    let pointer = path.to_str().ok_or_else(|| {
-        Error::invalid_input("the path must be in UTF-8; rename the directory").with_path(path)
-    })?;
-    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
-    verify_stored(local::open_pointer(&fs, pointer)?).map_err(|error| error.with_path(path))
-}
-
 /// Checks what was opened.
 ///
 /// # Errors
 /// `Corrupted`, `Unsupported` where its metadata cannot be read.
-fn verify_stored(stored: StoredCheckpoint) -> Result<Verification> {
+pub(crate) fn verify_stored(stored: StoredCheckpoint) -> Result<Verification> {
     let point = RestorePoint::read(stored)?;
     let metadata = point.metadata();
     let mut verification = Verification {

@@ -11,8 +11,8 @@ fn quantity(text: &str) -> Option<(u64, String)> {
     Some((digits.parse().ok()?, unit.trim().to_ascii_lowercase()))
 }
 
-/// A size in bytes.
-pub(super) fn size(text: &str) -> Option<u64> {
+/// The bytes of a size such as `20 kb` or `1g`; a number alone is bytes. `None` for what is no size.
+pub fn size(text: &str) -> Option<u64> {
     let (count, unit) = quantity(text)?;
     let shift = match unit.as_str() {
         "" | "b" | "byte" | "bytes" => 0,
@@ -25,8 +25,8 @@ pub(super) fn size(text: &str) -> Option<u64> {
     count.checked_mul(1 << shift)
 }
 
-/// A duration.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// A duration such as `500 ms` or `1 h`; a number alone is milliseconds. `None` for what is no duration.
+pub fn duration(text: &str) -> Option<Duration> {
     const DAY_S: u64 = 24 * 60 * 60;
     let (count, unit) = quantity(text)?;
     let seconds = |each: u64| count.checked_mul(each).map(Duration::from_secs);

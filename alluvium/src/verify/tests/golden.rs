@@ -1,10 +1,20 @@
 //! Every golden checkpoint of every format version is found to be right, and a changed one is not.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use alluvium_state_api::format::{MIN_READABLE, VERSION};
 
-use crate::verify::verify;
+use alluvium_state_api::Result;
+use alluvium_state_api::storage::local::open_pointer;
+use alluvium_state_api::vfs::{FileSystem, RealFs};
+
+use crate::verify::{Verification, verify_stored};
+
+fn verify(path: &Path) -> Result<Verification> {
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+    verify_stored(open_pointer(&fs, path.to_str().unwrap())?)
+}
 
 /// The golden checkpoints that the memory backend wrote.
 fn golden(version: u16) -> PathBuf {

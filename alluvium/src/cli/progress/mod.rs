@@ -1,8 +1,12 @@
 //! Tells how far a run is: a bar on a terminal, plain lines elsewhere.
 
+mod reading;
+
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+pub(super) use reading::Reading;
 
 use super::print;
 use super::table::{grouped, millis, size};

@@ -1,0 +1,172 @@
+//! The commands that operate a job's checkpoints, as a user sees them.
+#![cfg(all(feature = "cli", feature = "memory"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn alluvium(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_alluvium")).args(arguments).output().unwrap()
+}
+
+/// The one JSON object of a command that succeeds.
+fn report(arguments: &[&str]) -> Value {
+    let output = alluvium(arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+/// Checks that a command fails with status 2, no result and one line that holds all of `parts`.
+fn refused(arguments: &[&str], parts: &[&str]) {
+    let output = alluvium(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+    assert_eq!(output.stdout, b"", "{arguments:?}");
+    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("alluvium: ")).collect();
+    assert_eq!(errors.len(), 1, "{arguments:?}: {text}");
+    for part in parts {
+        assert!(errors[0].contains(part), "{arguments:?}: {text} lacks {part}");
+    }
+}
+
+/// What a run leaves: the directory of the job, a checkpoint of it, and a savepoint.
+struct Left {
+    root: tempfile::TempDir,
+    job: String,
+    checkpoint: String,
+    savepoint: String,
+}
+
+impl Left {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().to_str().unwrap();
+        report(&["run", "--json", "--nexmark", "5000", "--checkpoint-dir", place]);
+        let listed = report(&["checkpoints", "--json", place]);
+        let job = &listed["jobs"][0];
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let mut entries = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
+        let is_savepoint = |path: &PathBuf| path.to_str().unwrap().contains("/savepoint-");
+        let savepoint = entries.find(is_savepoint).unwrap().to_str().unwrap().to_owned();
+        let checkpoint = text(&job["checkpoints"][0]["path"]);
+        Self { job: text(&job["path"]), checkpoint, savepoint, root }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.root.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+fn entries(path: &str) -> u64 {
+    let verified = report(&["verify", "--json", path]);
+    assert_eq!(verified["ok"], true, "{verified}");
+    let states = verified["states"].as_array().unwrap().iter();
+    states.map(|state| state["entries"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn a_copy_outlives_the_job_that_it_was_taken_from() {
+    let left = Left::new();
+    let before = entries(&left.checkpoint);
+    for (name, flag) in [("linked", None), ("copied", Some("--no-links"))] {
+        let target = left.path(name);
+        let mut words = vec!["checkpoints", "copy", &left.checkpoint, &target, "--json"];
+        words.extend(flag);
+        assert_eq!(report(&words)["pointer"], target);
+        refused(&words, &["not empty", &target]);
+    }
+    std::fs::remove_dir_all(&left.job).unwrap();
+    for name in ["linked", "copied"] {
+        assert_eq!(entries(&left.path(name)), before);
+        assert_eq!(entries(&format!("file://{}", left.path(name))), before);
+    }
+    refused(&["dispose", &left.path("copied")], &["checkpoint", "remove its directory"]);
+    assert!(Path::new(&left.path("copied")).join("_metadata").exists());
+    refused(&["checkpoints", "copy", "/nonexistent", &left.path("x")], &["/nonexistent"]);
+    assert!(!Path::new(&left.path("x")).exists());
+}
+
+#[test]
+fn a_rehashed_savepoint_holds_the_same_entries() {
+    let left = Left::new();
+    let target = left.path("rehashed");
+    let rehash = ["savepoint", "rehash", &left.savepoint, &target, "--json", "--max-parallelism"];
+    let with = |more: &[&'static str]| [&rehash[..], more].concat();
+    for wrong in ["0", "40000", "many"] {
+        refused(&with(&[wrong]), &[wrong, "32768", "alluvium savepoint rehash --help"]);
+    }
+    refused(&with(&["64", "--memory", "lots"]), &["lots", "512mb"]);
+    refused(&with(&["64", "--uid", "nobody"]), &["nobody"]);
+    assert!(!Path::new(&target).join("_metadata").exists());
+    let done = report(&with(&["64"]));
+    assert_eq!(done["operators"][0]["max_parallelism"]["after"], 64);
+    assert_eq!(entries(&target), entries(&left.savepoint));
+    refused(&with(&["64"]), &["not empty"]);
+}
+
+#[test]
+fn gc_removes_what_nothing_refers_to_and_only_if_asked() {
+    let left = Left::new();
+    let orphan = Path::new(&left.job).join("shared/0123456789abcdef0123456789abcdef");
+    std::fs::create_dir_all(orphan.parent().unwrap()).unwrap();
+    std::fs::write(&orphan, b"left behind").unwrap();
+
+    assert_eq!(report(&["gc", &left.job, "--json"])["too_young"], 1);
+    let found = report(&["gc", &left.job, "--json", "--min-age", "0s"]);
+    assert_eq!((&found["files"], &found["deleted"]), (&1.into(), &false.into()));
+    assert!(orphan.exists());
+
+    let lock = std::fs::File::create(Path::new(&left.job).join(".lock")).unwrap();
+    lock.lock().unwrap();
+    refused(&["gc", &left.job, "--delete", "--min-age", "59min"], &["runs this job", "1h"]);
+    assert_eq!(report(&["gc", &left.job, "--delete", "--json"])["files"], 0);
+    drop(lock);
+    let removed = report(&["gc", &left.job, "--delete", "--min-age", "0s", "--json"]);
+    assert_eq!(removed["files"], 1);
+    assert!(!orphan.exists());
+    assert!(entries(&left.checkpoint) > 0);
+}
+
+#[test]
+fn gc_refuses_what_is_no_directory_of_a_job() {
+    let left = Left::new();
+    refused(&["gc", &left.savepoint], &["alluvium dispose"]);
+    refused(&["gc", &left.checkpoint], &["directory of a job"]);
+    refused(&["gc", left.root.path().to_str().unwrap()], &["name one of them", &left.job]);
+    refused(&["gc", "/nonexistent"], &["/nonexistent"]);
+    refused(&["gc", &format!("{}/_metadata", left.savepoint)], &["file"]);
+    refused(&["gc", "s3://user:secret@b/x"], &["local directories only"]);
+    for wrong in ["5", "soon", "-1h"] {
+        let flag = format!("--min-age={wrong}");
+        refused(&["gc", &left.job, &flag], &["12h", "alluvium gc --help"]);
+    }
+}
+
+#[test]
+fn dispose_removes_savepoints_and_nothing_else() {
+    let left = Left::new();
+    refused(&["dispose", &left.savepoint, &left.checkpoint], &["is a checkpoint", "nothing was"]);
+    assert!(entries(&left.savepoint) > 0);
+    assert_eq!(report(&["dispose", &left.savepoint, "--json"])["disposed"][0], left.savepoint);
+    assert!(!Path::new(&left.savepoint).exists());
+    refused(&["dispose", &left.savepoint], &[&left.savepoint]);
+    refused(&["dispose"], &["POINTER", "alluvium dispose --help"]);
+    assert!(entries(&left.checkpoint) > 0);
+}
+
+#[test]
+fn commands_that_were_not_meant_name_those_that_there_are() {
+    refused(&["savepoint"], &["no command", "`rehash`"]);
+    refused(&["savepoint", "walk"], &["walk", "`rehash`", "alluvium savepoint --help"]);
+    refused(&["walk"], &["`gc`", "`dispose`"]);
+    let left = Left::new();
+    let (plain, named) = (report(&["checkpoints", "--json", &left.job]), left.job.as_str());
+    assert_eq!(report(&["checkpoints", "list", "--json", named]), plain);
+}
