@@ -13,7 +13,7 @@ use super::directory::{local, open_job};
 use super::failure::{Failure, chain};
 use super::operate::refused;
 use super::print;
-use super::table::{Table, grouped, millis, size};
+use super::table::{Table, grouped, millis, size, utc};
 
 /// Lists the checkpoints of a job, or of every job in a directory.
 ///
@@ -64,7 +64,7 @@ fn jobs(dir: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
     Ok(found.jobs.into_iter().map(|name| (name.clone(), dir.join(name))).collect())
 }
 
-const fn form(form: Option<SnapshotKind>) -> &'static str {
+const fn form_name(form: Option<SnapshotKind>) -> &'static str {
     match form {
         Some(SnapshotKind::Full) => "full",
         Some(SnapshotKind::Incremental) => "incremental",
@@ -79,13 +79,18 @@ fn ms(micros: u64) -> f64 {
     micros as f64 / 1e3
 }
 
-/// The cells of a row after its first.
-fn cells(figures: &Figures, files: usize) -> [String; 8] {
+/// What a checkpoint, or a part of one, consists of.
+fn content(
+    first: String,
+    time: String,
+    form: Option<SnapshotKind>,
+    figures: &Figures,
+    files: usize,
+) -> [String; 7] {
     [
-        millis(ms(figures.duration_us)),
-        millis(ms(figures.start_delay_us)),
-        millis(ms(figures.sync_us)),
-        millis(ms(figures.async_us)),
+        first,
+        form_name(form).to_owned(),
+        time,
         size(figures.bytes_new),
         size(figures.bytes_full),
         grouped(figures.entries),
@@ -93,22 +98,34 @@ fn cells(figures: &Figures, files: usize) -> [String; 8] {
     ]
 }
 
+/// How long it took.
+fn times(first: String, figures: &Figures) -> [String; 5] {
+    let Figures { duration_us, start_delay_us, sync_us, async_us, .. } = *figures;
+    let [took, delay, sync, async_part] =
+        [duration_us, start_delay_us, sync_us, async_us].map(|micros| millis(ms(micros)));
+    [first, took, delay, sync, async_part]
+}
+
 fn render(name: &str, path: &Path, found: &History, args: &ListArgs) -> String {
-    let mut table = Table::default();
-    table.row(["checkpoint", "took", "delay", "sync", "async", "new", "full", "entries", "files"]);
+    let (mut contents, mut durations) = (Table::default(), Table::default());
+    contents.row(["id", "kind", "triggered (UTC)", "new", "full", "entries", "files"]);
+    durations.row(["id", "took", "delay", "sync", "async"]);
     for one in &found.checkpoints {
-        let first = format!("{} {}", one.id, form(one.form));
-        table.row([first].into_iter().chain(cells(&one.figures, one.files.total())));
-        for subtask in one.subtasks.iter().filter(|_| args.subtasks) {
-            let first = format!("  {}/{}", subtask.operator, subtask.index);
-            table.row([first].into_iter().chain(cells(&subtask.figures, subtask.files.total())));
+        let (id, time) = (one.id.to_string(), utc(one.time_ms));
+        contents.row(content(id.clone(), time, one.form, &one.figures, one.files.total()));
+        durations.row(times(id, &one.figures));
+        for part in one.subtasks.iter().filter(|_| args.subtasks) {
+            let first = format!("  {}/{}", part.operator, part.index);
+            let (files, none) = (part.files.total(), String::new());
+            contents.row(content(first.clone(), none, part.form, &part.figures, files));
+            durations.row(times(first, &part.figures));
         }
     }
     let mut lines = vec![format!("job {name} in {}", path.display()), String::new()];
     if found.checkpoints.is_empty() {
         lines.push("  no complete checkpoint".to_owned());
     } else {
-        lines.push(table.render());
+        lines.extend([contents.render(), durations.render()]);
     }
     for (what, summary) in [("checkpoints", found.summary()), ("subtasks", found.subtask_summary())]
     {
@@ -164,10 +181,11 @@ fn checkpoint_json(one: &CheckpointRecord, args: &ListArgs) -> Value {
     });
     json!({
         "id": one.id.get(),
-        "kind": form(one.form),
+        "kind": form_name(one.form),
         "job": one.job,
         "path": one.pointer,
         "time_ms": one.time_ms,
+        "time": utc(one.time_ms),
         "figures": figures_json(&one.figures),
         "entries_exact": one.entries_exact,
         "files": one.files.total(),

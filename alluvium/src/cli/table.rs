@@ -70,6 +70,22 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{whole}.{tenths} {unit}")
 }
 
+/// A time in milliseconds since 1970, as UTC in ISO 8601, to the second.
+pub(super) fn utc(millis: u64) -> String {
+    let (days, second) = (millis / 86_400_000, millis / 1000 % 86_400);
+    // Years begin in March here, so that the day of a leap year is the last; eras have 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// A duration in milliseconds.
 pub(super) fn millis(millis: f64) -> String {
     if millis < 10.0 { format!("{millis:.2} ms") } else { format!("{millis:.0} ms") }
@@ -85,6 +101,14 @@ mod tests {
         table.row(["a", "1"]);
         table.row(["bcd", "1000"]);
         assert_eq!(table.render(), "  a       1\n  bcd  1000\n");
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(utc(1_735_689_599_999), "2024-12-31T23:59:59Z");
+        assert_eq!(utc(4_107_542_400_000), "2100-03-01T00:00:00Z");
     }
 
     #[test]
