@@ -51,7 +51,7 @@ pub(super) enum Command {
     ///
     /// Exit status: 0 if all are right, 1 if not, 2 if the request is wrong.
     Verify(VerifyArgs),
-    /// List checkpoints and savepoints with what each of them cost, or copy one out.
+    /// List checkpoints with what each of them cost, or copy one out.
     Checkpoints(CheckpointsArgs),
     /// Rewrite savepoints.
     #[command(subcommand, disable_help_subcommand = true)]

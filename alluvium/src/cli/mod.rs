@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `alluvium run` | a keyed job over real records with checkpoints, a crash, a recovery and a rescale; verifies all state |
 //! | `alluvium verify POINTER` | checks every checksum, count and digest of a checkpoint or savepoint |
-//! | `alluvium checkpoints [list] DIR` | lists the checkpoints of jobs, and savepoints, and what they cost |
+//! | `alluvium checkpoints [list] DIR` | lists the checkpoints of jobs and what they cost |
 //! | `alluvium checkpoints copy POINTER TARGET` | copies one out, self-contained |
 //! | `alluvium savepoint rehash POINTER TARGET` | rewrites one for another number of key groups |
 //! | `alluvium gc DIR` | finds and removes what crashes left behind in a job's directory |

@@ -24,8 +24,8 @@ pub(in crate::cli) struct CheckpointsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum CheckpointsCommand {
-    /// List the complete checkpoints of a job, or of every job in a directory and the savepoints there,
-    /// with what each of them cost, and minimum, mean, 99th percentile (nearest rank) and maximum over
+    /// List the complete checkpoints of a job, or of every job in a directory, with what each of them
+    /// cost, and minimum, mean, 99th percentile (nearest rank) and maximum over
     /// the checkpoints of a job. `checkpoints DIR` does the same (write ./copy for a directory of that
     /// name).
     ///
@@ -43,7 +43,7 @@ pub(in crate::cli) enum CheckpointsCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ListArgs {
-    /// The directory of a job, or one with directories of jobs and savepoints in it
+    /// The directory of a job, or one with directories of jobs in it
     #[arg(value_name = "DIR")]
     pub(in crate::cli) dir: PathBuf,
 
