@@ -53,12 +53,12 @@ pub(crate) fn import(
 }
 
 /// Deletes what is left of a claimed snapshot, if it is still the one that was claimed. What is gone
-/// already is no error. A call that was interrupted after it had removed the metadata leaves the other
-/// files of the original, which nothing names any more.
+/// already is no error, and a call that was interrupted can be repeated.
 pub(crate) fn release(storage: &dyn CheckpointStorage, job: &str, origin: &Origin) -> Result<()> {
     let stored = match storage.open_pointer(&origin.pointer) {
         // It may come back: the file system was not mounted, the server did not answer.
         Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+        Err(error) if error.kind() == ErrorKind::NotFound => return resume(storage, origin),
         Err(_) => return Ok(()),
         Ok(stored) => stored,
     };
@@ -78,5 +78,13 @@ pub(crate) fn release(storage: &dyn CheckpointStorage, job: &str, origin: &Origi
     match storage.discard_savepoint(&stored.pointer, &files::own_files(&metadata)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         discarded => discarded,
+    }
+}
+
+/// The metadata is gone: it may have been this job's doing, and the rest not yet.
+fn resume(storage: &dyn CheckpointStorage, origin: &Origin) -> Result<()> {
+    match storage.discard_savepoint(&origin.pointer, &[]) {
+        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+        _ => Ok(()),
     }
 }

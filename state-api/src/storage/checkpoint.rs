@@ -225,7 +225,9 @@ pub trait CheckpointStorage: Debug + Send + Sync {
     /// `Unavailable`.
     fn survey(&self) -> Result<Survey>;
 
-    /// Removes a savepoint: its metadata, then `files`, which are those that its metadata names.
+    /// Removes a savepoint: its metadata, then `files`, which are those that its metadata names. Where
+    /// an earlier call was interrupted after it had removed the metadata, this goes on with the files
+    /// of that call.
     ///
     /// # Errors
     /// As [`open_pointer`](Self::open_pointer) and [`discard`](Self::discard).

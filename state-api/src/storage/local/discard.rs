@@ -1,16 +1,17 @@
-//! Removing checkpoints and savepoints, metadata first.
+//! Removing checkpoints and shared files, metadata first; savepoints are in
+//! [`disposal`](super::disposal).
 //!
 //! # Invariants
 //! 1. No data file is removed before the removal of the metadata is durable; a crash in between
 //!    leaves orphans, never a checkpoint with holes.
 //! 2. Directories are entered only if they are real ones: a symbolic link is refused.
-//! 3. In a checkpoint's directory only names that we may have written are removed, in a savepoint's
-//!    and in `shared` only those that the caller lists.
+//! 3. In a checkpoint's directory only names that we may have written are removed, in `shared` only
+//!    those that the caller lists.
 
 use std::io;
 use std::path::Path;
 
-use super::layout::{METADATA, cannot_write, is_draft, is_ours, unless_missing};
+use super::layout::{METADATA, cannot_write, is_ours, unless_missing};
 use crate::snapshot::FileName;
 use crate::vfs::{DirectoryEntry, EntryKind, FileSystem};
 use crate::{Error, Result};
@@ -26,19 +27,6 @@ pub(super) fn remove_checkpoint(fs: &dyn FileSystem, own: &Path) -> Result<()> {
         .iter()
         .filter(|entry| entry.metadata.kind == EntryKind::File && is_ours(&entry.name));
     remove_all(fs, own, ours.map(|entry| Path::new(&entry.name)))?;
-    remove_directory(fs, own)
-}
-
-/// Removes a savepoint's metadata and the given files.
-pub(super) fn remove_savepoint(fs: &dyn FileSystem, own: &Path, files: &[FileName]) -> Result<()> {
-    if !require_directory(fs, own)? {
-        return Ok(());
-    }
-    remove_metadata(fs, own)?;
-    let entries = list(fs, own)?;
-    let drafts = entries.iter().map(|entry| Path::new(&entry.name)).filter(|name| is_draft(name));
-    let files = files.iter().map(|name| Path::new(name.as_str()));
-    remove_all(fs, own, files.chain(drafts))?;
     remove_directory(fs, own)
 }
 
@@ -64,7 +52,8 @@ pub(super) fn require_directory(fs: &dyn FileSystem, path: &Path) -> Result<bool
     }
 }
 
-fn remove_metadata(fs: &dyn FileSystem, own: &Path) -> Result<()> {
+/// Removes a directory's metadata for good.
+pub(super) fn remove_metadata(fs: &dyn FileSystem, own: &Path) -> Result<()> {
     let path = own.join(METADATA);
     let removed = unless_missing(fs.remove_file(&path));
     removed.map_err(|error| cannot_write("remove", &path, error))?;
@@ -75,7 +64,7 @@ fn remove_metadata(fs: &dyn FileSystem, own: &Path) -> Result<()> {
 }
 
 /// Nothing, where somebody else has removed the directory meanwhile.
-fn list(fs: &dyn FileSystem, own: &Path) -> Result<Vec<DirectoryEntry>> {
+pub(super) fn list(fs: &dyn FileSystem, own: &Path) -> Result<Vec<DirectoryEntry>> {
     match fs.list(own) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         listed => listed.map_err(|error| cannot_write("list", own, error)),
@@ -83,7 +72,7 @@ fn list(fs: &dyn FileSystem, own: &Path) -> Result<Vec<DirectoryEntry>> {
 }
 
 /// Removes as many as possible, and returns the first failure.
-fn remove_all<'p>(
+pub(super) fn remove_all<'p>(
     fs: &dyn FileSystem,
     directory: &Path,
     names: impl Iterator<Item = &'p Path>,
@@ -99,7 +88,7 @@ fn remove_all<'p>(
 }
 
 /// Removes a directory, unless somebody else has put something there.
-fn remove_directory(fs: &dyn FileSystem, path: &Path) -> Result<()> {
+pub(super) fn remove_directory(fs: &dyn FileSystem, path: &Path) -> Result<()> {
     match unless_missing(fs.remove_dir(path)) {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         result => result.map_err(|error| cannot_write("remove", path, error)),

@@ -6,6 +6,7 @@
 //! <directory>/<job>/chk-<n>/<32 hex digits>       the checkpoint's own files
 //! <directory>/<job>/chk-<n>/.metadata-<32 hex>    metadata on its way
 //! <target>/savepoint-<first 6 of job>-<12 hex>/   a savepoint: `_metadata` and all its files
+//! <directory of either>/.metadata-disposed        what is being deleted, see [`disposal`](super::disposal)
 //! ```
 
 use std::ffi::OsStr;

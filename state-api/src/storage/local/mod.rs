@@ -29,6 +29,7 @@
 mod attempt;
 mod contents;
 mod discard;
+mod disposal;
 mod import;
 mod layout;
 mod publish;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::attempt::{LocalAttempt, Site};
 use super::layout::{Ground, cannot_write, create_fresh};
-use super::{LocalOptions, discard, source};
+use super::{LocalOptions, discard, disposal, source};
 use crate::random::Randomness;
 use crate::snapshot::FileName;
 use crate::storage::{CheckpointAttempt, StoredCheckpoint};
 use crate::vfs::{FileSystem, ensure_directory};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Where a job's savepoints go; needs no directory for checkpoints.
 #[derive(Clone, Debug)]
@@ -100,7 +100,13 @@ impl LocalSavepoints {
     /// As there.
     pub fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
         let fs = &*self.ground.fs;
-        discard::remove_savepoint(fs, &source::locate(fs, pointer)?, files)
+        match source::locate(fs, pointer) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let interrupted = disposal::resume(fs, &source::directory_of(pointer)?)?;
+                if interrupted { Ok(()) } else { Err(error) }
+            }
+            own => disposal::dispose(fs, &own?, files),
+        }
     }
 }
 

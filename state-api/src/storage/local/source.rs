@@ -60,10 +60,15 @@ impl SnapshotSource for LocalSource {
 
 /// Reads all of a metadata file.
 pub(super) fn read_metadata(fs: &dyn FileSystem, path: &Path) -> Result<Vec<u8>> {
+    read_bounded(fs, path, MAX_METADATA_BYTES)
+}
+
+/// Reads all of a file that describes others, unless it is longer than any that we write.
+pub(super) fn read_bounded(fs: &dyn FileSystem, path: &Path, most: u64) -> Result<Vec<u8>> {
     let file = fs.open(path).map_err(|error| Error::io("open", path, error))?;
     let length = file.length().map_err(|error| Error::io("metadata", path, error))?;
     let mut bytes = Vec::new();
-    let capacity = usize::try_from(length).ok().filter(|_| length <= MAX_METADATA_BYTES);
+    let capacity = usize::try_from(length).ok().filter(|_| length <= most);
     let reserved = capacity.filter(|&capacity| bytes.try_reserve_exact(capacity).is_ok());
     let Some(capacity) = reserved else {
         return Err(
@@ -102,20 +107,26 @@ pub fn open_pointer(fs: &Arc<dyn FileSystem>, pointer: &str) -> Result<StoredChe
 /// The directory that a pointer points to; it holds metadata.
 pub(super) fn locate(fs: &dyn FileSystem, pointer: &str) -> Result<PathBuf> {
     let path = path_of(pointer)?;
-    let own = match path.file_name() {
-        Some(name) if name == METADATA => path.parent().unwrap_or(Path::new(".")),
-        _ => path,
-    };
+    let own = directory_of(pointer)?;
     let metadata = own.join(METADATA);
     match fs.metadata(&metadata) {
-        // Without a slash at the end.
-        Ok(found) if found.kind == EntryKind::File => Ok(own.components().collect()),
+        Ok(found) if found.kind == EntryKind::File => Ok(own),
         Ok(_) => Err(Error::invalid_input("the metadata is no regular file").with_path(metadata)),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Err(diagnose(fs, path)),
             _ => Err(Error::io("metadata", &metadata, error)),
         },
     }
+}
+
+/// The directory that a pointer means, without a slash at the end, whatever is there.
+pub(super) fn directory_of(pointer: &str) -> Result<PathBuf> {
+    let path = path_of(pointer)?;
+    let own = match path.file_name() {
+        Some(name) if name == METADATA => path.parent().unwrap_or(Path::new(".")),
+        _ => path,
+    };
+    Ok(own.components().collect())
 }
 
 /// The path that a pointer means.

@@ -1,6 +1,7 @@
 //! Tests of storage: a coordinator's life over every file system, and power cuts at every operation.
 
 mod crash;
+mod disposal;
 mod import;
 mod lifecycle;
 mod memory;
