@@ -1,7 +1,14 @@
-//! Object stores that fail: a wrapper that answers wrongly, late or not at all, and its own tests.
+//! Storages that fail: a wrapper around object stores that answers wrongly, late or not at all, with its
+//! own tests, and random lives of a job over whatever storage there is.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "helpers of tests, which should fail where something is amiss"
 )]
 
+#[path = "../lifecycle/fake.rs"]
+#[expect(dead_code, reason = "it is shared with the tests of the coordinator, which use all of it")]
+mod fake;
 mod faulty;
+mod sequences;

@@ -1,0 +1,316 @@
+//! Random lives of a job over a storage that fails, by seed: checkpoints, aborts, crashes, a second master.
+//!
+//! After every step: what is published is whole, what is retained is there, and of two masters at one
+//! number at most one has completed it. At the end, when nothing fails any more and what was late has
+//! landed: one collection of orphans leaves exactly what the published checkpoints use, and the job
+//! starts from the newest one.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use alluvium_checkpoint::{
+    Acknowledged, JobEnd, Options, OrphanOptions, Orphans, Retention, StartFrom, Trigger,
+};
+use alluvium_state_api::format::metadata::CheckpointMetadata;
+use alluvium_state_api::random::{OsRandomness, Randomness, SeededRandomness};
+use alluvium_state_api::snapshot::SnapshotKind;
+use alluvium_state_api::storage::CheckpointStorage;
+use alluvium_state_api::{CheckpointId, Error};
+
+use crate::fake::{Job, UID, assert_whole, shared_files, shared_name};
+
+/// How many sequences there are unless `ALLUVIUM_SEQUENCES` says so.
+const SEQUENCES: u64 = 100;
+
+const REMOVE: OrphanOptions = OrphanOptions { min_age: Duration::ZERO, dry_run: false };
+
+/// Where the files of a job lie, while its processes come and go.
+pub(crate) trait Ground {
+    /// An empty one.
+    fn new(seed: u64) -> Self;
+
+    /// Opens the job's storage as a new process does. Nothing fails until it is disturbed.
+    fn open(&mut self) -> Arc<dyn CheckpointStorage>;
+
+    /// The job's storage, to look at: nothing fails.
+    fn look(&self) -> Arc<dyn CheckpointStorage>;
+
+    /// Requests will fail; what is late may land.
+    fn disturb(&mut self, random: u64);
+
+    /// Nothing fails any more, and what was late has landed.
+    fn calm(&mut self);
+
+    /// How many requests have failed.
+    fn faults(&self) -> u64;
+}
+
+/// Runs as many sequences as the environment asks for.
+pub(crate) fn run<G: Ground>(name: &str) {
+    let number = |key| env::var(key).ok().map(|text| text.parse().unwrap());
+    let sequences = number("ALLUVIUM_SEQUENCES").unwrap_or(SEQUENCES);
+    let seed = number("ALLUVIUM_SEED").unwrap_or_else(|| OsRandomness.next_u64() >> 32);
+    let (mut points, mut faults, mut bad) = (0, 0, 0);
+    for sequence in seed..seed + sequences {
+        let life = || {
+            let mut world = World::<G>::new(sequence);
+            for _ in 0..world.below(40) {
+                world.step();
+            }
+            world.quiesce();
+            world.ground.faults()
+        };
+        match catch_unwind(AssertUnwindSafe(life)) {
+            Ok(failed) => faults += failed,
+            Err(_) => {
+                bad += 1;
+                println!(
+                    "{name}: sequence with ALLUVIUM_SEED={sequence} ALLUVIUM_SEQUENCES=1 is bad"
+                );
+            }
+        }
+        points += 1;
+    }
+    println!("{name}: points={points} faults={faults} bad={bad} seed={seed}");
+    assert_eq!((points, bad), (sequences, 0));
+    assert!(sequences < SEQUENCES || faults >= sequences, "too few requests failed");
+}
+
+struct World<G> {
+    ground: G,
+    random: SeededRandomness,
+    options: Options,
+    job: Job,
+}
+
+impl<G: Ground> World<G> {
+    fn new(seed: u64) -> Self {
+        let random = SeededRandomness::new(seed);
+        let options = Options {
+            kind: [SnapshotKind::Incremental, SnapshotKind::Full][(random.next_u64() % 2) as usize],
+            retained: 1 + (random.next_u64() % 3) as usize,
+            max_concurrent: 2,
+            retention: Retention::RetainOnCancellation,
+            ..Options::default()
+        };
+        let mut ground = G::new(seed);
+        let mut job = Job::over(ground.open(), options.clone());
+        job.start(2, StartFrom::Newest).unwrap();
+        Self { ground, random, options, job }
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        self.random.next_u64() % bound
+    }
+
+    fn step(&mut self) {
+        match self.below(16) {
+            0..7 => self.checkpoint(),
+            7..10 => {
+                let random = self.random.next_u64();
+                self.ground.disturb(random);
+            }
+            10 => self.give_up(),
+            11 => {
+                self.job.clock.advance(Duration::from_mins(1 + self.below(10)));
+                self.job.coordinator.tick();
+            }
+            12 => drop(self.job.start(1 + self.below(4) as u32, StartFrom::Newest)),
+            13 => self.crash(),
+            14 => self.race(),
+            _ => self.shut_down(),
+        }
+        self.job.deliver();
+        self.check();
+    }
+
+    /// Some or all of the subtasks acknowledge; one that cannot write declines.
+    fn checkpoint(&mut self) {
+        let trigger = match self.below(4) {
+            0 => Trigger::full_checkpoint(),
+            _ => Trigger::checkpoint(),
+        };
+        let Ok(plan) = self.job.coordinator.trigger(trigger) else { return };
+        let missing = usize::from(self.below(5) == 0);
+        for subtask in 0..self.job.stores.len() - missing {
+            take(&mut self.job, &plan, subtask as u32);
+        }
+    }
+
+    /// What is under way is declined or aborted.
+    fn give_up(&mut self) {
+        for id in self.job.coordinator.pending().collect::<Vec<_>>() {
+            if self.below(2) == 0 {
+                let error = Error::unavailable("disk full");
+                assert!(self.job.coordinator.decline(id, UID, 0, error).unwrap());
+            } else {
+                assert!(self.job.coordinator.abort(id));
+            }
+        }
+    }
+
+    /// The master's process dies, and another one goes on.
+    fn crash(&mut self) {
+        let before = self.job.retained();
+        self.job.storage = self.ground.open();
+        self.job.restart_process();
+        let after = self.job.retained();
+        assert!(before.iter().all(|id| after.contains(id)), "{before:?} {after:?}");
+        self.job.start(1 + self.below(4) as u32, StartFrom::Newest).unwrap();
+    }
+
+    /// Another master takes the same number, and then dies. It deletes nothing.
+    fn race(&mut self) {
+        self.crash();
+        let options = Options { kind: SnapshotKind::Full, retained: 1_000, ..self.options.clone() };
+        let mut rival = Job::over(self.ground.open(), options);
+        rival.start(1, StartFrom::Newest).unwrap();
+        let mine = self.job.coordinator.trigger(Trigger::full_checkpoint()).unwrap();
+        let theirs = rival.coordinator.trigger(Trigger::full_checkpoint()).unwrap();
+        assert_eq!(mine.id, theirs.id);
+        let random = self.random.next_u64();
+        self.ground.disturb(random);
+        let first = self.below(2) == 0;
+        let won = first && take(&mut rival, &theirs, 0);
+        let completed = (0..self.job.stores.len() as u32)
+            .fold(false, |completed, subtask| completed | take(&mut self.job, &mine, subtask));
+        let won = won || !first && take(&mut rival, &theirs, 0);
+        assert!(!(won && completed), "two won");
+        if won || completed {
+            assert!(self.ground.look().list().unwrap().contains(&mine.id));
+        }
+        // The winner's is one of the job's now, whoever published it.
+        self.crash();
+    }
+
+    fn shut_down(&mut self) {
+        let ends = [JobEnd::Finished, JobEnd::Cancelled, JobEnd::Failed, JobEnd::Suspended];
+        let ended = self.job.coordinator.shut_down(ends[self.below(4) as usize]).unwrap();
+        let there = self.ground.look().list().unwrap();
+        assert!(ended.retained.iter().all(|one| there.contains(&one.id)));
+        if ended.leftovers.is_empty() {
+            let retained: Vec<CheckpointId> = ended.retained.iter().map(|one| one.id).collect();
+            assert_eq!(retained, there, "it ended with more than it tells");
+        }
+        self.crash();
+    }
+
+    fn check(&self) {
+        let storage = self.ground.look();
+        assert_whole(&*storage);
+        let there = storage.list().unwrap();
+        let retained = self.job.retained();
+        assert!(retained.iter().all(|id| there.contains(&CheckpointId::new(*id))));
+    }
+
+    fn quiesce(&mut self) {
+        self.ground.calm();
+        self.check();
+        self.crash();
+        let collected = self.job.coordinator.collect_orphans(REMOVE).unwrap();
+        assert_eq!(collected.too_young, 0);
+        let rest = self.job.coordinator.collect_orphans(REMOVE).unwrap();
+        assert_eq!(rest, Orphans::default());
+        self.check();
+        let storage = self.ground.look();
+        let survey = storage.survey().unwrap();
+        assert!(survey.checkpoints.iter().all(|place| place.published));
+        let there: BTreeSet<_> = shared_files(&*storage).into_iter().collect();
+        assert_eq!(there, used(&*storage));
+    }
+}
+
+/// A subtask takes its part; whether that completed the checkpoint.
+fn take(job: &mut Job, plan: &alluvium_checkpoint::CheckpointPlan, subtask: u32) -> bool {
+    match job.part(plan, subtask) {
+        Ok(ack) => {
+            let taken = job.coordinator.acknowledge(plan.id, UID, subtask, ack).unwrap();
+            taken == Acknowledged::Completed
+        }
+        Err(error) => {
+            job.coordinator.decline(plan.id, UID, subtask, error).unwrap();
+            false
+        }
+    }
+}
+
+/// The shared files that published checkpoints name.
+fn used(storage: &dyn CheckpointStorage) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for id in storage.list().unwrap() {
+        let metadata = CheckpointMetadata::decode(&storage.load(id).unwrap().metadata).unwrap();
+        for (_, _, keyed) in metadata.keyed() {
+            used.extend(keyed.files.iter().filter_map(shared_name).map(ToString::to_string));
+        }
+    }
+    used
+}
+
+mod tests {
+    use alluvium_state_api::vfs::faulty::{EIO, Fault};
+    use alluvium_state_api::vfs::{FaultyFs, MemoryFs};
+
+    use super::*;
+    use crate::fake::{local, local_over};
+
+    /// A directory in memory: what is late there is late for ever.
+    struct Directory {
+        memory: MemoryFs,
+        /// What the present process sees of it, and the operations that fail.
+        process: FaultyFs,
+        planned: Vec<u64>,
+        opened: u64,
+        faults: u64,
+    }
+
+    impl Directory {
+        fn count(&mut self) {
+            let operations = self.process.operations();
+            self.faults += self.planned.iter().filter(|at| **at < operations).count() as u64;
+            self.planned.clear();
+        }
+    }
+
+    impl Ground for Directory {
+        fn new(_: u64) -> Self {
+            let memory = MemoryFs::new();
+            let process = FaultyFs::new(Arc::new(memory.clone()));
+            Self { memory, process, planned: Vec::new(), opened: 0, faults: 0 }
+        }
+
+        fn open(&mut self) -> Arc<dyn CheckpointStorage> {
+            self.count();
+            self.opened += 1;
+            self.process = FaultyFs::new(Arc::new(self.memory.clone()));
+            local_over(Arc::new(self.process.clone()), 1_000 + self.opened)
+        }
+
+        fn look(&self) -> Arc<dyn CheckpointStorage> {
+            local(&self.memory)
+        }
+
+        fn disturb(&mut self, random: u64) {
+            let at = self.process.operations() + random % 50;
+            let fault =
+                [Fault::Fails(EIO), Fault::HappensButFails(EIO)][(random >> 32) as usize % 2];
+            drop(self.process.clone().with_fault(at, fault));
+            self.planned.push(at);
+        }
+
+        fn calm(&mut self) {
+            self.count();
+        }
+
+        fn faults(&self) -> u64 {
+            self.faults
+        }
+    }
+
+    #[test]
+    fn over_a_directory() {
+        run::<Directory>("directory");
+    }
+}
