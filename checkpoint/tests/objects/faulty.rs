@@ -2,7 +2,12 @@
 //!
 //! A request has four outcomes: it is done or not, and that is reported or not. A write that is not
 //! reported may also be *deferred*: it lands when [`Faulty::land`] is called, as a request does that was
-//! still on its way when its sender gave up. Uploads that were begun and not ended are counted.
+//! still on its way when its sender gave up. Of a read an answer that is lost is a body that breaks off, and
+//! a deferred one comes in small pieces. Uploads that were begun and not ended are counted, and so are
+//! those of which nobody was told that they were begun: only a rule of the bucket can end them.
+//!
+//! Errors are those of the S3 client: it reports 409 as `AlreadyExists`, whatever the request was and
+//! whether or not there is an object, and what it gave up retrying (503, no answer) as `Generic`.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,8 +21,9 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    UploadPart,
 };
 use parking_lot::Mutex;
 
@@ -43,6 +49,7 @@ struct State {
     requests: AtomicU64,
     faults: AtomicU64,
     open_uploads: AtomicI64,
+    unknown_uploads: AtomicU64,
     late: Mutex<Vec<(Path, PutPayload, PutOptions)>>,
 }
 
@@ -59,6 +66,7 @@ impl Faulty {
             requests: AtomicU64::new(0),
             faults: AtomicU64::new(0),
             open_uploads: AtomicI64::new(0),
+            unknown_uploads: AtomicU64::new(0),
             late: Mutex::default(),
         }))
     }
@@ -76,6 +84,11 @@ impl Faulty {
     /// Multipart uploads that were begun and neither completed nor aborted.
     pub(crate) fn open_uploads(&self) -> i64 {
         self.0.open_uploads.load(Ordering::Relaxed)
+    }
+
+    /// Multipart uploads that were begun without an answer, so that nobody can end them.
+    pub(crate) fn unknown_uploads(&self) -> u64 {
+        self.0.unknown_uploads.load(Ordering::Relaxed)
     }
 
     /// Lets the deferred writes land; how many did.
@@ -105,7 +118,24 @@ impl Faulty {
 }
 
 fn failure(fault: Fault) -> Error {
-    Error::Generic { store: "faulty", source: format!("{fault:?}").into() }
+    let source = format!("{fault:?}").into();
+    match fault {
+        Fault::Refused(409) => Error::AlreadyExists { path: "faulty".to_owned(), source },
+        _ => Error::Generic { store: "faulty", source },
+    }
+}
+
+/// The same answer with a body that breaks off after its first half, or comes in pieces of 7 bytes.
+async fn with_body(answer: GetResult, fault: Fault) -> Result<GetResult> {
+    let (meta, range) = (answer.meta.clone(), answer.range.clone());
+    let (attributes, extensions) = (answer.attributes.clone(), answer.extensions.clone());
+    let bytes = answer.bytes().await?;
+    let pieces: Vec<_> = match fault {
+        Fault::AnswerLost => vec![Ok(bytes.slice(..bytes.len() / 2)), Err(failure(fault))],
+        _ => bytes.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect(),
+    };
+    let payload = GetResultPayload::Stream(stream::iter(pieces).boxed());
+    Ok(GetResult { payload, meta, range, attributes, extensions })
 }
 
 /// Does a request as `$fault` says.
@@ -149,9 +179,13 @@ impl ObjectStore for Faulty {
         at: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        // One whose answer is lost could never be ended by anybody: it is not begun.
         match self.draw() {
             Fault::None => {}
+            Fault::AnswerLost => {
+                drop(self.0.inner.put_multipart_opts(at, options).await?);
+                self.0.unknown_uploads.fetch_add(1, Ordering::Relaxed);
+                return Err(failure(Fault::AnswerLost));
+            }
             fault => return Err(failure(fault)),
         }
         let inner = self.0.inner.put_multipart_opts(at, options).await?;
@@ -160,7 +194,14 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
-        through!(self.draw(), self.0.inner.get_opts(at, options).await)
+        let inner = &self.0.inner;
+        match self.draw() {
+            Fault::None => inner.get_opts(at, options).await,
+            fault @ (Fault::AnswerLost | Fault::Deferred) => {
+                with_body(inner.get_opts(at, options).await?, fault).await
+            }
+            fault => Err(failure(fault)),
+        }
     }
 
     async fn get_ranges(&self, at: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -225,6 +266,13 @@ impl MultipartUpload for Upload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         match self.store.draw() {
             Fault::None => self.inner.put_part(data),
+            Fault::AnswerLost => {
+                let part = self.inner.put_part(data);
+                Box::pin(async move {
+                    part.await?;
+                    Err(failure(Fault::AnswerLost))
+                })
+            }
             fault => Box::pin(async move { Err(failure(fault)) }),
         }
     }
@@ -296,5 +344,43 @@ mod tests {
             store.set_percent(0);
             assert!(store.head(&path).await.is_err());
         });
+    }
+
+    #[test]
+    fn a_body_is_whole_or_breaks_off_with_an_error() {
+        let store = Faulty::over(Arc::new(InMemory::new()), 5, 0);
+        let content = vec![7; 1_000];
+        block_on(async {
+            let path = Path::from("body");
+            store.put(&path, content.clone().into()).await.unwrap();
+            store.set_percent(80);
+            let (mut whole, mut cut, mut conflicts) = (0, 0, 0);
+            for _ in 0..200 {
+                match store.get(&path).await {
+                    Ok(answer) => match answer.bytes().await {
+                        Ok(bytes) => {
+                            assert!(bytes == content);
+                            whole += 1;
+                        }
+                        Err(_) => cut += 1,
+                    },
+                    Err(error) => {
+                        conflicts += usize::from(matches!(error, Error::AlreadyExists { .. }));
+                    }
+                }
+            }
+            assert!(whole > 40 && cut > 10 && conflicts > 10, "{whole} {cut} {conflicts}");
+        });
+    }
+
+    #[test]
+    fn an_upload_may_be_begun_without_an_answer() {
+        let store = Faulty::over(Arc::new(InMemory::new()), 3, 100);
+        block_on(async {
+            for _ in 0..50 {
+                assert!(store.put_multipart(&Path::from("upload")).await.is_err());
+            }
+        });
+        assert!((1..50).contains(&store.unknown_uploads()) && store.open_uploads() == 0);
     }
 }
