@@ -1,8 +1,11 @@
+use std::path::Path;
+
 use alluvium_checkpoint::{
     AbortReason, Acknowledged, Notification, SubtaskAck, Trigger, dispose_savepoint,
 };
 use alluvium_state_api::format::metadata::{CheckpointKind, CheckpointMetadata};
 use alluvium_state_api::snapshot::{FileLocation, SnapshotKind};
+use alluvium_state_api::vfs::FileSystem;
 use alluvium_state_api::{Error, ErrorKind};
 
 use crate::fake::{Job, UID, assert_whole, check_file, id, incremental};
@@ -164,6 +167,23 @@ fn savepoints_are_self_contained_and_outlive_the_job() {
     assert_eq!(gone.kind(), ErrorKind::NotFound);
     assert!(job.storage.open_pointer(&default.pointer).is_ok());
     assert_whole(&*job.storage);
+}
+
+#[test]
+fn a_savepoint_without_one_of_its_files_is_aborted() {
+    let (mut job, fs) = Job::started(incremental(1));
+    let plan = job.coordinator.trigger(Trigger::savepoint(None)).unwrap();
+    let parts: Vec<_> = (0..2).map(|subtask| job.part(&plan, subtask).unwrap()).collect();
+    let own = Path::new(&plan.pointer);
+    let lost = fs.list(own).unwrap().pop().unwrap();
+    fs.remove_file(&own.join(&lost.name)).unwrap();
+    let outcomes = (0..)
+        .zip(parts)
+        .map(|(subtask, part)| job.coordinator.acknowledge(plan.id, UID, subtask, part).unwrap());
+    assert_eq!(outcomes.last(), Some(Acknowledged::Aborted));
+    assert_eq!(reason(&job.deliver()[0]), Some(AbortReason::Invalid));
+    let gone = job.storage.open_pointer(&plan.pointer).unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
 }
 
 #[test]
