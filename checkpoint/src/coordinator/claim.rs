@@ -82,8 +82,7 @@ impl Coordinator {
         began: Duration,
     ) -> Result<(u128, SharedFiles)> {
         let shared = SharedFiles::of(metadata)?;
-        let source = self.components.storage.source(metadata.checkpoint);
-        files::verify(metadata, &self.completed.shared(), &*source)?;
+        files::verify(metadata, &self.completed.shared(), &*attempt.source())?;
         let took = self.components.clock.now().saturating_sub(began);
         metadata.statistics = CheckpointStatistics {
             duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),

@@ -64,11 +64,8 @@ impl Coordinator {
 
     fn publish(&mut self, pending: &Pending, metadata: &CheckpointMetadata) -> Result<SharedFiles> {
         let shared = SharedFiles::of(metadata)?;
-        if !pending.is_savepoint() {
-            let source = self.components.storage.source(pending.id);
-            files::verify(metadata, &self.completed.shared(), &*source)
-                .map_err(|error| error.with_checkpoint(pending.id))?;
-        }
+        files::verify(metadata, &self.completed.shared(), &*pending.attempt.source())
+            .map_err(|error| error.with_checkpoint(pending.id))?;
         let published = pending.attempt.publish(&metadata.encode()?);
         if let Err(error) = &published
             && error.kind() == ErrorKind::AlreadyExists

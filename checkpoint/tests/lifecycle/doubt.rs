@@ -38,6 +38,10 @@ impl CheckpointAttempt for Attempt {
         self.inner.sink()
     }
 
+    fn source(&self) -> Arc<dyn SnapshotSource> {
+        self.inner.source()
+    }
+
     fn pointer(&self) -> &str {
         self.inner.pointer()
     }

@@ -131,6 +131,10 @@ pub trait CheckpointAttempt: Debug + Send + Sync {
     /// Takes the files of any number of subtasks.
     fn sink(&self) -> Arc<dyn SnapshotSink>;
 
+    /// Access to the files that the sinks finished, and for a checkpoint to the job's shared ones,
+    /// before it is published: whoever publishes looks for them first.
+    fn source(&self) -> Arc<dyn SnapshotSource>;
+
     /// By what it will be opened once it is published.
     fn pointer(&self) -> &str;
 

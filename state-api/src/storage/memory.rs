@@ -227,6 +227,10 @@ impl CheckpointAttempt for MemoryAttempt {
         Arc::new(MemorySink { limit_bytes: self.limit_bytes, phase })
     }
 
+    fn source(&self) -> Arc<dyn SnapshotSource> {
+        Arc::new(InlineSource)
+    }
+
     fn pointer(&self) -> &str {
         &self.pointer
     }

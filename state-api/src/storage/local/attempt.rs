@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use super::import as local_import;
 use super::layout::{Ground, METADATA, cannot_write, unless_missing};
 use super::publish::publish;
+use super::source::LocalSource;
 use super::writer::LocalWriter;
 use crate::snapshot::{FileLocation, SnapshotFile, StoredFile};
 use crate::storage::{
@@ -252,6 +253,11 @@ impl LocalAttempt {
 impl CheckpointAttempt for LocalAttempt {
     fn sink(&self) -> Arc<dyn SnapshotSink> {
         Arc::new(LocalSink(Arc::clone(&self.site)))
+    }
+
+    fn source(&self) -> Arc<dyn SnapshotSource> {
+        let fs = Arc::clone(&self.site.ground.fs);
+        Arc::new(LocalSource::new(fs, self.site.own.clone()))
     }
 
     fn pointer(&self) -> &str {
