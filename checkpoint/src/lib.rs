@@ -87,6 +87,7 @@
 mod claim;
 mod completed;
 mod coordinator;
+pub mod driver;
 mod ended;
 mod export;
 mod files;

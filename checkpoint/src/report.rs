@@ -1,5 +1,7 @@
 //! What subtasks report, and what they are told.
 
+use std::fmt;
+
 use alluvium_state_api::snapshot::KeyedSnapshot;
 use alluvium_state_api::{CheckpointId, Error};
 
@@ -80,6 +82,21 @@ impl AbortReason {
             Self::Declined | Self::Invalid | Self::TimedOut | Self::NotPublished => true,
             Self::Subsumed | Self::Cancelled | Self::Restarted | Self::JobEnded => false,
         }
+    }
+}
+
+impl fmt::Display for AbortReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Declined => "it was declined",
+            Self::Invalid => "an acknowledgement is wrong",
+            Self::TimedOut => "it took too long",
+            Self::NotPublished => "its metadata could not be published",
+            Self::Subsumed => "a later one completed first",
+            Self::Cancelled => "it was cancelled",
+            Self::Restarted => "the job was started anew",
+            Self::JobEnded => "the job has ended",
+        })
     }
 }
 

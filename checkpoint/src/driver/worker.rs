@@ -1,0 +1,303 @@
+//! The driver's thread: takes what handles ask for, one by one, and looks at the clock in between.
+
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use alluvium_state_api::{CheckpointId, Error, Result};
+
+use super::handle::Completion;
+use super::status::Shared;
+use super::{Runtime, Stopped};
+use crate::coordinator::Coordinator;
+use crate::ended::{Ended, JobEnd};
+use crate::report::{Acknowledged, Notification, SubtaskAck};
+use crate::trigger::Trigger;
+
+/// Where an answer goes. Nobody may be waiting any more, so what sending returns means nothing.
+pub(super) type Answer<T> = Sender<Result<T>>;
+
+/// What a handle asks for.
+#[derive(Debug)]
+pub(super) enum Command {
+    Acknowledge {
+        id: CheckpointId,
+        uid: Box<str>,
+        subtask: u32,
+        ack: Box<SubtaskAck>,
+        answer: Answer<Acknowledged>,
+    },
+    Decline {
+        id: CheckpointId,
+        uid: Box<str>,
+        subtask: u32,
+        error: Error,
+        answer: Answer<bool>,
+    },
+    Trigger {
+        trigger: Trigger,
+        answer: Answer<Completion>,
+    },
+    Abort {
+        id: CheckpointId,
+        answer: Answer<bool>,
+    },
+    ShutDown {
+        end: JobEnd,
+        answer: Answer<Ended>,
+    },
+    Wake {
+        answer: Answer<()>,
+    },
+    /// End, and leave what is under way to the coordinator's next owner.
+    Stop,
+    /// End for good.
+    Abandon,
+}
+
+/// Why the thread ends.
+enum Exit {
+    Stopped,
+    Abandoned,
+    Panicked(Error),
+}
+
+/// Somebody who waits for a checkpoint.
+struct Receipt {
+    pointer: String,
+    answer: Answer<Completion>,
+}
+
+pub(super) struct Worker<R> {
+    coordinator: Coordinator,
+    runtime: R,
+    commands: Receiver<Command>,
+    shared: Arc<Shared>,
+    /// Taken from the coordinator, and not delivered yet.
+    untold: VecDeque<Notification>,
+    receipts: BTreeMap<CheckpointId, Receipt>,
+    /// Decided, to be sent when the status shows it.
+    answers: Vec<(Answer<Completion>, Result<Completion>)>,
+    warned: bool,
+}
+
+/// Marks the status when the thread ends, by a panic, too.
+struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl<R: Runtime> Worker<R> {
+    pub(super) const fn new(
+        coordinator: Coordinator,
+        runtime: R,
+        commands: Receiver<Command>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            coordinator,
+            runtime,
+            commands,
+            shared,
+            untold: VecDeque::new(),
+            receipts: BTreeMap::new(),
+            answers: Vec::new(),
+            warned: false,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Stopped<R> {
+        let _running = Running(Arc::clone(&self.shared));
+        self.shared.begin();
+        let Err(exit) = self.drive();
+        let panic = match exit {
+            Exit::Stopped => None,
+            Exit::Abandoned => {
+                self.abort_all();
+                self.settle().err().and_then(Exit::into_panic)
+            }
+            Exit::Panicked(error) => Some(error),
+        };
+        if panic.is_some() {
+            self.abort_all();
+            self.untold.extend(self.coordinator.notifications());
+            while let Some(notification) = self.untold.pop_front() {
+                self.decide(notification);
+            }
+        }
+        self.shared.refresh(&self.coordinator, false);
+        self.answer();
+        Stopped { coordinator: self.coordinator, runtime: self.runtime, panic }
+    }
+
+    fn drive(&mut self) -> Result<Infallible, Exit> {
+        loop {
+            let received = match self.tick()? {
+                Some(pause) => self.commands.recv_timeout(pause),
+                None => self.commands.recv().map_err(RecvTimeoutError::from),
+            };
+            match received {
+                Ok(command) => self.obey(command)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Exit::Abandoned),
+            }
+        }
+    }
+
+    /// Does what the clock calls for; returns how long there will be nothing.
+    fn tick(&mut self) -> Result<Option<Duration>, Exit> {
+        let mut tick = self.coordinator.tick();
+        if tick.due {
+            if let Err(error) = self.begin(Trigger::checkpoint(), None)? {
+                self.call("not_begun", |runtime| runtime.not_begun(&error))?;
+            }
+            tick = self.coordinator.tick();
+        }
+        self.settle()?;
+        Ok(if tick.due { Some(Duration::ZERO) } else { tick.next })
+    }
+
+    fn obey(&mut self, command: Command) -> Result<(), Exit> {
+        match command {
+            Command::Acknowledge { id, uid, subtask, ack, answer } => {
+                let outcome = self.coordinator.acknowledge(id, &uid, subtask, *ack);
+                self.settle_and_answer(&answer, outcome)
+            }
+            Command::Decline { id, uid, subtask, error, answer } => {
+                let outcome = self.coordinator.decline(id, &uid, subtask, error);
+                self.settle_and_answer(&answer, outcome)
+            }
+            Command::Trigger { trigger, answer } => match self.begin(trigger, Some(&answer))? {
+                Err(error) => self.settle_and_answer(&answer, Err(error)),
+                Ok(()) => self.settle(),
+            },
+            Command::Abort { id, answer } => {
+                let outcome = self.coordinator.abort(id);
+                self.settle_and_answer(&answer, Ok(outcome))
+            }
+            Command::ShutDown { end, answer } => {
+                let ended = self.coordinator.shut_down(end);
+                let exit = if ended.is_ok() { Err(Exit::Stopped) } else { Ok(()) };
+                self.settle_and_answer(&answer, ended)?;
+                exit
+            }
+            Command::Wake { answer } => {
+                self.tick()?;
+                self.settle_and_answer(&answer, Ok(()))
+            }
+            Command::Stop => {
+                self.settle()?;
+                Err(Exit::Stopped)
+            }
+            Command::Abandon => Err(Exit::Abandoned),
+        }
+    }
+
+    /// Triggers, and hands the plan out. The inner error is that of the trigger.
+    fn begin(
+        &mut self,
+        trigger: Trigger,
+        answer: Option<&Answer<Completion>>,
+    ) -> Result<Result<()>, Exit> {
+        self.settle()?;
+        let plan = match self.coordinator.trigger(trigger) {
+            Ok(plan) => plan,
+            Err(error) => return Ok(Err(error)),
+        };
+        let id = plan.id;
+        if let Some(answer) = answer {
+            let receipt = Receipt { pointer: plan.pointer.clone(), answer: answer.clone() };
+            self.receipts.insert(id, receipt);
+        }
+        let handed_out = self.call("hand_out", |runtime| runtime.hand_out(&plan))?;
+        let set = handed_out.and_then(|bytes| self.coordinator.set_application(id, bytes));
+        if let Err(error) = set {
+            self.coordinator.fail(id, error);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Delivers what there is to tell, and then answers those who wait for it.
+    fn settle(&mut self) -> Result<(), Exit> {
+        self.untold.extend(self.coordinator.notifications());
+        while let Some(notification) = self.untold.pop_front() {
+            let told = self.call("deliver", |runtime| runtime.deliver(&notification));
+            self.decide(notification);
+            told?;
+        }
+        self.shared.refresh(&self.coordinator, true);
+        self.answer();
+        let too_many = self.coordinator.has_too_many_failures();
+        if too_many && !self.warned {
+            let failures = self.coordinator.failures();
+            self.call("too_many_failures", |runtime| runtime.too_many_failures(failures))?;
+        }
+        self.warned = too_many;
+        Ok(())
+    }
+
+    /// What was done is answered even if the runtime panics over it.
+    fn settle_and_answer<T>(&mut self, answer: &Answer<T>, what: Result<T>) -> Result<(), Exit> {
+        let settled = self.settle();
+        drop(answer.send(what));
+        settled
+    }
+
+    /// What whoever waits for a checkpoint will be answered, now that it has ended.
+    fn decide(&mut self, notification: Notification) {
+        let id = notification.id();
+        let Some(Receipt { pointer, answer }) = self.receipts.remove(&id) else {
+            return;
+        };
+        let outcome = match notification {
+            Notification::Completed { .. } => Ok(Completion { id, pointer }),
+            Notification::Aborted { reason, error, .. } => Err(error.unwrap_or_else(|| {
+                Error::cancelled(format!("the checkpoint was aborted: {reason}"))
+                    .with_checkpoint(id)
+            })),
+        };
+        self.answers.push((answer, outcome));
+    }
+
+    fn answer(&mut self) {
+        for (answer, outcome) in self.answers.drain(..) {
+            drop(answer.send(outcome));
+        }
+    }
+
+    fn abort_all(&mut self) {
+        for id in self.coordinator.pending().collect::<Vec<_>>() {
+            self.coordinator.abort(id);
+        }
+    }
+
+    fn call<T>(&mut self, name: &str, callback: impl FnOnce(&mut R) -> T) -> Result<T, Exit> {
+        // The runtime is not called again after a panic; the coordinator is not inside.
+        catch_unwind(AssertUnwindSafe(|| callback(&mut self.runtime))).map_err(|payload| {
+            Exit::Panicked(panicked(&format!("the runtime's {name}"), &*payload))
+        })
+    }
+}
+
+impl Exit {
+    fn into_panic(self) -> Option<Error> {
+        match self {
+            Self::Panicked(error) => Some(error),
+            Self::Stopped | Self::Abandoned => None,
+        }
+    }
+}
+
+#[cold]
+pub(super) fn panicked(who: &str, payload: &(dyn Any + Send)) -> Error {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    Error::bug(format!("{who} panicked: {}", text.unwrap_or("no message")))
+}
