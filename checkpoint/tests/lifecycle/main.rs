@@ -11,6 +11,7 @@ mod claim;
 mod completion;
 mod deletion;
 mod doubt;
+mod driver;
 mod ending;
 mod export;
 mod fake;
