@@ -6,6 +6,8 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[cfg(feature = "cli")]
+mod hostile;
 mod job;
 mod moving;
 #[expect(unreachable_pub, dead_code, reason = "an example is a crate of its own")]

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{FileReader, SnapshotSource};
 use crate::snapshot::{FileLocation, SnapshotFile, StoredFile};
-use crate::vfs::{FileSystem, ReadFile};
+use crate::vfs::{EntryKind, FileSystem, ReadFile};
 use crate::{Error, Result};
 
 /// How much [`verify_checksum`] reads at a time.
@@ -88,7 +88,7 @@ impl StoredReader {
         path: &Path,
         expected: u64,
     ) -> Result<Box<dyn FileReader>> {
-        let file = fs.open(path).map_err(|error| Error::io("open", path, error))?;
+        let file = fs.open(path).map_err(|error| cannot_open(fs, path, error))?;
         let length = file.length().map_err(|error| Error::io("metadata", path, error))?;
         check_length(length, expected).map_err(|error| error.with_path(path))?;
         Ok(Box::new(Self { file, length, path: path.to_path_buf() }))
@@ -116,6 +116,20 @@ impl FileReader for StoredReader {
 
     fn as_file(&self) -> Option<&std::fs::File> {
         self.file.as_file()
+    }
+}
+
+/// Something else than a regular file under the name of one is no failure that passes.
+#[cold]
+fn cannot_open(fs: &dyn FileSystem, path: &Path, error: io::Error) -> Error {
+    match fs.metadata(path) {
+        Ok(found) if found.kind != EntryKind::File => Error::corrupted(format!(
+            "this has to be a file of the snapshot but is a {:?}; restore from another checkpoint",
+            found.kind
+        ))
+        .with_path(path)
+        .with_source(error),
+        _ => Error::io("open", path, error),
     }
 }
 

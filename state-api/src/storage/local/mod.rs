@@ -146,6 +146,10 @@ impl LocalStorage {
         }
         let job_directory = directory.join(job.as_str());
         let shared = job_directory.join(SHARED);
+        // Before anything is made behind a link. Where one cannot look, making says what to do.
+        if fs.metadata(&job_directory).is_ok() {
+            discard::require_directory(&*fs, &job_directory)?;
+        }
         make_directory(&*fs, &shared, DIRECTORY_SETTING)?;
         for path in [&job_directory, &shared] {
             discard::require_directory(&*fs, path)?;

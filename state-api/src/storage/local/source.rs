@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::discard::require_directory;
 use super::layout::{METADATA, SHARED, parse_checkpoint};
 use crate::snapshot::{FileLocation, SnapshotFile};
 use crate::storage::checkpoint::MAX_METADATA_BYTES;
@@ -34,6 +35,9 @@ impl LocalSource {
 impl SnapshotSource for LocalSource {
     fn open(&self, file: &SnapshotFile) -> Result<Box<dyn FileReader>> {
         let stored = &file.stored;
+        if let (FileLocation::Shared(_), Some(shared)) = (&stored.location, &self.shared) {
+            require_directory(&*self.fs, shared)?;
+        }
         match (self.local_path(file), &stored.location) {
             (Some(path), _) => StoredReader::open(&*self.fs, &path, stored.length),
             (None, FileLocation::Inline(bytes)) => InlineReader::open(bytes, stored),

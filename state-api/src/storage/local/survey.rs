@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
+use super::discard::require_directory;
 use super::layout::{METADATA, SHARED, is_ours, parse_checkpoint};
 use crate::storage::{Survey, SurveyedCheckpoint, SurveyedFile};
 use crate::vfs::{DirectoryEntry, EntryKind, FileSystem};
@@ -11,8 +12,9 @@ use crate::{CheckpointId, Error, Result};
 
 /// Everything in the job's directory that may be ours.
 pub(super) fn survey(fs: &dyn FileSystem, job_directory: &Path) -> Result<Survey> {
-    let mut survey =
-        Survey { shared: files(fs, &job_directory.join(SHARED))?, ..Survey::default() };
+    let shared = job_directory.join(SHARED);
+    require_directory(fs, &shared)?;
+    let mut survey = Survey { shared: files(fs, &shared)?, ..Survey::default() };
     for entry in list(fs, job_directory)? {
         let place =
             parse_checkpoint(&entry.name).filter(|_| entry.metadata.kind == EntryKind::Directory);

@@ -126,7 +126,7 @@ fn symbolic_links_are_neither_listed_nor_entered() {
     link(&precious.join("data"), "chk-2/linked");
     file.stored.location = FileLocation::Own(FileName::new("linked").unwrap());
     file.stored.length = 0;
-    assert_eq!(storage.source(id(2)).open(&file).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(storage.source(id(2)).open(&file).unwrap_err().kind(), ErrorKind::Corrupted);
     let savepoint = dir.path().join(JOB).join("chk-1");
     let data = [FileName::new("data").unwrap()];
     let refused = storage.discard_savepoint(savepoint.to_str().unwrap(), &data).unwrap_err();
@@ -137,6 +137,7 @@ fn symbolic_links_are_neither_listed_nor_entered() {
     fs.create_dir(&other).unwrap();
     std::os::unix::fs::symlink(&precious, other.join(JOB)).unwrap();
     assert_eq!(open(&fs, &other).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(fs.metadata(&precious.join("shared")).is_err(), "nothing is made behind it");
 }
 
 #[test]
