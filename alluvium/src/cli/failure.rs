@@ -9,27 +9,33 @@ use crate::job::JobError;
 /// The longest message, in characters.
 const LONGEST: usize = 1000;
 
+/// Exit statuses.
+const FAILED: u8 = 1;
+const REFUSED: u8 = 2;
+/// As shells tell of a process that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+
 /// Why a command failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     message: Option<String>,
-    usage: bool,
+    status: u8,
 }
 
 impl Failure {
     /// The request is wrong.
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), usage: true }
+        Self { message: Some(message.into()), status: REFUSED }
     }
 
     /// Something failed.
     pub(super) fn run(message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), usage: false }
+        Self { message: Some(message.into()), status: FAILED }
     }
 
     /// Something did not verify, and the result that was printed says what.
     pub(super) fn reported() -> Self {
-        Self { message: None, usage: false }
+        Self { message: None, status: FAILED }
     }
 
     /// What the parser of the command line refuses; `meant` is the command that was meant, and the
@@ -67,12 +73,12 @@ impl Failure {
             error.kind(),
             ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::Incompatible
         );
-        Self { message: Some(chain(error)), usage: refused }
+        Self { message: Some(chain(error)), status: if refused { REFUSED } else { FAILED } }
     }
 
     /// The exit status.
     pub(super) fn status(&self) -> u8 {
-        if self.usage { 2 } else { 1 }
+        self.status
     }
 
     /// The message in one line, if there is one.
@@ -94,9 +100,17 @@ impl From<JobError> for Failure {
     fn from(error: JobError) -> Self {
         let advice = match &error {
             JobError::State(error) => advice(error.kind()),
+            JobError::Interrupted => {
+                "; with --checkpoint-dir the same command goes on from the newest checkpoint"
+            }
             _ => "",
         };
-        Self { message: Some(format!("{}{advice}", chain(&error))), usage: error.is_usage() }
+        let status = match &error {
+            JobError::Interrupted => INTERRUPTED,
+            error if error.is_usage() => REFUSED,
+            _ => FAILED,
+        };
+        Self { message: Some(format!("{}{advice}", chain(&error))), status }
     }
 }
 

@@ -8,6 +8,8 @@ use alluvium_state_api::clock::SystemClock;
 use alluvium_state_api::settings::{Settings, keys};
 use alluvium_state_api::{BackendRegistry, KeyedBackend, MaxParallelism, OpenEnv};
 
+use signal_hook::flag;
+
 use super::args::RunArgs;
 use super::failure::{Failure, chain};
 use super::print;
@@ -29,6 +31,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let spec = spec(args, &registry, &temporary)?;
     probe(&registry, &spec, &temporary)?;
     let source = open_source(args)?;
+    let stop = stop_on_signals()?;
     let shown = Shown::new();
     let job = Job {
         source: &source,
@@ -37,7 +40,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         work_dir: &temporary.path().join("work"),
         clock: Arc::new(SystemClock::new()),
         observer: &shown,
-        stop: &AtomicBool::new(false),
+        stop: &stop,
     };
     let outcome = job.run();
     shown.finish();
@@ -47,6 +50,20 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     }
     print(&report, args.json)?;
     if report.is_right() { Ok(()) } else { Err(Failure::reported()) }
+}
+
+/// A flag that Ctrl-C and a request to terminate set; the second one ends the process. To be called when
+/// the input is open: opening it may wait, and does not look at the flag.
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        flag::register_conditional_default(signal, Arc::clone(&stop))
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| {
+                Failure::run(format!("signals cannot be handled: {}", chain(&error)))
+            })?;
+    }
+    Ok(stop)
 }
 
 fn open_source(args: &RunArgs) -> Result<Source, Failure> {

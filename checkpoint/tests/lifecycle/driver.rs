@@ -19,7 +19,7 @@ use crate::fake::{Job, UID, id};
 struct Recorder {
     plans: Sender<CheckpointPlan>,
     told: Sender<String>,
-    /// While it is held, deliveries wait, as they would for slow storage.
+    /// While it is held, deliveries wait, and the thread is as busy as with slow storage.
     gate: Option<Receiver<()>>,
     panics: bool,
 }
