@@ -92,6 +92,8 @@ mod ended;
 mod export;
 mod files;
 mod history;
+#[cfg(feature = "object-store")]
+pub mod object;
 mod operator;
 mod options;
 mod orphans;

@@ -13,3 +13,5 @@
 mod fake;
 mod faulty;
 mod sequences;
+#[cfg(feature = "object-store")]
+mod suite;

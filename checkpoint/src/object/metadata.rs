@@ -1,0 +1,150 @@
+//! The object `_metadata`: its publication by a conditional put, and the tombstone that fences it.
+//!
+//! A put whose answer was lost may land at any time later. Whoever has to know that it never will puts a
+//! *tombstone* in its place: then the key is occupied, and a late put, which creates, is refused.
+//! Readers take a tombstone for nothing at all. It is 32 bytes: `ALVTOMB1`, eight zero bytes, a random
+//! token of 16 bytes.
+//!
+//! | found after a failed put | publication |
+//! |---|---|
+//! | the own metadata | has succeeded |
+//! | other metadata | `AlreadyExists` |
+//! | a tombstone or nothing, and the put was refused | is tried again, over exactly what was found |
+//! | anything else | fenced: determinate if that succeeds, else `Indeterminate` |
+
+use std::sync::Arc;
+
+use alluvium_state_api::{Error, Result};
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
+
+use super::executor::failed;
+
+const MAGIC: &[u8; 16] = b"ALVTOMB1\0\0\0\0\0\0\0\0";
+/// The length of a tombstone.
+pub(super) const TOMBSTONE_BYTES: u64 = 32;
+/// How often a put is tried that the store refuses because of another one.
+const ATTEMPTS: u32 = 8;
+
+/// What is at the key.
+pub(super) enum Found {
+    Nothing,
+    Tombstone(UpdateVersion),
+    Metadata(Vec<u8>, UpdateVersion),
+}
+
+/// How a fence ended.
+pub(super) enum Fenced {
+    /// A tombstone is there.
+    Closed,
+    /// Metadata of another attempt is there.
+    Other,
+    /// The own metadata is there, and was to stay.
+    Own,
+}
+
+fn is_tombstone(bytes: &[u8]) -> bool {
+    bytes.len() as u64 == TOMBSTONE_BYTES && bytes.starts_with(MAGIC)
+}
+
+pub(super) fn tombstone(token: u128) -> Vec<u8> {
+    [&MAGIC[..], &token.to_le_bytes()].concat()
+}
+
+/// Reads what is at `at`.
+pub(super) async fn look(store: &dyn ObjectStore, at: &Path) -> Result<Found> {
+    let answer = match store.get(at).await {
+        Err(StoreError::NotFound { .. }) => return Ok(Found::Nothing),
+        answer => answer.map_err(|error| failed("get", at.as_ref(), &error))?,
+    };
+    let meta = answer.meta.clone();
+    if meta.size > 1 << 30 {
+        let message = format!("{} bytes are too many for metadata", meta.size);
+        return Err(Error::corrupted(message).with_path(at.as_ref()));
+    }
+    let bytes = answer.bytes().await.map_err(|error| failed("get", at.as_ref(), &error))?;
+    if bytes.len() as u64 != meta.size {
+        return Err(Error::unavailable("the answer was cut short").with_path(at.as_ref()));
+    }
+    let version = UpdateVersion { e_tag: meta.e_tag, version: meta.version };
+    if is_tombstone(&bytes) {
+        return Ok(Found::Tombstone(version));
+    }
+    Ok(Found::Metadata(bytes.into(), version))
+}
+
+fn was_refused(error: &StoreError) -> bool {
+    matches!(error, StoreError::AlreadyExists { .. } | StoreError::Precondition { .. })
+}
+
+/// Publishes `metadata`. See the module.
+pub(super) async fn publish(
+    store: Arc<dyn ObjectStore>,
+    at: Path,
+    metadata: Vec<u8>,
+    token: u128,
+) -> Result<()> {
+    let mut mode = PutMode::Create;
+    let mut failure = Error::unavailable("the object store kept refusing the metadata");
+    for _ in 0..ATTEMPTS {
+        let put = store.put_opts(&at, metadata.clone().into(), mode.clone().into()).await;
+        let Err(error) = put else {
+            return Ok(());
+        };
+        failure = failed("put", at.as_ref(), &error);
+        mode = match look(&*store, &at).await {
+            Ok(Found::Metadata(found, _)) if found == metadata => return Ok(()),
+            Ok(Found::Metadata(..)) => return Err(other(&at)),
+            Ok(Found::Tombstone(version)) if was_refused(&error) => PutMode::Update(version),
+            Ok(Found::Nothing) if was_refused(&error) => PutMode::Create,
+            _ => break,
+        };
+    }
+    match fence(store, at.clone(), metadata, token, false).await {
+        Ok(Fenced::Closed) => Err(failure),
+        Ok(Fenced::Other) => Err(other(&at)),
+        Ok(Fenced::Own) => Ok(()),
+        Err(error) => Err(error.with_source(failure)),
+    }
+}
+
+fn other(at: &Path) -> Error {
+    Error::already_exists("another attempt has published this checkpoint; nothing was overwritten")
+        .with_path(at.as_ref())
+}
+
+/// Puts a tombstone where `metadata` may be or may still arrive. `take_back`: also over `metadata`.
+///
+/// # Errors
+/// `Indeterminate`.
+pub(super) async fn fence(
+    store: Arc<dyn ObjectStore>,
+    at: Path,
+    metadata: Vec<u8>,
+    token: u128,
+    take_back: bool,
+) -> Result<Fenced> {
+    let stone = tombstone(token);
+    let mut mode = PutMode::Create;
+    for _ in 0..ATTEMPTS {
+        if store.put_opts(&at, stone.clone().into(), mode.clone().into()).await.is_ok() {
+            return Ok(Fenced::Closed);
+        }
+        mode = match look(&*store, &at).await {
+            Ok(Found::Nothing) => PutMode::Create,
+            Ok(Found::Tombstone(version)) => PutMode::Update(version),
+            Ok(Found::Metadata(found, version)) if found == metadata => {
+                if !take_back {
+                    return Ok(Fenced::Own);
+                }
+                PutMode::Update(version)
+            }
+            Ok(Found::Metadata(..)) => return Ok(Fenced::Other),
+            Err(_) => continue,
+        };
+    }
+    Err(Error::indeterminate(
+        "it is not known whether the checkpoint became visible, and it could not be fenced; abort it",
+    )
+    .with_path(at.as_ref()))
+}

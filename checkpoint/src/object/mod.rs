@@ -1,0 +1,312 @@
+//! Durable storage of a job's checkpoints in an object store.
+//!
+//! The names are those of local storage, below a prefix. A checkpoint exists once its `_metadata` does,
+//! which a conditional put creates; the store must offer these, and reads that see the last write.
+
+mod attempt;
+mod executor;
+mod keys;
+mod metadata;
+mod source;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use alluvium_state_api::random::Randomness;
+use alluvium_state_api::snapshot::FileName;
+use alluvium_state_api::storage::{
+    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey,
+    SurveyedCheckpoint, SurveyedFile,
+};
+use alluvium_state_api::{CheckpointId, Error, Result};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
+
+use attempt::ObjectAttempt;
+use executor::{Executor, failed};
+use keys::{METADATA, SHARED, below, checkpoint_name, is_ours, key, parse_checkpoint};
+use metadata::{Found, TOMBSTONE_BYTES, look};
+use source::ObjectSource;
+
+/// How an [`ObjectStorage`] writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectOptions {
+    /// Files of at most so many bytes go into the metadata. Default 20 KiB.
+    pub inline_threshold_bytes: u64,
+    /// Larger files are written in parts of so many bytes. Default 8 MiB, at least 5 MiB.
+    pub part_bytes: usize,
+    /// How many parts of one file are under way at once. Default 4.
+    pub parallel_parts: usize,
+    /// Where savepoints go that name no place. Default none.
+    pub savepoints: Option<String>,
+}
+
+impl Default for ObjectOptions {
+    fn default() -> Self {
+        Self {
+            inline_threshold_bytes: 20 << 10,
+            part_bytes: 8 << 20,
+            parallel_parts: 4,
+            savepoints: None,
+        }
+    }
+}
+
+impl ObjectOptions {
+    /// The same with a place for savepoints.
+    #[must_use]
+    pub fn with_savepoints(mut self, url: impl Into<String>) -> Self {
+        self.savepoints = Some(url.into());
+        self
+    }
+}
+
+/// What everything in this module works with.
+struct Ground {
+    store: Arc<dyn ObjectStore>,
+    executor: Executor,
+    randomness: Arc<dyn Randomness>,
+    options: ObjectOptions,
+    /// The URL of the store, without a slash at its end.
+    root: String,
+}
+
+impl fmt::Debug for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ground").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Ground {
+    fn pointer(&self, own: &Path) -> String {
+        format!("{}/{own}", self.root)
+    }
+
+    /// The key that a URL means.
+    fn key_of(&self, url: &str) -> Result<Path> {
+        let rest = url.trim_end_matches('/').strip_prefix(&self.root);
+        let text = rest.and_then(|rest| rest.strip_prefix('/')).ok_or_else(|| {
+            Error::invalid_input("this is no URL of a place in the object store that is open")
+        })?;
+        key(text)
+    }
+
+    /// Removes objects; missing ones are no error.
+    fn delete(&self, all: Vec<Path>) -> Result<()> {
+        let store = Arc::clone(&self.store);
+        self.executor.run(async move {
+            let paths = stream::iter(all.into_iter().map(Ok)).boxed();
+            let mut deleted = store.delete_stream(paths);
+            let mut failure = None;
+            while let Some(one) = deleted.next().await {
+                match one {
+                    Ok(_) | Err(StoreError::NotFound { .. }) => {}
+                    Err(error) => failure = failure.or(Some(failed("delete", "", &error))),
+                }
+            }
+            failure.map_or(Ok(()), Err)
+        })?
+    }
+
+    fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
+        let (store, at) = (Arc::clone(&self.store), prefix.clone());
+        let listed = self
+            .executor
+            .run(async move { store.list(Some(&at)).try_collect::<Vec<_>>().await })?;
+        listed.map_err(|error| failed("list", prefix.as_ref(), &error))
+    }
+
+    /// The metadata below `own`, unless that is a tombstone.
+    fn metadata(&self, own: &Path) -> Result<Option<Vec<u8>>> {
+        let (store, at) = (Arc::clone(&self.store), below(own, METADATA));
+        match self.executor.run(async move { look(&*store, &at).await })?? {
+            Found::Metadata(bytes, _) => Ok(Some(bytes)),
+            Found::Nothing | Found::Tombstone(_) => Ok(None),
+        }
+    }
+}
+
+/// The checkpoints of one job in an object store. See the module.
+#[derive(Clone, Debug)]
+pub struct ObjectStorage {
+    ground: Arc<Ground>,
+    job: FileName,
+    home: Path,
+}
+
+impl ObjectStorage {
+    /// The storage of `job` below `url`, which begins with `root`, the URL of `store`. Nothing is asked
+    /// of the store yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a URL that is not below `root`, and for options out of bounds.
+    pub fn open(
+        store: Arc<dyn ObjectStore>,
+        randomness: Arc<dyn Randomness>,
+        root: &str,
+        url: &str,
+        job: &FileName,
+        options: ObjectOptions,
+    ) -> Result<Self> {
+        if options.part_bytes < 5 << 20 || !(1..=64).contains(&options.parallel_parts) {
+            return Err(Error::invalid_input(
+                "part_bytes must be at least 5 MiB and parallel_parts between 1 and 64",
+            ));
+        }
+        let (executor, root) = (Executor::default(), root.trim_end_matches('/').to_owned());
+        let ground = Arc::new(Ground { store, executor, randomness, options, root });
+        let home = below(&ground.key_of(url)?, job.as_str());
+        Ok(Self { ground, job: job.clone(), home })
+    }
+
+    fn own(&self, id: CheckpointId) -> Path {
+        below(&self.home, &checkpoint_name(id))
+    }
+
+    fn shared(&self) -> Path {
+        below(&self.home, SHARED)
+    }
+
+    fn attempt(&self, own: Path) -> Arc<dyn CheckpointAttempt> {
+        Arc::new(ObjectAttempt::new(Arc::clone(&self.ground), own, None, None))
+    }
+
+    fn opened(&self, own: Path) -> Result<StoredCheckpoint> {
+        let pointer = self.ground.pointer(&own);
+        let metadata = self.ground.metadata(&own)?.ok_or_else(|| {
+            Error::not_found("there is no checkpoint or savepoint here, or it was not completed")
+                .with_path(&pointer)
+        })?;
+        let source = Arc::new(ObjectSource { ground: Arc::clone(&self.ground), own });
+        Ok(StoredCheckpoint { pointer, metadata, source })
+    }
+
+    fn locate(&self, pointer: &str) -> Result<Path> {
+        let pointer = pointer.trim_end_matches('/');
+        let pointer = pointer.strip_suffix("/_metadata").unwrap_or(pointer);
+        self.ground.key_of(pointer)
+    }
+}
+
+impl CheckpointStorage for ObjectStorage {
+    fn begin(&self, id: CheckpointId) -> Result<Arc<dyn CheckpointAttempt>> {
+        let own = self.own(id);
+        let found = self.ground.metadata(&own).map_err(|error| error.with_checkpoint(id))?;
+        if found.is_some() {
+            return Err(Error::already_exists(
+                "this checkpoint is published; begin one with a higher number",
+            )
+            .with_checkpoint(id));
+        }
+        let (ground, shared) = (Arc::clone(&self.ground), Some(self.shared()));
+        Ok(Arc::new(ObjectAttempt::new(ground, own, shared, Some(id))))
+    }
+
+    fn begin_savepoint(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
+        let Some(target) = target.or(self.ground.options.savepoints.as_deref()) else {
+            return Err(Error::invalid_input(
+                "there is no place for the savepoint; name one or set state.savepoints.dir",
+            ));
+        };
+        let target = self.ground.key_of(target)?;
+        let short = self.job.as_str().get(..6).unwrap_or(self.job.as_str());
+        let random = self.ground.randomness.next_u64() >> 16;
+        Ok(self.attempt(below(&target, &format!("savepoint-{short}-{random:012x}"))))
+    }
+
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        let own = self.ground.key_of(target)?;
+        if !self.ground.list(&own)?.is_empty() {
+            return Err(Error::already_exists(
+                "there are objects already, and a copy needs a place of its own; name a new one",
+            )
+            .with_path(own.as_ref()));
+        }
+        Ok(self.attempt(own))
+    }
+
+    fn list(&self) -> Result<Vec<CheckpointId>> {
+        let places = self.survey()?.checkpoints.into_iter();
+        Ok(places.filter(|place| place.published).map(|place| place.id).collect())
+    }
+
+    fn load(&self, id: CheckpointId) -> Result<StoredCheckpoint> {
+        self.opened(self.own(id)).map_err(|error| error.with_checkpoint(id))
+    }
+
+    fn source(&self, id: CheckpointId) -> Arc<dyn SnapshotSource> {
+        Arc::new(ObjectSource { ground: Arc::clone(&self.ground), own: self.own(id) })
+    }
+
+    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
+        self.opened(self.locate(pointer)?)
+    }
+
+    fn discard(&self, id: CheckpointId, unused_shared: &[FileName]) -> Result<()> {
+        let own = self.own(id);
+        let discard = || {
+            self.ground.delete(vec![below(&own, METADATA)])?;
+            let prefix = format!("{own}/");
+            let mut files = self.ground.list(&own)?;
+            files.retain(|file| file.location.as_ref().strip_prefix(&prefix).is_some_and(is_ours));
+            self.ground.delete(files.into_iter().map(|file| file.location).collect())?;
+            self.discard_shared(unused_shared)
+        };
+        discard().map_err(|error: Error| error.with_checkpoint(id))
+    }
+
+    fn discard_shared(&self, unused: &[FileName]) -> Result<()> {
+        let shared = self.shared();
+        self.ground.delete(unused.iter().map(|name| below(&shared, name.as_str())).collect())
+    }
+
+    fn survey(&self) -> Result<Survey> {
+        let (prefix, mut survey) = (format!("{}/", self.home), Survey::default());
+        let mut places = BTreeMap::new();
+        for object in self.ground.list(&self.home)? {
+            let inside = object.location.as_ref().strip_prefix(&prefix);
+            let Some((place, name)) = inside.and_then(|inside| inside.split_once('/')) else {
+                continue;
+            };
+            let modified_ms = u64::try_from(object.last_modified.timestamp_millis()).ok();
+            let file = SurveyedFile { name: name.to_owned(), length: object.size, modified_ms };
+            if !is_ours(name) && name != METADATA {
+                continue;
+            }
+            if place == SHARED {
+                survey.shared.push(file);
+                continue;
+            }
+            let Some(id) = parse_checkpoint(place) else {
+                continue;
+            };
+            let found = places.entry(id).or_insert_with(|| SurveyedCheckpoint {
+                id,
+                published: false,
+                modified_ms: None,
+                files: Vec::new(),
+            });
+            found.modified_ms = found.modified_ms.max(modified_ms);
+            if name != METADATA {
+                found.files.push(file);
+            } else {
+                found.published = object.size != TOMBSTONE_BYTES
+                    || self.ground.metadata(&self.own(id))?.is_some();
+            }
+        }
+        survey.checkpoints = places.into_values().collect();
+        survey.shared.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(survey)
+    }
+
+    fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {
+        let own = self.locate(pointer)?;
+        self.opened(own.clone())?;
+        self.ground.delete(vec![below(&own, METADATA)])?;
+        self.ground.delete(files.iter().map(|name| below(&own, name.as_str())).collect())
+    }
+}
