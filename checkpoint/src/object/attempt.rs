@@ -147,7 +147,7 @@ impl ObjectAttempt {
         let ground = &self.site.ground;
         let (store, token) = (Arc::clone(&ground.store), ground.randomness.next_u128());
         let at = below(&self.site.own, METADATA);
-        drop(ground.executor.run(metadata::fence(store, at, bytes, token, true))??);
+        let _occupied = ground.executor.run(metadata::fence(store, at, bytes, token, true))??;
         self.site.record.lock().phase = Phase::Aborted;
         Ok(())
     }

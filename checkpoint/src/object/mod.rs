@@ -291,11 +291,11 @@ impl CheckpointStorage for ObjectStorage {
                 files: Vec::new(),
             });
             found.modified_ms = found.modified_ms.max(modified_ms);
-            if name != METADATA {
-                found.files.push(file);
-            } else {
+            if name == METADATA {
                 found.published = object.size != TOMBSTONE_BYTES
                     || self.ground.metadata(&self.own(id))?.is_some();
+            } else {
+                found.files.push(file);
             }
         }
         survey.checkpoints = places.into_values().collect();

@@ -5,18 +5,8 @@ use alluvium_state_api::{Error, Result};
 /// The URL of the memory of this process.
 pub(super) const MEMORY: &str = "memory://";
 
-/// Schemes that a feature of this crate brings, and which.
-const BY_FEATURE: [(&str, &str); 9] = [
-    ("s3", "s3"),
-    ("s3a", "s3"),
-    ("s3n", "s3"),
-    ("gs", "gcs"),
-    ("az", "azure"),
-    ("azure", "azure"),
-    ("abfs", "azure"),
-    ("abfss", "azure"),
-    ("hdfs", "hdfs"),
-];
+/// Schemes of object stores and HDFS.
+const REMOTE: [&str; 9] = ["s3", "s3a", "s3n", "gs", "az", "azure", "abfs", "abfss", "hdfs"];
 
 /// A parsed URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +36,14 @@ impl Location {
         if scheme.is_empty() || scheme.len() > 12 || !scheme.chars().all(is_scheme) {
             return Err(Error::invalid_input("this is neither a path nor a URL"));
         }
-        let brought = BY_FEATURE.iter().find(|(name, _)| *name == scheme);
-        let (_, feature) = brought.ok_or_else(|| {
-            Error::invalid_input(format!(
-                "there is no storage for {scheme}://; use a path, file://, memory://, s3://, gs://, \
-                 az:// or hdfs://"
-            ))
-        })?;
-        Err(Error::unsupported(format!(
-            "storage for {scheme}:// was not built in; build with --features {feature}"
+        if REMOTE.contains(&scheme) {
+            return Err(Error::unsupported(format!(
+                "storage for {scheme}:// cannot be opened by a URL; give object::ObjectStorage \
+                 (feature object-store) a store that you have opened, or use a path"
+            )));
+        }
+        Err(Error::invalid_input(format!(
+            "there is no storage for {scheme}://; use a path, file:// or memory://"
         )))
     }
 

@@ -1,9 +1,9 @@
 //! Storage by URL: what the settings name, opened.
 //!
-//! | URL | where that is | feature |
-//! |---|---|---|
-//! | a path, `file://` and a path | a directory | always |
-//! | `memory://` | this process | always |
+//! | URL | where that is |
+//! |---|---|
+//! | a path, `file://` and a path | a directory |
+//! | `memory://` | this process |
 //!
 //! # Role
 //! [`open_storage`] opens what `state.checkpoints.dir` names for a job. Savepoints and pointers may be
@@ -12,7 +12,7 @@
 //!
 //! # Invariants
 //! 1. A URL never carries credentials: one that does is refused, and the message does not repeat it.
-//! 2. What this build cannot open is refused by name, with the feature that brings it.
+//! 2. What this build cannot open is refused by name, with what to use instead.
 
 mod location;
 mod routed;
@@ -88,7 +88,7 @@ impl StorageEnv {
 ///
 /// # Errors
 /// `InvalidInput` for a URL that is none, has credentials in it or a place that cannot be written;
-/// `Unsupported` for a scheme that is not built in, naming the feature; `Unavailable`.
+/// `Unsupported` for the scheme of an object store or of HDFS; `Unavailable`.
 pub fn open_storage(
     settings: &Settings,
     job: &FileName,
