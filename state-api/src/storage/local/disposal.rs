@@ -44,7 +44,10 @@ pub(super) fn dispose(fs: &dyn FileSystem, own: &Path, files: &[FileName]) -> Re
     }
     match mark(fs, own, files) {
         Err(error) if is_full(&error) => {}
-        marked => marked.map_err(|error| cannot_write("write", &own.join(MARKER), error))?,
+        marked => {
+            marked.map_err(|error| cannot_write("write", &own.join(MARKER), error))?;
+            fs.sync_directory(own).map_err(|error| cannot_write("fsync", own, error))?;
+        }
     }
     remove_metadata(fs, own)?;
     remove_rest(fs, own, files)
@@ -79,7 +82,7 @@ fn mark(fs: &dyn FileSystem, own: &Path, files: &[FileName]) -> io::Result<()> {
     let mut marker = fs.create_new(&path)?;
     let written = marker.write_all(&encode(files)).and_then(|()| marker.sync());
     drop(marker);
-    written.and_then(|()| fs.sync_directory(own)).inspect_err(|_| {
+    written.inspect_err(|_| {
         // What stays is replaced by the next call.
         drop(fs.remove_file(&path));
     })

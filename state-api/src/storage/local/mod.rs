@@ -146,9 +146,15 @@ impl LocalStorage {
         }
         let job_directory = directory.join(job.as_str());
         let shared = job_directory.join(SHARED);
-        // Before anything is made behind a link. Where one cannot look, making says what to do.
-        if fs.metadata(&job_directory).is_ok() {
-            discard::require_directory(&*fs, &job_directory)?;
+        // Before anything is made behind a link. Where the place is at fault, making says what to do.
+        match fs.metadata(&job_directory) {
+            Ok(_) => drop(discard::require_directory(&*fs, &job_directory)?),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::PermissionDenied => {}
+                _ => return Err(Error::io("metadata", &job_directory, error)),
+            },
         }
         make_directory(&*fs, &shared, DIRECTORY_SETTING)?;
         for path in [&job_directory, &shared] {
