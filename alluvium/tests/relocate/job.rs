@@ -96,11 +96,21 @@ impl<H: Harness> Job<H> {
         groups: Option<MaxParallelism>,
         from: StartFrom<'_>,
     ) -> RestorePlan {
+        self.start_with(parallelism, groups, from, RestoreOptions::default())
+    }
+
+    pub(crate) fn start_with(
+        &mut self,
+        parallelism: u32,
+        groups: Option<MaxParallelism>,
+        from: StartFrom<'_>,
+        options: RestoreOptions,
+    ) -> RestorePlan {
         let mut operator = OperatorSpec::new(UID, parallelism);
         if let Some(groups) = groups {
             operator = operator.with_max_parallelism(groups);
         }
-        let plan = self.coordinator.start(&[operator], from, RestoreOptions::default()).unwrap();
+        let plan = self.coordinator.start(&[operator], from, options).unwrap();
         let operator = &plan.operators[0];
         let open = |subtask: &alluvium_checkpoint::SubtaskPlan| {
             let groups = operator.operator.groups();

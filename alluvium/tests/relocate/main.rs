@@ -4,6 +4,7 @@
 #![cfg(feature = "memory")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod claims;
 #[path = "../harness/mod.rs"]
 mod harness;
 #[cfg(feature = "cli")]
