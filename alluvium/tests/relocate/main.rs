@@ -15,6 +15,7 @@ mod moving;
 #[path = "../../examples/own_backend.rs"]
 mod own_backend;
 mod rehash;
+mod selective;
 
 use alluvium_state_api::testkit::{Harness, Increments, Profile};
 use alluvium_state_api::{OpenEnv, Result};
