@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 
 use alluvium_state_api::format::file_checksum;
 use alluvium_state_api::format::metadata::{CheckpointMetadata, Origin};
-use alluvium_state_api::snapshot::{FileLocation, FileName, StoredFile};
+use alluvium_state_api::snapshot::StoredFile;
 use alluvium_state_api::storage::{CheckpointStorage, FileScope, SnapshotSink, SnapshotSource};
 use alluvium_state_api::{Error, ErrorKind, Result};
 
-use crate::files::{self, SharedFiles};
+use crate::files::{self, Place, SharedFiles};
 
 /// Takes every file of `metadata` over into `sink`, and lets it name the new ones.
 pub(crate) fn import(
@@ -29,21 +29,19 @@ pub(crate) fn import(
 ) -> Result<()> {
     // Refuses a name that stands for two contents.
     SharedFiles::of(metadata)?;
-    let mut taken: BTreeMap<(FileName, bool), StoredFile> = BTreeMap::new();
+    let mut taken: BTreeMap<Place, StoredFile> = BTreeMap::new();
     let subtasks = metadata.operators.iter_mut().flat_map(|operator| &mut operator.subtasks);
     let snapshots = subtasks.filter_map(|subtask| subtask.keyed.as_mut());
     for file in snapshots.flat_map(|keyed| &mut keyed.files) {
-        let place = match &file.stored.location {
-            FileLocation::Inline(_) => continue,
-            FileLocation::Own(name) => (name.clone(), false),
-            FileLocation::Shared(name) => (name.clone(), true),
+        let Some(place) = files::place(&file.stored.location) else {
+            continue;
         };
         let stored = match taken.get(&place) {
             Some(stored) => stored.clone(),
             None => sink.import(file, source, FileScope::Shared)?,
         };
         if (stored.length, stored.checksum) != (file.stored.length, file.stored.checksum) {
-            let message = format!("file {} has two different lengths or checksums", place.0);
+            let message = format!("file {} has two different lengths or checksums", place.1);
             return Err(Error::corrupted(message));
         }
         taken.insert(place, stored.clone());

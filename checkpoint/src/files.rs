@@ -13,6 +13,18 @@ use alluvium_state_api::{Error, Result};
 /// Length and checksum of a file.
 type Identity = (u64, u128);
 
+/// Where a file is that is not inline: whether among the shared ones, and its name.
+pub(crate) type Place = (bool, FileName);
+
+/// The place of a file; `None` for one that is inline.
+pub(crate) fn place(location: &FileLocation) -> Option<Place> {
+    match location {
+        FileLocation::Inline(_) => None,
+        FileLocation::Own(name) => Some((false, name.clone())),
+        FileLocation::Shared(name) => Some((true, name.clone())),
+    }
+}
+
 /// Shared files by name: names are random, so a name stands for one content for ever.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SharedFiles(BTreeMap<FileName, Identity>);
@@ -110,17 +122,15 @@ pub(crate) fn verify<'a>(
 ) -> Result<()> {
     let mut seen = BTreeSet::new();
     for file in files_of(keyed_of(metadata)) {
-        let (name, shared) = match &file.stored.location {
-            FileLocation::Inline(_) => continue,
-            FileLocation::Own(name) => (name, false),
-            FileLocation::Shared(name) => (name, true),
+        let Some(place) = place(&file.stored.location) else {
+            continue;
         };
-        if !seen.insert((name.clone(), shared)) {
+        if !seen.insert(place.clone()) {
             continue;
         }
         let identity = (file.stored.length, file.stored.checksum);
         let mut known = false;
-        if shared {
+        if let (true, name) = &place {
             for files in retained.clone() {
                 known |= files.holds(name, identity)?;
             }

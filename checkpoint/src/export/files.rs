@@ -6,19 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use alluvium_state_api::snapshot::{
-    FileLocation, FileName, KeyedSnapshot, SnapshotFile, StoredFile,
-};
+use alluvium_state_api::snapshot::{KeyedSnapshot, SnapshotFile, StoredFile};
 use alluvium_state_api::storage::{
     FileReader, FileScope, SnapshotSink, SnapshotSource, verify_checksum,
 };
 use alluvium_state_api::{Error, Result};
 
 use super::ExportOptions;
+use crate::files::{Place, place};
 use crate::restore::RestorePoint;
-
-/// A file of the original by its place: shared or its own, and its name.
-type Place = (bool, FileName);
 
 /// Where the files of the original are in the copy.
 #[derive(Debug, Default)]
@@ -73,14 +69,6 @@ impl Files {
     /// How many files there are, and their bytes.
     pub(crate) fn totals(&self) -> (u64, u64) {
         (self.0.len() as u64, self.0.values().map(|stored| stored.length).sum())
-    }
-}
-
-fn place(location: &FileLocation) -> Option<Place> {
-    match location {
-        FileLocation::Inline(_) => None,
-        FileLocation::Own(name) => Some((false, name.clone())),
-        FileLocation::Shared(name) => Some((true, name.clone())),
     }
 }
 
