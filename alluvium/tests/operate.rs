@@ -136,6 +136,33 @@ fn gc_removes_what_nothing_refers_to_and_only_if_asked() {
 }
 
 #[test]
+fn gc_finds_late_files_and_leaves_young_savepoints_that_are_not_complete() {
+    let left = Left::new();
+    let drawn = "0123456789abcdef0123456789abcdef";
+    let late = Path::new(&left.checkpoint).join(drawn);
+    std::fs::write(&late, b"late").unwrap();
+    let job = Path::new(&left.job).file_name().unwrap().to_str().unwrap();
+    let named = |digits: &str| format!("savepoint-{}-{digits}", &job[..6]);
+    let target = left.path("elsewhere");
+    let beside = Path::new(&left.job).with_file_name(named("0123456789ab"));
+    let elsewhere = ["0123456789ab", "0123456789cd"].map(|n| Path::new(&target).join(named(n)));
+    for directory in elsewhere.iter().chain([&beside]) {
+        std::fs::create_dir_all(directory).unwrap();
+        std::fs::write(directory.join(drawn), b"half").unwrap();
+    }
+    // Somebody may be writing a savepoint, whatever age is asked for.
+    let at_once = ["gc", &left.job, "--json", "--min-age", "0s"];
+    let found = report(&at_once);
+    assert_eq!((&found["files"], &found["too_young"]), (&1.into(), &1.into()), "{found}");
+    assert!(found["strays"][0].as_str().unwrap().ends_with(drawn));
+    let there = [&at_once[..], &["--savepoint-dir", &target]].concat();
+    assert_eq!(report(&there)["too_young"], 2);
+    assert_eq!(report(&[&at_once[..], &["--delete"]].concat())["files"], 1);
+    assert!(!late.exists() && beside.exists());
+    assert!(entries(&left.checkpoint) > 0 && entries(&left.savepoint) > 0);
+}
+
+#[test]
 fn gc_refuses_what_is_no_directory_of_a_job() {
     let left = Left::new();
     refused(&["gc", &left.savepoint], &["alluvium dispose"]);

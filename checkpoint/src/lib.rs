@@ -114,7 +114,7 @@ pub use export::{ExportOptions, Exported, export};
 pub use history::{CheckpointRecord, FileCounts, History, SubtaskRecord};
 pub use operator::{MAX_UID_BYTES, Operator, OperatorSpec};
 pub use options::Options;
-pub use orphans::{OrphanOptions, Orphans, collect_orphans};
+pub use orphans::{OrphanOptions, Orphans, Stray, collect_orphans};
 pub use rehash::{
     DEFAULT_REHASH_MEMORY_BYTES, RehashOptions, Rehashed, RehashedOperator, RehashedState, rehash,
 };

@@ -58,6 +58,10 @@ pub(super) enum Command {
     Savepoint(SavepointCommand),
     /// Find what crashes left behind in the directory of a job, and remove it if asked to.
     ///
+    /// That is: checkpoints and savepoints that were never completed, or half removed; shared files that
+    /// no checkpoint names; files in complete ones that these do not name; drafts and probes.
+    /// Incomplete savepoints are kept for an hour at least: their names do not tell for sure whose they are.
+    ///
     /// Nothing that a checkpoint refers to is ever removed, and nothing is removed without --delete. If
     /// some checkpoint cannot be read, nobody knows which shared files it needs, and all of them stay.
     ///

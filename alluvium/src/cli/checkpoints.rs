@@ -22,7 +22,7 @@ use super::table::{Table, grouped, millis, size, utc};
 pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
     let mut histories = Vec::new();
     for (name, path) in jobs(&args.dir)? {
-        let history = open_job(&path)
+        let history = open_job(&path, None)
             .and_then(|storage| History::read(&storage))
             .map_err(|error| refused(&error))?;
         histories.push((name, path, history));

@@ -1,5 +1,6 @@
 //! Directories of jobs that are named on the command line.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,13 +27,25 @@ pub(super) fn local<'a>(dir: &'a Path, command: &str) -> Result<&'a Path, Failur
     }
 }
 
-/// Opens the directory of a job that is there, and creates nothing.
+/// Opens the directory of a job that is there, and creates nothing. Its savepoints are looked for in
+/// `savepoints`, or else beside it.
 ///
 /// # Errors
 /// Those of [`LocalStorage::existing`].
-pub(super) fn open_job(path: &Path) -> Result<LocalStorage, Error> {
+pub(super) fn open_job(path: &Path, savepoints: Option<&Path>) -> Result<LocalStorage, Error> {
     let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
-    // Names savepoints, of which none is taken here.
-    let job = FileName::new("job")?;
-    LocalStorage::existing(fs, Arc::new(OsRandomness), path, &job, LocalOptions::default())
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let name = whole.file_name().and_then(OsStr::to_str);
+    let mut options = LocalOptions::default();
+    let job = match name.and_then(|name| FileName::new(name).ok()) {
+        Some(job) => {
+            if let Some(directory) = savepoints.or(whole.parent()) {
+                options = options.with_savepoint_directory(directory);
+            }
+            job
+        }
+        // Nobody knows what its savepoints are called.
+        None => FileName::new("job")?,
+    };
+    LocalStorage::existing(fs, Arc::new(OsRandomness), path, &job, options)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alluvium_state_api::Result;
 
 use super::Coordinator;
-use crate::orphans::{OrphanOptions, Orphans, Search, remove};
+use crate::orphans::{OrphanOptions, Orphans, Search};
 
 /// How far the clocks of this machine and of the storage may be apart.
 const CLOCK_SLACK: Duration = Duration::from_mins(5);
@@ -26,15 +26,12 @@ impl Coordinator {
         let mut busy = self.completed.doomed();
         busy.extend(self.pending.keys().copied());
         let search = Search {
+            storage,
             completed: &self.completed,
             busy: &busy,
             now_ms: self.components.clock.wall_clock_ms(),
             min_age: options.min_age.max(under_way),
         };
-        let orphans = search.run(&storage.survey()?);
-        if !options.dry_run {
-            remove(storage, &orphans)?;
-        }
-        Ok(orphans)
+        search.collect(&storage.survey()?, options.dry_run)
     }
 }

@@ -1,6 +1,5 @@
 //! Names of objects: those of the local layout, below a prefix.
 
-use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::{CheckpointId, Error, Result};
 use object_store::path::Path;
 
@@ -37,9 +36,4 @@ pub(super) fn shared_beside(own: &Path) -> Option<Path> {
     let (job, name) = own.as_ref().rsplit_once('/')?;
     parse_checkpoint(name)?;
     Path::parse(format!("{job}/{SHARED}")).ok()
-}
-
-/// Whether a file of this name is one that we may have written.
-pub(super) fn is_ours(name: &str) -> bool {
-    FileName::new(name).is_ok()
 }

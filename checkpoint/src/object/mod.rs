@@ -8,17 +8,17 @@ mod executor;
 mod keys;
 mod metadata;
 mod source;
+mod survey;
 mod writer;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use alluvium_state_api::random::Randomness;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{
-    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey,
-    SurveyedCheckpoint, SurveyedFile,
+    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey, SurveyedPlace,
+    SurveyedSavepoint, is_drawn, is_savepoint_of, savepoint_prefix,
 };
 use alluvium_state_api::{CheckpointId, Error, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -27,8 +27,8 @@ use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
 
 use attempt::ObjectAttempt;
 use executor::{Executor, failed};
-use keys::{METADATA, SHARED, below, checkpoint_name, is_ours, key, parse_checkpoint};
-use metadata::{Found, TOMBSTONE_BYTES, look};
+use keys::{METADATA, SHARED, below, checkpoint_name, key};
+use metadata::{Found, look};
 use source::ObjectSource;
 
 /// How an [`ObjectStorage`] writes.
@@ -213,9 +213,9 @@ impl CheckpointStorage for ObjectStorage {
             ));
         };
         let target = self.ground.key_of(target)?;
-        let short = self.job.as_str().get(..6).unwrap_or(self.job.as_str());
+        let prefix = savepoint_prefix(self.job.as_str());
         let random = self.ground.randomness.next_u64() >> 16;
-        Ok(self.attempt(below(&target, &format!("savepoint-{short}-{random:012x}"))))
+        Ok(self.attempt(below(&target, &format!("{prefix}{random:012x}"))))
     }
 
     fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
@@ -252,7 +252,7 @@ impl CheckpointStorage for ObjectStorage {
             self.ground.delete(vec![below(&own, METADATA)])?;
             let prefix = format!("{own}/");
             let mut files = self.ground.list(&own)?;
-            files.retain(|file| file.location.as_ref().strip_prefix(&prefix).is_some_and(is_ours));
+            files.retain(|file| file.location.as_ref().strip_prefix(&prefix).is_some_and(is_drawn));
             self.ground.delete(files.into_iter().map(|file| file.location).collect())?;
             self.discard_shared(unused_shared)
         };
@@ -265,42 +265,36 @@ impl CheckpointStorage for ObjectStorage {
     }
 
     fn survey(&self) -> Result<Survey> {
-        let (prefix, mut survey) = (format!("{}/", self.home), Survey::default());
-        let mut places = BTreeMap::new();
-        for object in self.ground.list(&self.home)? {
-            let inside = object.location.as_ref().strip_prefix(&prefix);
-            let Some((place, name)) = inside.and_then(|inside| inside.split_once('/')) else {
-                continue;
-            };
-            let modified_ms = u64::try_from(object.last_modified.timestamp_millis()).ok();
-            let file = SurveyedFile { name: name.to_owned(), length: object.size, modified_ms };
-            if !is_ours(name) && name != METADATA {
-                continue;
+        survey::survey(&self.ground, &self.home)
+    }
+
+    fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {
+        let Some(target) = self.ground.options.savepoints.as_deref() else {
+            return Ok(Vec::new());
+        };
+        survey::savepoints(&self.ground, &self.ground.key_of(target)?, self.job.as_str())
+    }
+
+    fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()> {
+        let own = match place {
+            SurveyedPlace::Job => self.home.clone(),
+            SurveyedPlace::Checkpoint(id) => self.own(*id),
+            SurveyedPlace::Savepoint(pointer) => {
+                let own = self.locate(pointer)?;
+                if !own.filename().is_some_and(|name| is_savepoint_of(self.job.as_str(), name)) {
+                    return Err(Error::invalid_input(
+                        "this is not named as savepoints of the job are; nothing was removed",
+                    )
+                    .with_path(own.as_ref()));
+                }
+                own
             }
-            if place == SHARED {
-                survey.shared.push(file);
-                continue;
-            }
-            let Some(id) = parse_checkpoint(place) else {
-                continue;
-            };
-            let found = places.entry(id).or_insert_with(|| SurveyedCheckpoint {
-                id,
-                published: false,
-                modified_ms: None,
-                files: Vec::new(),
-            });
-            found.modified_ms = found.modified_ms.max(modified_ms);
-            if name == METADATA {
-                found.published = object.size != TOMBSTONE_BYTES
-                    || self.ground.metadata(&self.own(id))?.is_some();
-            } else {
-                found.files.push(file);
-            }
+        };
+        survey::remove_strays(&self.ground, &own, names)?;
+        match place {
+            SurveyedPlace::Savepoint(_) => survey::remove_tombstone(&self.ground, &own),
+            SurveyedPlace::Job | SurveyedPlace::Checkpoint(_) => Ok(()),
         }
-        survey.checkpoints = places.into_values().collect();
-        survey.shared.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(survey)
     }
 
     fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {

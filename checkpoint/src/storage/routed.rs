@@ -6,7 +6,8 @@ use std::sync::Arc;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::local::LocalSavepoints;
 use alluvium_state_api::storage::{
-    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey,
+    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey, SurveyedPlace,
+    SurveyedSavepoint,
 };
 use alluvium_state_api::{CheckpointId, Result};
 
@@ -26,6 +27,12 @@ pub(crate) trait Place: Debug + Send + Sync {
 
     /// As [`CheckpointStorage::discard_savepoint`].
     fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()>;
+
+    /// As [`CheckpointStorage::survey_savepoints`], below `target`.
+    fn survey(&self, target: &str) -> Result<Vec<SurveyedSavepoint>>;
+
+    /// As [`CheckpointStorage::discard_strays`] in the place of a savepoint.
+    fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()>;
 }
 
 impl Place for LocalSavepoints {
@@ -43,6 +50,14 @@ impl Place for LocalSavepoints {
 
     fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
         Self::discard(self, pointer, files)
+    }
+
+    fn survey(&self, target: &str) -> Result<Vec<SurveyedSavepoint>> {
+        Self::survey(self, Some(target))
+    }
+
+    fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
+        Self::discard_strays(self, pointer, names)
     }
 }
 
@@ -128,6 +143,26 @@ impl CheckpointStorage for Routed {
 
     fn survey(&self) -> Result<Survey> {
         self.home.survey()
+    }
+
+    fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {
+        match &self.savepoints {
+            None => self.home.survey_savepoints(),
+            Some(at) => match self.elsewhere(at)? {
+                None => self.home.survey_savepoints(),
+                Some(place) => place.survey(at.text()),
+            },
+        }
+    }
+
+    fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()> {
+        let SurveyedPlace::Savepoint(pointer) = place else {
+            return self.home.discard_strays(place, names);
+        };
+        match self.elsewhere(&Location::parse(pointer)?)? {
+            None => self.home.discard_strays(place, names),
+            Some(elsewhere) => elsewhere.discard_strays(pointer, names),
+        }
     }
 
     fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {

@@ -110,7 +110,7 @@ fn numbers_go_on_above_everything_in_the_directory() {
 fn orphans_are_found_dry_and_young_ones_stay() {
     let (mut job, fs) = Job::started(incremental(1));
     job.complete(Trigger::checkpoint());
-    let file = Path::new("/checkpoints/job-1/shared/0123456789abcdef");
+    let file = Path::new("/checkpoints/job-1/shared/0123456789abcdef0123456789abcdef");
     fs.create_new(file).unwrap().write_all(b"lost").unwrap();
     fs.create_dir(Path::new("/checkpoints/job-1/chk-9")).unwrap();
     let clock = ManualClock::at(0);
@@ -138,7 +138,8 @@ fn ages_come_from_the_file_system() {
     let options = LocalOptions::default();
     let storage = LocalStorage::open(fs, random, directory.path(), &name, options).unwrap();
     let storage: Arc<dyn CheckpointStorage> = Arc::new(storage);
-    std::fs::write(directory.path().join("job-1/shared/abc"), b"lost").unwrap();
+    let lost = directory.path().join("job-1/shared/0123456789abcdef0123456789abcdef");
+    std::fs::write(lost, b"lost").unwrap();
     let now = SystemClock::new().wall_clock_ms();
     let hour = OrphanOptions { min_age: Duration::from_hours(1), dry_run: false };
     let young = collect_orphans(&storage, &ManualClock::at(now), hour).unwrap();

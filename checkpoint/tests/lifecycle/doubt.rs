@@ -10,6 +10,7 @@ use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::memory::MemoryStorage;
 use alluvium_state_api::storage::{
     CheckpointAttempt, CheckpointStorage, SnapshotSink, SnapshotSource, StoredCheckpoint, Survey,
+    SurveyedPlace, SurveyedSavepoint,
 };
 use alluvium_state_api::vfs::MemoryFs;
 use alluvium_state_api::{CheckpointId, Error, Result};
@@ -108,6 +109,14 @@ impl CheckpointStorage for Doubtful {
 
     fn survey(&self) -> Result<Survey> {
         self.inner.survey()
+    }
+
+    fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {
+        self.inner.survey_savepoints()
+    }
+
+    fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()> {
+        self.inner.discard_strays(place, names)
     }
 
     fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {

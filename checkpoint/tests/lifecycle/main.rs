@@ -18,6 +18,7 @@ mod fake;
 mod faults;
 mod history;
 mod model;
+mod orphans;
 mod restore;
 mod shared_files;
 mod timing;

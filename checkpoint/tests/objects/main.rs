@@ -12,6 +12,8 @@
 #[expect(dead_code, reason = "it is shared with the tests of the coordinator, which use all of it")]
 mod fake;
 mod faulty;
+#[cfg(feature = "object-store")]
+mod orphans;
 mod sequences;
 #[cfg(feature = "object-store")]
 mod suite;

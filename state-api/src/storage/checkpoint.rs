@@ -82,7 +82,7 @@
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use super::{SnapshotSink, SnapshotSource, Survey};
+use super::{SnapshotSink, SnapshotSource, Survey, SurveyedPlace, SurveyedSavepoint};
 use crate::snapshot::FileName;
 use crate::{CheckpointId, Error, Result};
 
@@ -228,6 +228,22 @@ pub trait CheckpointStorage: Debug + Send + Sync {
     /// # Errors
     /// `Unavailable`.
     fn survey(&self) -> Result<Survey>;
+
+    /// Looks for savepoints in the configured place, complete or not, ordered by pointer. Their names
+    /// hold no more than the beginning of a job's, so those of other jobs that begin alike are among
+    /// them. Savepoints with a target of their own are not.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>>;
+
+    /// Removes files that a survey found in `place`, of which the caller knows that nothing names them;
+    /// missing ones are no error. The place of a savepoint that holds nothing else goes, too.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name or a place that this storage never gives: nothing was removed.
+    /// `Unavailable` where something could not be removed: a new call goes on.
+    fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()>;
 
     /// Removes a savepoint: its metadata, then `files`, which are those that its metadata names. Where
     /// an earlier call was interrupted after it had removed the metadata, this goes on with the files

@@ -22,7 +22,7 @@ use super::local::LocalSavepoints;
 use super::reader::InlineSource;
 use super::{
     CheckpointAttempt, CheckpointStorage, FileScope, FileWriter, InlinePolicy, SnapshotSink,
-    SnapshotSource, StoredCheckpoint, Survey, SurveyedCheckpoint,
+    SnapshotSource, StoredCheckpoint, Survey, SurveyedCheckpoint, SurveyedPlace, SurveyedSavepoint,
 };
 use crate::random::Randomness;
 use crate::snapshot::{FileLocation, FileName, StoredFile};
@@ -186,7 +186,33 @@ impl CheckpointStorage for MemoryStorage {
             modified_ms: None,
             files: Vec::new(),
         });
-        Ok(Survey { checkpoints: found.collect(), shared: Vec::new() })
+        Ok(Survey { checkpoints: found.collect(), ..Survey::default() })
+    }
+
+    fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {
+        let mut found = match &self.savepoints {
+            Some(directories) => directories.survey(None)?,
+            None => Vec::new(),
+        };
+        let published = self.published.lock();
+        found.extend(published.savepoints.keys().map(|pointer| SurveyedSavepoint {
+            pointer: pointer.clone(),
+            published: true,
+            modified_ms: None,
+            files: Vec::new(),
+        }));
+        Ok(found)
+    }
+
+    /// There are no strays in memory.
+    fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()> {
+        match place {
+            SurveyedPlace::Savepoint(pointer) if !pointer.starts_with(SCHEME) => {
+                self.directories()?.discard_strays(pointer, names)
+            }
+            _ if names.is_empty() => Ok(()),
+            _ => Err(Error::invalid_input("there are no files in memory; nothing was removed")),
+        }
     }
 
     fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {

@@ -18,7 +18,10 @@ use std::path::PathBuf;
 
 pub use checkpoint::{CheckpointAttempt, CheckpointStorage, StoredCheckpoint};
 pub use reader::{InlineSource, verify_checksum};
-pub use survey::{Survey, SurveyedCheckpoint, SurveyedFile};
+pub use survey::{
+    Survey, SurveyedCheckpoint, SurveyedFile, SurveyedPlace, SurveyedSavepoint, is_drawn,
+    is_savepoint_of, savepoint_prefix,
+};
 
 use crate::Result;
 use crate::snapshot::{SnapshotFile, StoredFile};

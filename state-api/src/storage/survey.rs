@@ -3,7 +3,39 @@
 //! A survey only looks; it is not one moment, for others may write meanwhile. Who removes something
 //! because of it must know that nothing under way needs it: by its age, and by looking again.
 
+use std::fmt;
+
 use crate::CheckpointId;
+
+/// How the names of drafts of metadata begin, of probes, and of marks of a disposal.
+pub(crate) const DRAFT: &str = ".metadata-";
+
+/// The draft's name under which a disposal keeps what it is about to remove.
+pub(crate) const DISPOSAL: &str = ".metadata-disposed";
+
+/// Whether `name` is one that storages draw for files: 32 hexadecimal digits, lower case. A storage of
+/// another crate that draws others has surveys and removals of its own.
+pub fn is_drawn(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether `name` is that of a draft.
+pub(crate) fn is_draft(name: &str) -> bool {
+    name == DISPOSAL || name.strip_prefix(DRAFT).is_some_and(is_drawn)
+}
+
+/// How the names of savepoints of `job` begin: with no more than six characters of the job's.
+pub fn savepoint_prefix(job: &str) -> String {
+    format!("savepoint-{}-", job.get(..6).unwrap_or(job))
+}
+
+/// Whether `name` is one that a savepoint of `job` gets: its prefix and twelve hexadecimal digits.
+pub fn is_savepoint_of(job: &str, name: &str) -> bool {
+    let drawn = name.strip_prefix(&savepoint_prefix(job));
+    drawn.is_some_and(|drawn| {
+        drawn.len() == 12 && drawn.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
 
 /// A file that a storage may have written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +61,40 @@ pub struct SurveyedCheckpoint {
     pub files: Vec<SurveyedFile>,
 }
 
+/// The place of one savepoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SurveyedSavepoint {
+    /// By what it is opened, if it is published.
+    pub pointer: String,
+    /// Whether it is.
+    pub published: bool,
+    /// When the place itself was last changed.
+    pub modified_ms: Option<u64>,
+    /// The files in it that a storage may have written, metadata not included.
+    pub files: Vec<SurveyedFile>,
+}
+
+/// Where single files lie that a survey found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SurveyedPlace {
+    /// Beside the places of the job's checkpoints.
+    Job,
+    /// In the place of a checkpoint.
+    Checkpoint(CheckpointId),
+    /// In the place of a savepoint, by its pointer.
+    Savepoint(String),
+}
+
+impl fmt::Display for SurveyedPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Job => f.write_str("."),
+            Self::Checkpoint(id) => write!(f, "chk-{id}"),
+            Self::Savepoint(pointer) => f.write_str(pointer),
+        }
+    }
+}
+
 /// Everything in a job's storage, savepoints not included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
@@ -36,4 +102,6 @@ pub struct Survey {
     pub checkpoints: Vec<SurveyedCheckpoint>,
     /// The shared files, by name.
     pub shared: Vec<SurveyedFile>,
+    /// Files beside the places of checkpoints, by which somebody tried whether these can be written.
+    pub probes: Vec<SurveyedFile>,
 }

@@ -130,6 +130,10 @@ pub(in crate::cli) struct GcArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(in crate::cli) min_age: Option<Duration>,
 
+    /// Where the job's savepoints go, to look for incomplete ones [default: the directory above DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) savepoint_dir: Option<PathBuf>,
+
     /// Print one JSON object as the last line of standard output instead of text
     #[arg(long)]
     pub(in crate::cli) json: bool,

@@ -38,8 +38,9 @@ const SHOWN: usize = 20;
 pub(in crate::cli) fn gc(args: &GcArgs) -> Result<(), Failure> {
     let dir = local(&args.dir, "gc")?;
     check(dir)?;
+    let savepoints = args.savepoint_dir.as_deref().map(|at| local(at, "gc")).transpose()?;
     let storage: Arc<dyn CheckpointStorage> =
-        Arc::new(open_job(dir).map_err(|error| refused(&error))?);
+        Arc::new(open_job(dir, savepoints).map_err(|error| refused(&error))?);
     let mut options = OrphanOptions { dry_run: !args.delete, ..OrphanOptions::default() };
     options.min_age = args.min_age.unwrap_or(options.min_age);
     let lock = if args.delete { lock(dir, options.min_age)? } else { None };
@@ -94,9 +95,11 @@ fn lock(dir: &Path, min_age: Duration) -> Result<Option<Lock>, Failure> {
 fn render(dir: &Path, found: &Orphans, options: OrphanOptions) -> String {
     let mut lines = vec![format!("job in {}", dir.display()), String::new()];
     let checkpoints = found.checkpoints.iter().map(|id| format!("  chk-{id} (never completed)"));
+    let savepoints = found.savepoints.iter().map(|one| format!("  {one} (never completed)"));
     let shared = found.shared.iter().map(|name| format!("  shared/{}", name.as_str()));
-    lines.extend(checkpoints.chain(shared).take(SHOWN));
-    let all = found.checkpoints.len() + found.shared.len();
+    let strays = found.strays.iter().map(|stray| format!("  {stray}"));
+    lines.extend(checkpoints.chain(savepoints).chain(shared).chain(strays).take(SHOWN));
+    let all = found.len();
     if all > SHOWN {
         lines.push(format!("  and {} more; --json lists all", grouped((all - SHOWN) as u64)));
     }
@@ -105,9 +108,12 @@ fn render(dir: &Path, found: &Orphans, options: OrphanOptions) -> String {
         format!("  chk-{id} CANNOT BE READ: shared files may be part of it, and all of them stay")
     }));
     let what = format!(
-        "{} checkpoints that were never completed, {} shared files; {} files, {}",
+        "{} checkpoints and {} savepoints that were never completed, {} shared files, {} others; {} \
+         files, {}",
         grouped(found.checkpoints.len() as u64),
+        grouped(found.savepoints.len() as u64),
         grouped(found.shared.len() as u64),
+        grouped(found.strays.len() as u64),
         grouped(found.files as u64),
         size(found.bytes)
     );
@@ -134,7 +140,9 @@ fn to_json(dir: &Path, found: &Orphans, options: OrphanOptions) -> serde_json::V
         "deleted": !options.dry_run,
         "min_age_s": options.min_age.as_secs_f64(),
         "checkpoints": checkpoints.collect::<Vec<_>>(),
+        "savepoints": found.savepoints,
         "shared": shared.collect::<Vec<_>>(),
+        "strays": found.strays.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "files": found.files,
         "bytes": found.bytes,
         "too_young": found.too_young,

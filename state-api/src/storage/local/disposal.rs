@@ -29,7 +29,7 @@ use crate::vfs::{EntryKind, FileSystem};
 use crate::{Error, Result};
 
 /// A draft's name, so that whoever removes drafts removes it, too.
-pub(super) const MARKER: &str = ".metadata-disposed";
+pub(super) const MARKER: &str = crate::storage::survey::DISPOSAL;
 
 const HEADER: &str = "alluvium disposal 1";
 const END: &str = "end";

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use super::LocalOptions;
 use crate::random::Randomness;
 use crate::snapshot::FileName;
+use crate::storage::survey::{self, DRAFT, is_drawn, savepoint_prefix};
 use crate::vfs::FileSystem;
 use crate::{CheckpointId, Error, ErrorKind, Result};
 
 pub(super) const METADATA: &str = "_metadata";
 pub(super) const SHARED: &str = "shared";
-const METADATA_DRAFT: &str = ".metadata-";
 const CHECKPOINT: &str = "chk-";
 
 /// How often a new name is drawn where one is taken.
@@ -47,17 +47,15 @@ pub(super) fn parse_checkpoint(name: &OsStr) -> Option<CheckpointId> {
     (checkpoint_name(id).as_str() == name).then_some(id)
 }
 
-/// Whether a file of this name in a checkpoint's directory is one that we may have written.
+/// Whether a file of this name in a checkpoint's directory is one that we may have written, metadata
+/// aside.
 pub(super) fn is_ours(name: &OsStr) -> bool {
-    let Some(name) = name.to_str() else {
-        return false;
-    };
-    FileName::new(name.strip_prefix(METADATA_DRAFT).unwrap_or(name)).is_ok()
+    name.to_str().is_some_and(|name| is_drawn(name) || survey::is_draft(name))
 }
 
 /// Whether this is the name of metadata on its way, or left on its way.
 pub(super) fn is_draft(name: &Path) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with(METADATA_DRAFT))
+    name.to_str().is_some_and(survey::is_draft)
 }
 
 impl Ground {
@@ -66,13 +64,12 @@ impl Ground {
     }
 
     pub(super) fn draft_name(&self) -> String {
-        format!("{METADATA_DRAFT}{:032x}", self.randomness.next_u128())
+        format!("{DRAFT}{:032x}", self.randomness.next_u128())
     }
 
     pub(super) fn savepoint_name(&self, job: &FileName) -> String {
-        let job = job.as_str();
-        let short = job.get(..6).unwrap_or(job);
-        format!("savepoint-{short}-{:012x}", self.randomness.next_u64() >> 16)
+        let prefix = savepoint_prefix(job.as_str());
+        format!("{prefix}{:012x}", self.randomness.next_u64() >> 16)
     }
 }
 

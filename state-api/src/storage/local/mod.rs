@@ -46,14 +46,18 @@ pub use contents::{Contents, contents};
 pub use savepoint::LocalSavepoints;
 pub use source::open_pointer;
 
-use super::{CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey};
+use super::{
+    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey, SurveyedPlace,
+    SurveyedSavepoint,
+};
 use crate::random::Randomness;
 use crate::snapshot::FileName;
 use crate::vfs::{EntryKind, FileSystem};
 use crate::{CheckpointId, Error, Result};
 use attempt::{LocalAttempt, Site};
 use layout::{
-    Ground, METADATA, SHARED, cannot_write, checkpoint_name, create_fresh, parse_checkpoint,
+    Ground, METADATA, SHARED, cannot_write, checkpoint_name, create_fresh, is_draft, is_ours,
+    parse_checkpoint, unless_missing,
 };
 use savepoint::{make_directory, unusable};
 
@@ -164,7 +168,11 @@ impl LocalStorage {
         let probe = create_fresh(
             &job_directory,
             || Ok(ground.draft_name()),
-            |path| ground.fs.create_new(path).and_then(|_| ground.fs.remove_file(path)),
+            |path| {
+                ground.fs.create_new(path)?;
+                // Whoever collects orphans may have removed it.
+                unless_missing(ground.fs.remove_file(path))
+            },
         );
         probe.map_err(|error| unusable(&job_directory, DIRECTORY_SETTING, error))?;
         let savepoints = LocalSavepoints::over(Arc::clone(&ground), job);
@@ -296,6 +304,25 @@ impl CheckpointStorage for LocalStorage {
 
     fn survey(&self) -> Result<Survey> {
         survey::survey(&*self.ground.fs, &self.job_directory)
+    }
+
+    fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {
+        self.savepoints.survey(None)
+    }
+
+    fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()> {
+        let fs = &*self.ground.fs;
+        match place {
+            SurveyedPlace::Job => survey::remove_strays(fs, &self.job_directory, names, |name| {
+                is_draft(Path::new(name))
+            }),
+            SurveyedPlace::Checkpoint(id) => {
+                let own = self.directory_of(*id);
+                let removed = survey::remove_strays(fs, &own, names, |name| is_ours(name.as_ref()));
+                removed.map_err(|error| error.with_checkpoint(*id))
+            }
+            SurveyedPlace::Savepoint(pointer) => self.savepoints.discard_strays(pointer, names),
+        }
     }
 
     fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {

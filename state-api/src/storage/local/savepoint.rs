@@ -1,14 +1,15 @@
 //! Savepoints and copies in directories: self-contained, each in a new directory of its own.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::attempt::{LocalAttempt, Site};
-use super::layout::{Ground, cannot_write, create_fresh};
-use super::{LocalOptions, discard, disposal, source};
+use super::layout::{Ground, cannot_write, create_fresh, is_ours};
+use super::{LocalOptions, discard, disposal, source, survey};
 use crate::random::Randomness;
 use crate::snapshot::FileName;
-use crate::storage::{CheckpointAttempt, StoredCheckpoint};
+use crate::storage::{CheckpointAttempt, StoredCheckpoint, SurveyedSavepoint, is_savepoint_of};
 use crate::vfs::{FileSystem, ensure_directory};
 use crate::{Error, ErrorKind, Result};
 
@@ -107,6 +108,39 @@ impl LocalSavepoints {
             }
             own => disposal::dispose(fs, &own?, files),
         }
+    }
+
+    /// As [`CheckpointStorage::survey_savepoints`][1], below `target` or the configured place; without
+    /// either there are none.
+    ///
+    /// [1]: crate::storage::CheckpointStorage::survey_savepoints
+    ///
+    /// # Errors
+    /// As there.
+    pub fn survey(&self, target: Option<&str>) -> Result<Vec<SurveyedSavepoint>> {
+        let configured = self.ground.options.savepoint_directory.as_deref();
+        let target = target.map(source::path_of).transpose()?.or(configured);
+        let found = target.map(|at| survey::savepoints(&*self.ground.fs, at, self.job.as_str()));
+        found.transpose().map(Option::unwrap_or_default)
+    }
+
+    /// As [`CheckpointStorage::discard_strays`][1] in the place of a savepoint of this job.
+    ///
+    /// [1]: crate::storage::CheckpointStorage::discard_strays
+    ///
+    /// # Errors
+    /// As there.
+    pub fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
+        let (fs, own) = (&*self.ground.fs, source::directory_of(pointer)?);
+        let name = own.file_name().and_then(OsStr::to_str);
+        if !name.is_some_and(|name| is_savepoint_of(self.job.as_str(), name)) {
+            return Err(Error::invalid_input(
+                "this is not named as savepoints of the job are; nothing was removed",
+            )
+            .with_path(own));
+        }
+        survey::remove_strays(fs, &own, names, |name| is_ours(name.as_ref()))?;
+        discard::remove_directory(fs, &own)
     }
 }
 

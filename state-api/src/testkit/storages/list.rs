@@ -65,6 +65,13 @@ macro_rules! alluvium_storage_cases {
                 a_survey_finds_everything
                 junk_is_ignored_and_stays
             }
+            strays {
+                a_late_file_is_found_and_removed
+                foreign_names_are_refused
+                savepoints_are_found_complete_or_not
+                a_half_disposed_savepoint_is_found
+                without_a_place_there_are_no_savepoints
+            }
             races {
                 of_many_publishers_one_wins
                 publication_and_abort_exclude_each_other
@@ -135,7 +142,9 @@ mod tests {
 
     #[test]
     fn every_case_is_in_the_list() {
-        let sources = sources! { lifecycle attempts files pointers savepoints removal races };
+        let sources = sources! {
+            lifecycle attempts files pointers savepoints removal strays races
+        };
         let mut written = BTreeSet::new();
         for (topic, source) in sources {
             for line in source.lines() {

@@ -40,6 +40,7 @@ pub mod pointers;
 pub mod races;
 pub mod removal;
 pub mod savepoints;
+pub mod strays;
 
 mod list;
 

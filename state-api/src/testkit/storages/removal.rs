@@ -136,6 +136,7 @@ pub fn a_survey_finds_everything<H: StorageHarness>(harness: &H) {
         assert_eq!(file.modified_ms.is_some(), profile.ages, "{file:?}");
     }
     assert!(survey.shared.iter().all(|file| file.length == 50_000));
+    assert!(survey.probes.is_empty(), "{:?}", survey.probes);
     attempt.publish(&encode(&unfinished)).unwrap();
     assert!(storage.survey().unwrap().checkpoints.iter().all(|place| place.published));
 }
@@ -153,7 +154,10 @@ pub fn junk_is_ignored_and_stays<H: StorageHarness>(harness: &H) {
     for name in ["chk-05", "chk-+6", "chk-", "chk-x", "chk-18446744073709551616", "CHK-7", "x"] {
         junk.push(format!("{job}/{name}/_metadata"));
     }
-    junk.extend([format!("{job}/notes"), format!("{own}/somebody's notes")]);
+    for name in ["somebody's notes", "notes", "0123456789ABCDEF0123456789ABCDEF", ".metadata-x"] {
+        junk.extend([format!("{own}/{name}"), format!("{job}/shared/{name}")]);
+    }
+    junk.push(format!("{job}/notes"));
     for pointer in &junk {
         harness.put(pointer, b"junk");
     }
@@ -161,6 +165,7 @@ pub fn junk_is_ignored_and_stays<H: StorageHarness>(harness: &H) {
     assert_eq!(storage.list().unwrap(), [id(5)]);
     let survey = storage.survey().unwrap();
     assert_eq!((survey.checkpoints.len(), survey.checkpoints[0].files.len()), (1, 1));
+    assert_eq!((survey.shared.len(), survey.probes.len()), (1, 0));
     assert_eq!(storage.load(id(6)).unwrap_err().kind(), ErrorKind::NotFound);
     storage.discard(id(5), &names(&files).1).unwrap();
     assert_eq!(harness.everything().len(), junk.len(), "{:?}", harness.everything());

@@ -1,0 +1,137 @@
+//! Looking through a job's prefix, and through the one of savepoints; removing what is found to be of no
+//! use.
+//!
+//! Only names are found and removed that we draw. Uploads in parts that were begun and never ended are
+//! not among them: the interface of object stores here does not list them. A lifecycle rule of the bucket
+//! ends them (`AbortIncompleteMultipartUpload`, after a day or more).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alluvium_state_api::storage::{
+    Survey, SurveyedCheckpoint, SurveyedFile, SurveyedSavepoint, is_drawn, is_savepoint_of,
+};
+use alluvium_state_api::{Error, Result};
+use object_store::ObjectMeta;
+use object_store::path::Path;
+
+use super::Ground;
+use super::executor::failed;
+use super::keys::{METADATA, SHARED, below, parse_checkpoint};
+use super::metadata::{Found, TOMBSTONE_BYTES, look};
+
+/// What is found in one place.
+#[derive(Default)]
+struct Place {
+    modified_ms: Option<u64>,
+    metadata_bytes: Option<u64>,
+    files: Vec<SurveyedFile>,
+}
+
+impl Place {
+    /// Takes in an object, unless its name is not ours.
+    fn add(&mut self, name: &str, object: &ObjectMeta) {
+        let file = file(name, object);
+        if name == METADATA {
+            self.metadata_bytes = Some(object.size);
+        } else if is_drawn(name) {
+            self.files.push(file.clone());
+        } else {
+            return;
+        }
+        self.modified_ms = self.modified_ms.max(file.modified_ms);
+    }
+
+    /// Whether there is metadata, and no tombstone.
+    fn published(&self, ground: &Ground, own: &Path) -> Result<bool> {
+        match self.metadata_bytes {
+            None => Ok(false),
+            Some(TOMBSTONE_BYTES) => Ok(ground.metadata(own)?.is_some()),
+            Some(_) => Ok(true),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.metadata_bytes.is_none() && self.files.is_empty()
+    }
+}
+
+fn file(name: &str, object: &ObjectMeta) -> SurveyedFile {
+    let modified_ms = u64::try_from(object.last_modified.timestamp_millis()).ok();
+    SurveyedFile { name: name.to_owned(), length: object.size, modified_ms }
+}
+
+/// Everything below the job's prefix that may be ours.
+pub(super) fn survey(ground: &Ground, home: &Path) -> Result<Survey> {
+    let (prefix, mut survey) = (format!("{home}/"), Survey::default());
+    let mut places: BTreeMap<_, Place> = BTreeMap::new();
+    for object in ground.list(home)? {
+        let inside = object.location.as_ref().strip_prefix(&prefix);
+        let Some((place, name)) = inside.and_then(|inside| inside.split_once('/')) else {
+            continue;
+        };
+        if place == SHARED && is_drawn(name) {
+            survey.shared.push(file(name, &object));
+        } else if let Some(id) = parse_checkpoint(place) {
+            places.entry(id).or_default().add(name, &object);
+        }
+    }
+    for (id, place) in places.into_iter().filter(|(_, place)| !place.is_empty()) {
+        let own = below(home, &super::checkpoint_name(id));
+        let published = place.published(ground, &own)?;
+        let Place { modified_ms, files, .. } = place;
+        survey.checkpoints.push(SurveyedCheckpoint { id, published, modified_ms, files });
+    }
+    survey.shared.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(survey)
+}
+
+/// The places of savepoints of `job` below `target`, by name.
+pub(super) fn savepoints(
+    ground: &Ground,
+    target: &Path,
+    job: &str,
+) -> Result<Vec<SurveyedSavepoint>> {
+    let (store, at) = (Arc::clone(&ground.store), target.clone());
+    let listed = ground.executor.run(async move { store.list_with_delimiter(Some(&at)).await })?;
+    let listed = listed.map_err(|error| failed("list", target.as_ref(), &error))?;
+    let is_ours = |own: &Path| own.filename().is_some_and(|name| is_savepoint_of(job, name));
+    let mut found = Vec::new();
+    for own in listed.common_prefixes.into_iter().filter(is_ours) {
+        let (prefix, mut place) = (format!("{own}/"), Place::default());
+        for object in ground.list(&own)? {
+            if let Some(name) = object.location.as_ref().strip_prefix(&prefix) {
+                place.add(name, &object);
+            }
+        }
+        if place.is_empty() {
+            continue;
+        }
+        let published = place.published(ground, &own)?;
+        let Place { modified_ms, files, .. } = place;
+        let pointer = ground.pointer(&own);
+        found.push(SurveyedSavepoint { pointer, published, modified_ms, files });
+    }
+    found.sort_by(|a, b| a.pointer.cmp(&b.pointer));
+    Ok(found)
+}
+
+/// Removes a tombstone below `own`: what it fenced has been given up long ago.
+pub(super) fn remove_tombstone(ground: &Ground, own: &Path) -> Result<()> {
+    let (store, at) = (Arc::clone(&ground.store), below(own, METADATA));
+    match ground.executor.run(async move { look(&*store, &at).await })?? {
+        Found::Tombstone(_) => ground.delete(vec![below(own, METADATA)]),
+        Found::Nothing | Found::Metadata(..) => Ok(()),
+    }
+}
+
+/// Removes objects below `own`, all of which must have names that we draw.
+pub(super) fn remove_strays(ground: &Ground, own: &Path, names: &[String]) -> Result<()> {
+    if let Some(name) = names.iter().find(|name| !is_drawn(name)) {
+        return Err(Error::invalid_input(format!(
+            "{name:?} is no name of an object of ours; nothing was removed"
+        ))
+        .with_path(own.as_ref()));
+    }
+    ground.delete(names.iter().map(|name| below(own, name)).collect())
+}
