@@ -29,6 +29,20 @@
 //! | `execution.checkpointing.snapshot-compression` | | `none`, `snappy`, `lz4`, `zstd`; `true` is snappy, `false` none | `none` |
 //! | `pipeline.max-parallelism` | | 1 to 32768 | from the parallelism |
 //! | `parallelism.default` | | 1 to 32768 | 1 |
+//! | `s3.endpoint` | | URL or host of a server that speaks S3's protocol; `http://` allows plain HTTP | Amazon's |
+//! | `s3.endpoint.region` | `s3.region` | name of a region | `us-east-1` |
+//! | `s3.path.style.access` | `s3.path-style-access` | true, false | true with an endpoint, else false |
+//! | `s3.entropy.key` | | the part of `state.checkpoints.dir` that data files have random text for | none |
+//! | `s3.entropy.length` | | 1 to 8 characters | 4 |
+//! | `object-store.retry.limit` | `s3.retry.limit` | 0 to 100 | 10 |
+//! | `object-store.retry.interval` | `s3.retry.interval` | 1 ms to 1 min, before the first retry | 100 ms |
+//! | `object-store.retry.max-interval` | | 1 ms to 5 min | 15 s |
+//! | `object-store.retry.timeout` | | 0 to 5 min, for a request with all its retries | 3 min |
+//! | `object-store.request-timeout` | `s3.connection.request.timeout` | 1 ms to 1 h, for each try | 1 min |
+//! | `object-store.connect-timeout` | `s3.connection.establish.timeout` | 1 ms to 5 min | 5 s |
+//! | `object-store.max-requests` | `s3.connection.maximum` | 1 to 1000 under way at once, per storage | 64 |
+//! | `object-store.part-size` | `s3.multipart.size` | 5 mb to 1 gb; a file has at most 10000 parts | 8 mb |
+//! | `object-store.parallel-parts` | | 1 to 64 under way at once, per file | 4 |
 //!
 //! Sizes are a whole number and perhaps a unit, in powers of 1024: `b`, `k` or `kb`, `m` or `mb`, `g`
 //! or `gb`, `t` or `tb` (also `kib`, ...). Durations are a whole number and perhaps a unit: `ns`, `us`,
@@ -76,6 +90,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::{Error, Result};
+pub use common::ObjectRequests;
 use keys::{Key, Rule, Value};
 pub use parse::{duration as parse_duration, size as parse_size};
 use redact::shown;

@@ -7,6 +7,7 @@ mod attempt;
 mod executor;
 mod keys;
 mod metadata;
+mod places;
 mod source;
 mod survey;
 mod writer;
@@ -18,7 +19,7 @@ use alluvium_state_api::random::Randomness;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{
     CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey, SurveyedPlace,
-    SurveyedSavepoint, is_drawn, is_savepoint_of, savepoint_prefix,
+    SurveyedSavepoint, is_drawn,
 };
 use alluvium_state_api::{CheckpointId, Error, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -29,6 +30,7 @@ use attempt::ObjectAttempt;
 use executor::{Executor, failed};
 use keys::{METADATA, SHARED, below, checkpoint_name, key};
 use metadata::{Found, look};
+pub(crate) use places::ObjectPlaces;
 use source::ObjectSource;
 
 /// How an [`ObjectStorage`] writes.
@@ -66,7 +68,7 @@ impl ObjectOptions {
 }
 
 /// What everything in this module works with.
-struct Ground {
+pub(crate) struct Ground {
     store: Arc<dyn ObjectStore>,
     executor: Executor,
     randomness: Arc<dyn Randomness>,
@@ -82,6 +84,22 @@ impl fmt::Debug for Ground {
 }
 
 impl Ground {
+    /// See [`ObjectStorage::open`].
+    pub(crate) fn open(
+        store: Arc<dyn ObjectStore>,
+        randomness: Arc<dyn Randomness>,
+        root: &str,
+        options: ObjectOptions,
+    ) -> Result<Arc<Self>> {
+        if options.part_bytes < 5 << 20 || !(1..=64).contains(&options.parallel_parts) {
+            return Err(Error::invalid_input(
+                "part_bytes must be at least 5 MiB and parallel_parts between 1 and 64",
+            ));
+        }
+        let (executor, root) = (Executor::default(), root.trim_end_matches('/').to_owned());
+        Ok(Arc::new(Self { store, executor, randomness, options, root }))
+    }
+
     fn pointer(&self, own: &Path) -> String {
         format!("{}/{own}", self.root)
     }
@@ -93,6 +111,14 @@ impl Ground {
             Error::invalid_input("this is no URL of a place in the object store that is open")
         })?;
         key(text)
+    }
+
+    /// The prefix that a URL means, which may be that of everything.
+    fn prefix_of(&self, url: &str) -> Result<Path> {
+        if url.trim_end_matches('/') == self.root {
+            return Ok(Path::default());
+        }
+        self.key_of(url)
     }
 
     /// Removes objects; missing ones are no error.
@@ -134,7 +160,7 @@ impl Ground {
 #[derive(Clone, Debug)]
 pub struct ObjectStorage {
     ground: Arc<Ground>,
-    job: FileName,
+    places: ObjectPlaces,
     home: Path,
 }
 
@@ -152,15 +178,20 @@ impl ObjectStorage {
         job: &FileName,
         options: ObjectOptions,
     ) -> Result<Self> {
-        if options.part_bytes < 5 << 20 || !(1..=64).contains(&options.parallel_parts) {
-            return Err(Error::invalid_input(
-                "part_bytes must be at least 5 MiB and parallel_parts between 1 and 64",
-            ));
-        }
-        let (executor, root) = (Executor::default(), root.trim_end_matches('/').to_owned());
-        let ground = Arc::new(Ground { store, executor, randomness, options, root });
-        let home = below(&ground.key_of(url)?, job.as_str());
-        Ok(Self { ground, job: job.clone(), home })
+        let savepoints = options.savepoints.clone();
+        Self::on(Ground::open(store, randomness, root, options)?, url, job, savepoints)
+    }
+
+    /// The same over a store that is open.
+    pub(crate) fn on(
+        ground: Arc<Ground>,
+        url: &str,
+        job: &FileName,
+        savepoints: Option<String>,
+    ) -> Result<Self> {
+        let home = below(&ground.prefix_of(url)?, job.as_str());
+        let places = ObjectPlaces::new(Arc::clone(&ground), job, savepoints);
+        Ok(Self { ground, places, home })
     }
 
     fn own(&self, id: CheckpointId) -> Path {
@@ -169,26 +200,6 @@ impl ObjectStorage {
 
     fn shared(&self) -> Path {
         below(&self.home, SHARED)
-    }
-
-    fn attempt(&self, own: Path) -> Arc<dyn CheckpointAttempt> {
-        Arc::new(ObjectAttempt::new(Arc::clone(&self.ground), own, None, None))
-    }
-
-    fn opened(&self, own: Path) -> Result<StoredCheckpoint> {
-        let pointer = self.ground.pointer(&own);
-        let metadata = self.ground.metadata(&own)?.ok_or_else(|| {
-            Error::not_found("there is no checkpoint or savepoint here, or it was not completed")
-                .with_path(&pointer)
-        })?;
-        let source = Arc::new(ObjectSource { ground: Arc::clone(&self.ground), own });
-        Ok(StoredCheckpoint { pointer, metadata, source })
-    }
-
-    fn locate(&self, pointer: &str) -> Result<Path> {
-        let pointer = pointer.trim_end_matches('/');
-        let pointer = pointer.strip_suffix("/_metadata").unwrap_or(pointer);
-        self.ground.key_of(pointer)
     }
 }
 
@@ -207,26 +218,11 @@ impl CheckpointStorage for ObjectStorage {
     }
 
     fn begin_savepoint(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
-        let Some(target) = target.or(self.ground.options.savepoints.as_deref()) else {
-            return Err(Error::invalid_input(
-                "there is no place for the savepoint; name one or set state.savepoints.dir",
-            ));
-        };
-        let target = self.ground.key_of(target)?;
-        let prefix = savepoint_prefix(self.job.as_str());
-        let random = self.ground.randomness.next_u64() >> 16;
-        Ok(self.attempt(below(&target, &format!("{prefix}{random:012x}"))))
+        self.places.begin(target)
     }
 
     fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
-        let own = self.ground.key_of(target)?;
-        if !self.ground.list(&own)?.is_empty() {
-            return Err(Error::already_exists(
-                "there are objects already, and a copy needs a place of its own; name a new one",
-            )
-            .with_path(own.as_ref()));
-        }
-        Ok(self.attempt(own))
+        self.places.begin_export(target)
     }
 
     fn list(&self) -> Result<Vec<CheckpointId>> {
@@ -235,7 +231,7 @@ impl CheckpointStorage for ObjectStorage {
     }
 
     fn load(&self, id: CheckpointId) -> Result<StoredCheckpoint> {
-        self.opened(self.own(id)).map_err(|error| error.with_checkpoint(id))
+        self.places.opened(self.own(id)).map_err(|error| error.with_checkpoint(id))
     }
 
     fn source(&self, id: CheckpointId) -> Arc<dyn SnapshotSource> {
@@ -243,7 +239,7 @@ impl CheckpointStorage for ObjectStorage {
     }
 
     fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
-        self.opened(self.locate(pointer)?)
+        self.places.open_pointer(pointer)
     }
 
     fn discard(&self, id: CheckpointId, unused_shared: &[FileName]) -> Result<()> {
@@ -269,10 +265,7 @@ impl CheckpointStorage for ObjectStorage {
     }
 
     fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {
-        let Some(target) = self.ground.options.savepoints.as_deref() else {
-            return Ok(Vec::new());
-        };
-        survey::savepoints(&self.ground, &self.ground.key_of(target)?, self.job.as_str())
+        self.places.survey(None)
     }
 
     fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()> {
@@ -280,27 +273,13 @@ impl CheckpointStorage for ObjectStorage {
             SurveyedPlace::Job => self.home.clone(),
             SurveyedPlace::Checkpoint(id) => self.own(*id),
             SurveyedPlace::Savepoint(pointer) => {
-                let own = self.locate(pointer)?;
-                if !own.filename().is_some_and(|name| is_savepoint_of(self.job.as_str(), name)) {
-                    return Err(Error::invalid_input(
-                        "this is not named as savepoints of the job are; nothing was removed",
-                    )
-                    .with_path(own.as_ref()));
-                }
-                own
+                return self.places.discard_strays(pointer, names);
             }
         };
-        survey::remove_strays(&self.ground, &own, names)?;
-        match place {
-            SurveyedPlace::Savepoint(_) => survey::remove_tombstone(&self.ground, &own),
-            SurveyedPlace::Job | SurveyedPlace::Checkpoint(_) => Ok(()),
-        }
+        survey::remove_strays(&self.ground, &own, names)
     }
 
     fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {
-        let own = self.locate(pointer)?;
-        self.opened(own.clone())?;
-        self.ground.delete(vec![below(&own, METADATA)])?;
-        self.ground.delete(files.iter().map(|name| below(&own, name.as_str())).collect())
+        self.places.discard(pointer, files)
     }
 }

@@ -4,6 +4,10 @@
 //! |---|---|
 //! | a path, `file://` and a path | a directory |
 //! | `memory://` | this process |
+//! | `s3://`, `s3a://`, `s3n://` and a bucket | Amazon S3, or what speaks its protocol (feature `s3`) |
+//! | `gs://` and a bucket | Google Cloud Storage (feature `gcs`) |
+//! | `az://`, `azure://`, `abfs://`, `abfss://` and a container | Azure Blob Storage (feature `azure`) |
+//! | what was given to `StorageEnv::with_object_store` | that store (feature `object-store`) |
 //!
 //! # Role
 //! [`open_storage`] opens what `state.checkpoints.dir` names for a job. Savepoints and pointers may be
@@ -11,10 +15,16 @@
 //! [`open_pointer`] opens a checkpoint or savepoint without a job.
 //!
 //! # Invariants
-//! 1. A URL never carries credentials: one that does is refused, and the message does not repeat it.
-//! 2. What this build cannot open is refused by name, with what to use instead.
+//! 1. A URL never carries credentials: one that does is refused, and the message does not repeat it. Nor do
+//!    settings. Both come from the [`Environment`].
+//! 2. What this build cannot open is refused by name, with the feature that brings it.
 
+#[cfg(feature = "cloud")]
+mod cloud;
+mod environment;
 mod location;
+#[cfg(feature = "object-store")]
+mod objects;
 mod routed;
 
 use std::path::Path;
@@ -29,7 +39,8 @@ use alluvium_state_api::storage::{CheckpointStorage, StoredCheckpoint};
 use alluvium_state_api::vfs::{FileSystem, RealFs};
 use alluvium_state_api::{Error, Result};
 
-use location::Location;
+pub use environment::Environment;
+use location::{Cloud, Location};
 use routed::{Place, Routed};
 
 /// What storages are opened with. `Default` is the real thing.
@@ -40,11 +51,21 @@ pub struct StorageEnv {
     pub file_system: Arc<dyn FileSystem>,
     /// Names files.
     pub randomness: Arc<dyn Randomness>,
+    /// Where credentials come from, and what the tools of the stores read from there.
+    pub environment: Environment,
+    #[cfg(feature = "object-store")]
+    object_stores: Vec<objects::CustomStore>,
 }
 
 impl Default for StorageEnv {
     fn default() -> Self {
-        Self { file_system: Arc::new(RealFs), randomness: Arc::new(OsRandomness) }
+        Self {
+            file_system: Arc::new(RealFs),
+            randomness: Arc::new(OsRandomness),
+            environment: Environment::default(),
+            #[cfg(feature = "object-store")]
+            object_stores: Vec::new(),
+        }
     }
 }
 
@@ -62,6 +83,58 @@ impl StorageEnv {
         self.randomness = randomness;
         self
     }
+
+    /// The same with other variables of the environment.
+    #[must_use]
+    pub fn with_environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// The same with an object store for all URLs that are `root` or below it, such as
+    /// `my-store://bucket`; also for `root`s of the schemes that are built in.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use alluvium_checkpoint::{StorageEnv, open_storage};
+    /// use alluvium_state_api::settings::Settings;
+    /// use alluvium_state_api::snapshot::FileName;
+    /// use object_store::memory::InMemory;
+    ///
+    /// # fn main() -> alluvium_state_api::Result<()> {
+    /// let env = StorageEnv::default().with_object_store("s3://bucket", Arc::new(InMemory::new()));
+    /// let settings = Settings::from_pairs([("state.checkpoints.dir", "s3://bucket/checkpoints")])?;
+    /// let storage = open_storage(&settings, &FileName::new("word-count")?, &env)?;
+    /// assert_eq!(storage.list()?, []);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "object-store")]
+    #[must_use]
+    pub fn with_object_store(
+        mut self,
+        root: impl Into<String>,
+        store: Arc<dyn object_store::ObjectStore>,
+    ) -> Self {
+        let root = root.into().trim_end_matches('/').to_owned();
+        self.object_stores.push(objects::CustomStore { root, store });
+        self
+    }
+}
+
+/// The root of the store that was given for `url`: the longest that fits.
+#[cfg(feature = "object-store")]
+fn given_root<'a>(env: &'a StorageEnv, url: &str) -> Option<&'a str> {
+    let roots = env.object_stores.iter().map(|given| given.root.as_str());
+    let fits = |root: &&str| {
+        url.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    roots.filter(fits).max_by_key(|root| root.len())
+}
+
+#[cfg(not(feature = "object-store"))]
+const fn given_root<'a>(_env: &'a StorageEnv, _url: &str) -> Option<&'a str> {
+    None
 }
 
 /// Opens the storage of `job` that `state.checkpoints.dir` names; without it, and for `memory://`,
@@ -94,16 +167,18 @@ pub fn open_storage(
     job: &FileName,
     env: &StorageEnv,
 ) -> Result<Arc<dyn CheckpointStorage>> {
-    let at = parse_setting(keys::CHECKPOINT_DIR, settings.checkpoint_dir().unwrap_or("memory://"))?;
+    let at = settings.checkpoint_dir().unwrap_or("memory://");
+    let at = parse_setting(keys::CHECKPOINT_DIR, at, env)?;
     let savepoints = settings.savepoint_dir();
-    let savepoints = savepoints.map(|url| parse_setting(keys::SAVEPOINT_DIR, url)).transpose()?;
+    let savepoints =
+        savepoints.map(|url| parse_setting(keys::SAVEPOINT_DIR, url, env)).transpose()?;
     if let Some(Location::Memory(_)) = savepoints {
         return Err(Error::invalid_input(format!(
             "setting {} must name a place outside this process",
             keys::SAVEPOINT_DIR
         )));
     }
-    let stores = Stores { settings: settings.clone(), job: job.clone(), env: env.clone() };
+    let stores = Stores::new(settings, job, env);
     let home = stores.home(&at, savepoints.as_ref())?;
     Ok(Arc::new(Routed::new(home, at, savepoints, stores)))
 }
@@ -119,13 +194,13 @@ pub fn open_pointer(
     env: &StorageEnv,
 ) -> Result<StoredCheckpoint> {
     let job = FileName::new("none")?;
-    let stores = Stores { settings: settings.clone(), job, env: env.clone() };
-    let location = Location::parse(pointer)?;
+    let stores = Stores::new(settings, &job, env);
+    let location = stores.locate(pointer)?;
     stores.place(&location)?.open_pointer(location.text())
 }
 
-fn parse_setting(key: &str, url: &str) -> Result<Location> {
-    Location::parse(url).map_err(|error| {
+fn parse_setting(key: &str, url: &str, env: &StorageEnv) -> Result<Location> {
+    Location::parse(url, env).map_err(|error| {
         Error::new(error.kind(), format!("setting {key}: {}", error.message())).with_source(error)
     })
 }
@@ -136,9 +211,26 @@ struct Stores {
     settings: Settings,
     job: FileName,
     env: StorageEnv,
+    /// The object stores that are open, by their roots.
+    #[cfg(feature = "object-store")]
+    grounds: parking_lot::Mutex<std::collections::BTreeMap<String, Arc<crate::object::Ground>>>,
 }
 
 impl Stores {
+    fn new(settings: &Settings, job: &FileName, env: &StorageEnv) -> Self {
+        Self {
+            settings: settings.clone(),
+            job: job.clone(),
+            env: env.clone(),
+            #[cfg(feature = "object-store")]
+            grounds: parking_lot::Mutex::default(),
+        }
+    }
+
+    fn locate(&self, url: &str) -> Result<Location> {
+        Location::parse(url, &self.env)
+    }
+
     /// The job's own storage.
     fn home(
         &self,
@@ -161,12 +253,16 @@ impl Stores {
                 if let Some(Location::Local(path)) = savepoints {
                     options = options.with_savepoint_directory(path);
                 }
-                let StorageEnv { file_system, randomness } = self.env.clone();
+                let StorageEnv { file_system, randomness, .. } = self.env.clone();
                 let path = Path::new(path);
                 let storage =
                     LocalStorage::open(file_system, randomness, path, &self.job, options)?;
                 Ok(Arc::new(storage))
             }
+            #[cfg(feature = "object-store")]
+            Location::Object(url) => self.object_home(url, savepoints),
+            #[cfg(not(feature = "object-store"))]
+            Location::Object(url) => Err(lacking(url.cloud)),
         }
     }
 
@@ -178,10 +274,14 @@ impl Stores {
                  only through the storage that wrote it",
             )),
             Location::Local(_) => {
-                let StorageEnv { file_system, randomness } = self.env.clone();
+                let StorageEnv { file_system, randomness, .. } = self.env.clone();
                 let options = self.local_options();
                 Ok(Arc::new(LocalSavepoints::new(file_system, randomness, &self.job, options)?))
             }
+            #[cfg(feature = "object-store")]
+            Location::Object(url) => self.object_place(url),
+            #[cfg(not(feature = "object-store"))]
+            Location::Object(url) => Err(lacking(url.cloud)),
         }
     }
 
@@ -189,6 +289,20 @@ impl Stores {
         let threshold = self.settings.inline_threshold_bytes();
         LocalOptions::default().with_inline_threshold_bytes(threshold)
     }
+}
+
+/// The error of a store that this build cannot open.
+#[cold]
+fn lacking(cloud: Cloud) -> Error {
+    let (scheme, feature) = match cloud {
+        Cloud::S3 => ("s3", "s3"),
+        Cloud::Gcs => ("gs", "gcs"),
+        Cloud::Azure => ("az", "azure"),
+        Cloud::Custom => ("this", "object-store"),
+    };
+    Error::unsupported(format!(
+        "this build has no storage for {scheme}://; build it with the feature {feature}, or use a path"
+    ))
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl CheckpointStorage for Routed {
     }
 
     fn begin_savepoint(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
-        let named = target.map(Location::parse).transpose()?;
+        let named = target.map(|url| self.stores.locate(url)).transpose()?;
         let Some(target) = named.as_ref().or(self.savepoints.as_ref()) else {
             return self.home.begin_savepoint(None);
         };
@@ -106,7 +106,7 @@ impl CheckpointStorage for Routed {
     }
 
     fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
-        let target = Location::parse(target)?;
+        let target = self.stores.locate(target)?;
         match self.elsewhere(&target)? {
             None => self.home.begin_export(target.text()),
             Some(place) => place.begin_export(target.text()),
@@ -126,7 +126,7 @@ impl CheckpointStorage for Routed {
     }
 
     fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
-        let pointer = Location::parse(pointer)?;
+        let pointer = self.stores.locate(pointer)?;
         match self.elsewhere(&pointer)? {
             None => self.home.open_pointer(pointer.text()),
             Some(place) => place.open_pointer(pointer.text()),
@@ -159,14 +159,14 @@ impl CheckpointStorage for Routed {
         let SurveyedPlace::Savepoint(pointer) = place else {
             return self.home.discard_strays(place, names);
         };
-        match self.elsewhere(&Location::parse(pointer)?)? {
+        match self.elsewhere(&self.stores.locate(pointer)?)? {
             None => self.home.discard_strays(place, names),
             Some(elsewhere) => elsewhere.discard_strays(pointer, names),
         }
     }
 
     fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {
-        let pointer = Location::parse(pointer)?;
+        let pointer = self.stores.locate(pointer)?;
         match self.elsewhere(&pointer)? {
             None => self.home.discard_savepoint(pointer.text(), files),
             Some(place) => place.discard(pointer.text(), files),

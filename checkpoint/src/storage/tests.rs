@@ -14,6 +14,7 @@ fn env() -> StorageEnv {
     StorageEnv::default()
         .with_file_system(Arc::new(MemoryFs::new()))
         .with_randomness(Arc::new(SeededRandomness::new(1)))
+        .with_environment(Environment::from_pairs::<String, String>([]))
 }
 
 fn job() -> FileName {
@@ -103,11 +104,22 @@ fn schemes_that_cannot_be_opened_are_refused() {
     assert!(unknown.message().contains("state.checkpoints.dir"), "{unknown}");
     assert_eq!(refused("memory://x").kind(), ErrorKind::InvalidInput);
     assert_eq!(refused("").kind(), ErrorKind::InvalidInput);
-    for scheme in ["s3", "s3a", "gs", "az", "hdfs"] {
-        let missing = refused(&format!("{scheme}://bucket/x"));
-        assert_eq!(missing.kind(), ErrorKind::Unsupported);
-        assert!(missing.message().contains("ObjectStorage"), "{missing}");
+    for (scheme, feature, built) in [
+        ("s3", "s3", cfg!(feature = "s3")),
+        ("s3a", "s3", cfg!(feature = "s3")),
+        ("s3n", "s3", cfg!(feature = "s3")),
+        ("gs", "gcs", cfg!(feature = "gcs")),
+        ("az", "azure", cfg!(feature = "azure")),
+        ("azure", "azure", cfg!(feature = "azure")),
+        ("abfss", "azure", cfg!(feature = "azure")),
+    ] {
+        if !built {
+            let missing = refused(&format!("{scheme}://bucket/x"));
+            assert_eq!(missing.kind(), ErrorKind::Unsupported);
+            assert!(missing.message().contains(&format!("feature {feature},")), "{missing}");
+        }
     }
+    assert_eq!(refused("hdfs://host/x").kind(), ErrorKind::Unsupported);
 }
 
 #[test]

@@ -8,6 +8,8 @@
     reason = "helpers of tests, which should fail where something is amiss"
 )]
 
+#[cfg(feature = "object-store")]
+mod by_url;
 #[path = "../lifecycle/fake.rs"]
 #[expect(dead_code, reason = "it is shared with the tests of the coordinator, which use all of it")]
 mod fake;

@@ -7,6 +7,30 @@ use super::{Retention, Settings};
 use crate::MaxParallelism;
 use crate::snapshot::Compression;
 
+/// How requests to object stores are made: the settings that begin with `object-store.`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectRequests {
+    /// How often a request is made again.
+    pub retry_limit: usize,
+    /// The pause before the first of these, at least.
+    pub retry_interval: Duration,
+    /// The longest pause.
+    pub max_retry_interval: Duration,
+    /// When no retry is begun any more, from the first try on.
+    pub retry_timeout: Duration,
+    /// How long one try may take, with its answer.
+    pub request_timeout: Duration,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// How many requests of a storage may be under way at once.
+    pub max_requests: usize,
+    /// Larger files are written in parts of so many bytes.
+    pub part_bytes: usize,
+    /// How many parts of a file may be under way at once.
+    pub parallel_parts: usize,
+}
+
 impl Settings {
     /// The name of the state backend; `memory` where none is set.
     pub fn backend(&self) -> &str {
@@ -98,6 +122,48 @@ impl Settings {
     /// The number of subtasks of an operator, at least 1.
     pub fn parallelism(&self) -> u32 {
         u32::try_from(self.count(keys::PARALLELISM).unwrap_or(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Where S3's protocol is spoken, if not at Amazon's.
+    pub fn s3_endpoint(&self) -> Option<&str> {
+        self.text(keys::S3_ENDPOINT)
+    }
+
+    /// The region of the bucket.
+    pub fn s3_region(&self) -> Option<&str> {
+        self.text(keys::S3_REGION)
+    }
+
+    /// Whether the bucket is part of the path and not of the host's name.
+    pub fn s3_path_style(&self) -> Option<bool> {
+        match self.value(keys::S3_PATH_STYLE) {
+            Some(Value::Flag(path_style)) => Some(path_style),
+            _ => None,
+        }
+    }
+
+    /// The part of the checkpoint directory that stands for entropy, and how many characters of it.
+    pub fn s3_entropy(&self) -> Option<(&str, usize)> {
+        let length = self.count(keys::S3_ENTROPY_LENGTH).unwrap_or_default();
+        Some((self.text(keys::S3_ENTROPY_KEY)?, usize::try_from(length).unwrap_or(usize::MAX)))
+    }
+
+    /// How requests to object stores are made.
+    pub fn object_requests(&self) -> ObjectRequests {
+        let count =
+            |key| usize::try_from(self.count(key).unwrap_or_default()).unwrap_or(usize::MAX);
+        let time = |key| self.time(key).unwrap_or_default();
+        ObjectRequests {
+            retry_limit: count(keys::RETRY_LIMIT),
+            retry_interval: time(keys::RETRY_INTERVAL),
+            max_retry_interval: time(keys::RETRY_MAX_INTERVAL),
+            retry_timeout: time(keys::RETRY_TIMEOUT),
+            request_timeout: time(keys::REQUEST_TIMEOUT),
+            connect_timeout: time(keys::CONNECT_TIMEOUT),
+            max_requests: count(keys::MAX_REQUESTS),
+            part_bytes: count(keys::PART_SIZE),
+            parallel_parts: count(keys::PARALLEL_PARTS),
+        }
     }
 
     fn text(&self, key: &str) -> Option<&str> {

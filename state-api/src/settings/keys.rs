@@ -47,6 +47,34 @@ pub const COMPRESSION: &str = "execution.checkpointing.snapshot-compression";
 pub const MAX_PARALLELISM: &str = "pipeline.max-parallelism";
 /// `parallelism.default`.
 pub const PARALLELISM: &str = "parallelism.default";
+/// `s3.endpoint`.
+pub const S3_ENDPOINT: &str = "s3.endpoint";
+/// `s3.endpoint.region`.
+pub const S3_REGION: &str = "s3.endpoint.region";
+/// `s3.path.style.access`.
+pub const S3_PATH_STYLE: &str = "s3.path.style.access";
+/// `s3.entropy.key`.
+pub const S3_ENTROPY_KEY: &str = "s3.entropy.key";
+/// `s3.entropy.length`.
+pub const S3_ENTROPY_LENGTH: &str = "s3.entropy.length";
+/// `object-store.retry.limit`.
+pub const RETRY_LIMIT: &str = "object-store.retry.limit";
+/// `object-store.retry.interval`.
+pub const RETRY_INTERVAL: &str = "object-store.retry.interval";
+/// `object-store.retry.max-interval`.
+pub const RETRY_MAX_INTERVAL: &str = "object-store.retry.max-interval";
+/// `object-store.retry.timeout`.
+pub const RETRY_TIMEOUT: &str = "object-store.retry.timeout";
+/// `object-store.request-timeout`.
+pub const REQUEST_TIMEOUT: &str = "object-store.request-timeout";
+/// `object-store.connect-timeout`.
+pub const CONNECT_TIMEOUT: &str = "object-store.connect-timeout";
+/// `object-store.max-requests`.
+pub const MAX_REQUESTS: &str = "object-store.max-requests";
+/// `object-store.part-size`.
+pub const PART_SIZE: &str = "object-store.part-size";
+/// `object-store.parallel-parts`.
+pub const PARALLEL_PARTS: &str = "object-store.parallel-parts";
 
 /// A parsed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +101,8 @@ pub(super) enum Rule {
     Size(u64, u64),
     /// At least.
     Time(Duration),
+    /// At least, at most.
+    TimeWithin(Duration, Duration),
     Flag,
     Compression,
     Retention,
@@ -97,6 +127,9 @@ impl Rule {
             Self::Time(least) => {
                 parse::duration(text).filter(|duration| *duration >= least).map(Value::Time)
             }
+            Self::TimeWithin(least, most) => parse::duration(text)
+                .filter(|duration| (least..=most).contains(duration))
+                .map(Value::Time),
             Self::Flag => parse::flag(text).map(Value::Flag),
             Self::Compression => compression(text).map(Value::Compression),
             Self::Retention => Retention::from_name(text).ok().map(Value::Retention),
@@ -127,6 +160,11 @@ impl Rule {
             Self::Time(least) => format!(
                 "a duration of at least {}, such as 500 ms, 10 min or 1 h",
                 parse::duration_text(least)
+            ),
+            Self::TimeWithin(least, most) => format!(
+                "a duration from {} to {}",
+                parse::duration_text(least),
+                parse::duration_text(most)
             ),
             Self::Flag => "true or false".to_owned(),
             Self::Compression => "none, snappy, lz4 or zstd".to_owned(),
@@ -202,6 +240,10 @@ const MOST_INLINE: u64 = 1 << 20;
 const ONE_MS: Rule = Rule::Time(Duration::from_millis(1));
 const MOST_FAILURES: u64 = i32::MAX as u64;
 
+const fn within_ms(least: u64, most: u64) -> Rule {
+    Rule::TimeWithin(Duration::from_millis(least), Duration::from_millis(most))
+}
+
 /// Every common setting.
 pub(super) const COMMON: &[Key] = &[
     Key::new(BACKEND, &["state.backend.type"], Rule::Text, Some("memory")),
@@ -237,4 +279,28 @@ pub(super) const COMMON: &[Key] = &[
     Key::new(COMPRESSION, &[], Rule::Compression, Some("none")),
     Key::new(MAX_PARALLELISM, &[], Rule::Number(1, GROUPS), None),
     Key::new(PARALLELISM, &[], Rule::Number(1, GROUPS), Some("1")),
+    Key::new(S3_ENDPOINT, &[], Rule::Text, None),
+    Key::new(S3_REGION, &["s3.region"], Rule::Text, None),
+    Key::new(S3_PATH_STYLE, &["s3.path-style-access"], Rule::Flag, None),
+    Key::new(S3_ENTROPY_KEY, &[], Rule::Text, None),
+    Key::new(S3_ENTROPY_LENGTH, &[], Rule::Number(1, 8), Some("4")),
+    Key::new(RETRY_LIMIT, &["s3.retry.limit"], Rule::Number(0, 100), Some("10")),
+    Key::new(RETRY_INTERVAL, &["s3.retry.interval"], within_ms(1, 60_000), Some("100 ms")),
+    Key::new(RETRY_MAX_INTERVAL, &[], within_ms(1, 300_000), Some("15 s")),
+    Key::new(RETRY_TIMEOUT, &[], within_ms(0, 300_000), Some("3 min")),
+    Key::new(
+        REQUEST_TIMEOUT,
+        &["s3.connection.request.timeout"],
+        within_ms(1, 3_600_000),
+        Some("1 min"),
+    ),
+    Key::new(
+        CONNECT_TIMEOUT,
+        &["s3.connection.establish.timeout"],
+        within_ms(1, 300_000),
+        Some("5 s"),
+    ),
+    Key::new(MAX_REQUESTS, &["s3.connection.maximum"], Rule::Number(1, 1_000), Some("64")),
+    Key::new(PART_SIZE, &["s3.multipart.size"], Rule::Size(5 << 20, 1 << 30), Some("8 mb")),
+    Key::new(PARALLEL_PARTS, &[], Rule::Number(1, 64), Some("4")),
 ];

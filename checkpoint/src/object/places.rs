@@ -1,0 +1,104 @@
+//! Savepoints, and pointers to checkpoints of any job, in an object store.
+
+use std::sync::Arc;
+
+use alluvium_state_api::snapshot::FileName;
+use alluvium_state_api::storage::{
+    CheckpointAttempt, StoredCheckpoint, SurveyedSavepoint, is_savepoint_of, savepoint_prefix,
+};
+use alluvium_state_api::{Error, Result};
+use object_store::path::Path;
+
+use super::Ground;
+use super::attempt::ObjectAttempt;
+use super::keys::{METADATA, below};
+use super::source::ObjectSource;
+use super::survey;
+
+/// What can be done in a store without a job's directory.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectPlaces {
+    ground: Arc<Ground>,
+    job: FileName,
+    /// Where savepoints go that name no place.
+    savepoints: Option<String>,
+}
+
+impl ObjectPlaces {
+    pub(crate) fn new(ground: Arc<Ground>, job: &FileName, savepoints: Option<String>) -> Self {
+        Self { ground, job: job.clone(), savepoints }
+    }
+
+    fn attempt(&self, own: Path) -> Arc<dyn CheckpointAttempt> {
+        Arc::new(ObjectAttempt::new(Arc::clone(&self.ground), own, None, None))
+    }
+
+    pub(super) fn opened(&self, own: Path) -> Result<StoredCheckpoint> {
+        let pointer = self.ground.pointer(&own);
+        let metadata = self.ground.metadata(&own)?.ok_or_else(|| {
+            Error::not_found("there is no checkpoint or savepoint here, or it was not completed")
+                .with_path(&pointer)
+        })?;
+        let source = Arc::new(ObjectSource { ground: Arc::clone(&self.ground), own });
+        Ok(StoredCheckpoint { pointer, metadata, source })
+    }
+
+    fn locate(&self, pointer: &str) -> Result<Path> {
+        let pointer = pointer.trim_end_matches('/');
+        let pointer = pointer.strip_suffix("/_metadata").unwrap_or(pointer);
+        self.ground.key_of(pointer)
+    }
+
+    pub(crate) fn begin(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
+        let Some(target) = target.or(self.savepoints.as_deref()) else {
+            return Err(Error::invalid_input(
+                "there is no place for the savepoint; name one or set state.savepoints.dir",
+            ));
+        };
+        let target = self.ground.prefix_of(target)?;
+        let prefix = savepoint_prefix(self.job.as_str());
+        let random = self.ground.randomness.next_u64() >> 16;
+        Ok(self.attempt(below(&target, &format!("{prefix}{random:012x}"))))
+    }
+
+    pub(crate) fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        let own = self.ground.key_of(target)?;
+        if !self.ground.list(&own)?.is_empty() {
+            return Err(Error::already_exists(
+                "there are objects already, and a copy needs a place of its own; name a new one",
+            )
+            .with_path(own.as_ref()));
+        }
+        Ok(self.attempt(own))
+    }
+
+    pub(crate) fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
+        self.opened(self.locate(pointer)?)
+    }
+
+    pub(crate) fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
+        let own = self.locate(pointer)?;
+        self.opened(own.clone())?;
+        self.ground.delete(vec![below(&own, METADATA)])?;
+        self.ground.delete(files.iter().map(|name| below(&own, name.as_str())).collect())
+    }
+
+    pub(crate) fn survey(&self, target: Option<&str>) -> Result<Vec<SurveyedSavepoint>> {
+        let Some(target) = target.or(self.savepoints.as_deref()) else {
+            return Ok(Vec::new());
+        };
+        survey::savepoints(&self.ground, &self.ground.prefix_of(target)?, self.job.as_str())
+    }
+
+    pub(crate) fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
+        let own = self.locate(pointer)?;
+        if !own.filename().is_some_and(|name| is_savepoint_of(self.job.as_str(), name)) {
+            return Err(Error::invalid_input(
+                "this is not named as savepoints of the job are; nothing was removed",
+            )
+            .with_path(own.as_ref()));
+        }
+        survey::remove_strays(&self.ground, &own, names)?;
+        survey::remove_tombstone(&self.ground, &own)
+    }
+}

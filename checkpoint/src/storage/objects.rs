@@ -1,0 +1,107 @@
+//! Object stores: each is opened once, and serves the job's checkpoints, savepoints and pointers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use alluvium_state_api::storage::{
+    CheckpointAttempt, CheckpointStorage, StoredCheckpoint, SurveyedSavepoint,
+};
+use alluvium_state_api::{Result, snapshot::FileName};
+use object_store::ObjectStore;
+use object_store::limit::LimitStore;
+
+use super::Stores;
+use super::location::{Cloud, Location, ObjectUrl};
+use super::routed::Place;
+use crate::object::{Ground, ObjectOptions, ObjectPlaces, ObjectStorage};
+
+/// A store that the environment was given, and the URL of its root.
+#[derive(Clone)]
+pub(super) struct CustomStore {
+    pub(super) root: String,
+    pub(super) store: Arc<dyn ObjectStore>,
+}
+
+/// Without the store: it may show credentials.
+impl fmt::Debug for CustomStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CustomStore").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Stores {
+    pub(super) fn object_home(
+        &self,
+        url: &ObjectUrl,
+        savepoints: Option<&Location>,
+    ) -> Result<Arc<dyn CheckpointStorage>> {
+        let savepoints = match savepoints {
+            Some(Location::Object(place)) if place.root == url.root => Some(place.text.clone()),
+            _ => None,
+        };
+        Ok(Arc::new(ObjectStorage::on(self.ground(url)?, &url.text, &self.job, savepoints)?))
+    }
+
+    pub(super) fn object_place(&self, url: &ObjectUrl) -> Result<Arc<dyn Place>> {
+        Ok(Arc::new(ObjectPlaces::new(self.ground(url)?, &self.job, None)))
+    }
+
+    fn ground(&self, url: &ObjectUrl) -> Result<Arc<Ground>> {
+        let mut grounds = self.grounds.lock();
+        if let Some(ground) = grounds.get(&url.root) {
+            return Ok(Arc::clone(ground));
+        }
+        let requests = self.settings.object_requests();
+        let store = LimitStore::new(self.client(url)?, requests.max_requests);
+        let options = ObjectOptions {
+            inline_threshold_bytes: self.settings.inline_threshold_bytes(),
+            part_bytes: requests.part_bytes,
+            parallel_parts: requests.parallel_parts,
+            savepoints: None,
+        };
+        let randomness = Arc::clone(&self.env.randomness);
+        let ground = Ground::open(Arc::new(store), randomness, &url.root, options)?;
+        grounds.insert(url.root.clone(), Arc::clone(&ground));
+        Ok(ground)
+    }
+
+    fn client(&self, url: &ObjectUrl) -> Result<Arc<dyn ObjectStore>> {
+        if url.cloud == Cloud::Custom {
+            let given = self.env.object_stores.iter().find(|given| given.root == url.root);
+            return given
+                .map(|given| Arc::clone(&given.store))
+                .ok_or_else(|| super::lacking(url.cloud));
+        }
+        #[cfg(feature = "cloud")]
+        let client = super::cloud::open(url, &self.settings, &self.env);
+        #[cfg(not(feature = "cloud"))]
+        let client = Err(super::lacking(url.cloud));
+        client
+    }
+}
+
+impl Place for ObjectPlaces {
+    fn begin(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        Self::begin(self, Some(target))
+    }
+
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+        Self::begin_export(self, target)
+    }
+
+    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
+        Self::open_pointer(self, pointer)
+    }
+
+    fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
+        Self::discard(self, pointer, files)
+    }
+
+    fn survey(&self, target: &str) -> Result<Vec<SurveyedSavepoint>> {
+        Self::survey(self, Some(target))
+    }
+
+    fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
+        Self::discard_strays(self, pointer, names)
+    }
+}
