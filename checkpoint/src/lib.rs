@@ -123,6 +123,6 @@ pub use restore::{
     ClaimMode, OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan,
 };
 pub use savepoint::dispose_savepoint;
-pub use storage::{Environment, StorageEnv, open_pointer, open_storage};
+pub use storage::{Environment, StorageEnv, local_path, open_pointer, open_storage};
 pub use summary::{Figures, Spread, Summary};
 pub use trigger::{Application, CheckpointPlan, Trigger};

@@ -45,7 +45,7 @@ pub(super) enum Command {
     /// rescale, and compare every key of every state with an independent recomputation.
     ///
     /// Exit status: 0 if nothing differs, 1 if something does or the run fails, 2 if the request is
-    /// wrong.
+    /// wrong, 130 or 143 if it was interrupted.
     Run(Box<RunArgs>),
     /// Check every checksum, count and digest of a checkpoint or savepoint.
     ///
@@ -129,10 +129,11 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "COLUMN")]
     pub(super) category: Option<String>,
 
-    /// Where checkpoints and the savepoint go, and stay. A run that was ended early, by whatever, goes
-    /// on from its newest complete checkpoint when it is started again with the same arguments
-    /// [default: a temporary directory that is removed at the end]
-    #[arg(long, value_name = "DIR")]
+    /// Where checkpoints and the savepoint go, and stay: a path, or a URL with one of the schemes file, s3,
+    /// gs and az. A run that was ended early, by whatever, goes on from its newest complete checkpoint, or from its savepoint, when it is started again with the same arguments. (Set
+    /// execution.checkpointing.externalized-checkpoint-retention for checkpoints to be deleted at the end
+    /// as in Flink.) [default: a temporary directory that is removed at the end]
+    #[arg(long, value_name = "DIR|URL")]
     pub(super) checkpoint_dir: Option<PathBuf>,
 
     /// Subtasks until the rescale [default: 2]

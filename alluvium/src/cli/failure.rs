@@ -38,6 +38,11 @@ impl Failure {
         Self { message: None, status: FAILED }
     }
 
+    /// The same with another exit status.
+    pub(super) fn with_status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+
     /// What the parser of the command line refuses; `meant` is the command that was meant, and the
     /// commands that there are below it.
     pub(super) fn from_clap(error: &clap::Error, (command, below): (String, Vec<String>)) -> Self {

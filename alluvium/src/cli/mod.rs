@@ -13,8 +13,8 @@
 //! # Invariants
 //!
 //! 1. Exit status 0: done, and nothing was wrong. 1: something failed or did not verify. 2: the
-//!    request was wrong (options, settings, columns), and nothing was done. 130: `run` was interrupted
-//!    (Ctrl-C, a request to terminate) and has cleared away; a second time ends it at once.
+//!    request was wrong (options, settings, columns), and nothing was done. 130 and 143: `run` was
+//!    interrupted (Ctrl-C, a request to terminate) and has cleared away; a second time ends it at once.
 //! 2. An error is one line on standard error: what is wrong, where, what to do.
 //! 3. Results go to standard output, everything else to standard error. With `--json` the last line
 //!    of standard output is one object.

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use alluvium_checkpoint::StorageEnv;
 use alluvium_state_api::clock::SystemClock;
 use alluvium_state_api::settings::{Settings, keys};
 use alluvium_state_api::{BackendRegistry, KeyedBackend, MaxParallelism, OpenEnv};
 
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::args::RunArgs;
@@ -15,11 +17,15 @@ use super::failure::{Failure, chain};
 use super::print;
 use super::progress::Shown;
 use super::report::render;
-use crate::job::{Job, Mode, Report, Spec};
+use crate::job::{Job, JobError, Mode, Report, Spec};
 use crate::source::{ColumnRequest, Input, Source};
 
 /// Subtasks until the rescale, where nothing is asked for.
 const DEFAULT_PARALLELISM: u32 = 2;
+
+/// The exit statuses of a run that a signal ended: 128 and its number.
+const SIGINT_STATUS: usize = 130;
+const SIGTERM_STATUS: usize = 143;
 
 /// Runs the job and prints what it found.
 ///
@@ -31,7 +37,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let spec = spec(args, &registry, &temporary)?;
     probe(&registry, &spec, &temporary)?;
     let source = open_source(args)?;
-    let stop = stop_on_signals()?;
+    let signals = Signals::listen()?;
     let shown = Shown::new();
     let job = Job {
         source: &source,
@@ -39,12 +45,16 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         registry: &registry,
         work_dir: &temporary.path().join("work"),
         clock: Arc::new(SystemClock::new()),
+        storage: StorageEnv::default(),
         observer: &shown,
-        stop: &stop,
+        stop: &signals.stop,
     };
     let outcome = job.run();
     shown.finish();
-    let mut report = outcome?;
+    let mut report = outcome.map_err(|error| match error {
+        JobError::Interrupted => Failure::from(error).with_status(signals.status()),
+        error => error.into(),
+    })?;
     if temporary.holds(&spec.settings) {
         report.checkpoint_dir = None;
     }
@@ -52,18 +62,35 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     if report.is_right() { Ok(()) } else { Err(Failure::reported()) }
 }
 
-/// A flag that Ctrl-C and a request to terminate set; the second one ends the process. To be called when
-/// the input is open: opening it may wait, and does not look at the flag.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        flag::register_conditional_default(signal, Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-            .map_err(|error| {
-                Failure::run(format!("signals cannot be handled: {}", chain(&error)))
-            })?;
+/// What Ctrl-C and a request to terminate set.
+#[derive(Debug)]
+struct Signals {
+    stop: Arc<AtomicBool>,
+    /// The number of the signal.
+    number: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    /// Listens; the second signal ends the process. To be called when the input is open: opening it may
+    /// wait, and does not look at the flag.
+    fn listen() -> Result<Self, Failure> {
+        let signals = Self { stop: Arc::default(), number: Arc::default() };
+        let (stop, number) = (&signals.stop, &signals.number);
+        for (signal, value) in [(SIGINT, SIGINT_STATUS), (SIGTERM, SIGTERM_STATUS)] {
+            flag::register_conditional_default(signal, Arc::clone(stop))
+                .and_then(|_| flag::register_usize(signal, Arc::clone(number), value))
+                .and_then(|_| flag::register(signal, Arc::clone(stop)))
+                .map_err(|error| {
+                    Failure::run(format!("signals cannot be handled: {}", chain(&error)))
+                })?;
+        }
+        Ok(signals)
     }
-    Ok(stop)
+
+    /// The exit status that tells which one it was.
+    fn status(&self) -> u8 {
+        u8::try_from(self.number.load(Ordering::Relaxed)).unwrap_or(u8::MAX)
+    }
 }
 
 fn open_source(args: &RunArgs) -> Result<Source, Failure> {
@@ -77,7 +104,7 @@ fn open_source(args: &RunArgs) -> Result<Source, Failure> {
         measure: args.measure.clone(),
         category: args.category.clone(),
     };
-    Source::open(&input, &columns).map_err(|error| crate::job::JobError::from(error).into())
+    Source::open(&input, &columns).map_err(|error| JobError::from(error).into())
 }
 
 /// The directory for working files, and for checkpoints where no other is named. Removed at the end.
@@ -132,12 +159,6 @@ fn spec(args: &RunArgs, registry: &BackendRegistry, temp: &Temporary) -> Result<
             "setting {} is not used here: `run` takes a checkpoint every so many records; use \
              --checkpoint-every",
             keys::INTERVAL
-        )));
-    }
-    if !settings.create_subdir() {
-        return Err(Failure::usage(format!(
-            "setting {} must be true: each job has a directory of its own",
-            keys::CREATE_SUBDIR
         )));
     }
     if settings.checkpoint_dir().is_none() {

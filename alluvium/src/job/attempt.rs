@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::audit::Audit;
 use super::batch::Row;
-use super::checkpoints::{Checkpoints, Kind, Notice};
+use super::checkpoints::{Checkpoints, Notice};
 use super::deployment::Deployment;
 use super::error::{Result, check_stop};
 use super::expected::Expected;
@@ -60,9 +60,10 @@ impl<'a> Attempt<'a> {
         while self.reader.position() < limit {
             if self.reader.position() >= self.next_due {
                 self.settle(checkpoints)?;
-                self.order(checkpoints, Kind::Checkpoint)?;
+                self.order(checkpoints)?;
                 self.next_due = due_after(self.reader.position(), self.every);
             }
+            check_stop(self.stop)?;
             if !self.reader.next_into(&mut record)? {
                 break;
             }
@@ -82,8 +83,8 @@ impl<'a> Attempt<'a> {
     }
 
     /// Sends a barrier behind the records so far.
-    fn order(&mut self, checkpoints: &mut Checkpoints, kind: Kind) -> Result<()> {
-        match checkpoints.trigger(kind, self.reader.position())? {
+    fn order(&mut self, checkpoints: &mut Checkpoints) -> Result<()> {
+        match checkpoints.trigger(self.reader.position())? {
             Some(order) => self.deployment.barrier(&order),
             None => Ok(()),
         }
@@ -91,7 +92,6 @@ impl<'a> Attempt<'a> {
 
     /// Takes up the answers that are there.
     fn attend(&mut self, checkpoints: &mut Checkpoints) -> Result<()> {
-        check_stop(self.stop)?;
         while let Some(reply) = self.deployment.poll()? {
             take_up(checkpoints, reply)?;
         }
@@ -100,8 +100,19 @@ impl<'a> Attempt<'a> {
 
     /// Waits until no checkpoint is under way, and any pause after it is over.
     fn settle(&mut self, checkpoints: &mut Checkpoints) -> Result<()> {
-        while checkpoints.under_way() > 0 || checkpoints.pause_left() > Duration::ZERO {
-            check_stop(self.stop)?;
+        self.wait_while(checkpoints, |checkpoints| {
+            checkpoints.under_way() > 0 || checkpoints.pause_left() > Duration::ZERO
+        })
+    }
+
+    /// Waits for answers as long as `busy` says.
+    fn wait_while(
+        &mut self,
+        checkpoints: &mut Checkpoints,
+        busy: impl Fn(&Checkpoints) -> bool,
+    ) -> Result<()> {
+        check_stop(self.stop)?;
+        while busy(checkpoints) {
             let longest = match checkpoints.pause_left() {
                 Duration::ZERO => PATIENCE,
                 pause => pause.min(PATIENCE),
@@ -110,6 +121,7 @@ impl<'a> Attempt<'a> {
                 take_up(checkpoints, reply)?;
             }
             self.hand_on(checkpoints)?;
+            check_stop(self.stop)?;
         }
         Ok(())
     }
@@ -143,7 +155,7 @@ impl<'a> Attempt<'a> {
     pub(super) fn crash(mut self, checkpoints: &mut Checkpoints, turns: &mut Turns) -> Result<()> {
         self.settle(checkpoints)?;
         if checkpoints.has_completed() {
-            self.order(checkpoints, Kind::Checkpoint)?;
+            self.order(checkpoints)?;
         }
         let position = self.reader.position();
         turns.crashed_at = Some(position);
@@ -154,13 +166,27 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    /// Takes a savepoint of everything so far, and ends the subtasks. Returns where it is.
+    /// Takes a savepoint of everything so far, and ends the subtasks with it. Returns where it is. No
+    /// record is read meanwhile, so nothing passes its barrier.
     ///
     /// # Errors
     /// As [`feed`](Self::feed).
     pub(super) fn stop_with_savepoint(mut self, checkpoints: &mut Checkpoints) -> Result<String> {
-        self.settle(checkpoints)?;
-        self.order(checkpoints, Kind::Savepoint)?;
+        loop {
+            self.settle(checkpoints)?;
+            let position = self.reader.position();
+            let Some([note, savepoint]) = checkpoints.trigger_savepoint(position)? else {
+                continue;
+            };
+            let noted = note.request.checkpoint;
+            self.deployment.barrier(&note)?;
+            self.wait_while(checkpoints, |checkpoints| checkpoints.is_under_way(noted))?;
+            if checkpoints.is_newest(noted) {
+                self.deployment.barrier(&savepoint)?;
+                break;
+            }
+            checkpoints.give_up(savepoint.request.checkpoint);
+        }
         self.settle(checkpoints)?;
         self.deployment.stop()?;
         checkpoints.savepoint()
@@ -189,7 +215,7 @@ impl<'a> Attempt<'a> {
     /// As [`feed`](Self::feed).
     pub(super) fn checkpoint(&mut self, checkpoints: &mut Checkpoints) -> Result<()> {
         self.settle(checkpoints)?;
-        self.order(checkpoints, Kind::Checkpoint)?;
+        self.order(checkpoints)?;
         self.settle(checkpoints)
     }
 

@@ -8,40 +8,44 @@
 //!    (`execution.checkpointing.tolerable-failed-checkpoints`) fails the run.
 //! 4. Of two processes that run one job, the later one is refused where the storage is a directory
 //!    with locks ([`Lock`]); what a killed process left half-written is then removed at the start.
+//!    Elsewhere a process fails ([`JobError::Overtaken`]) as soon as it sees a checkpoint that it did
+//!    not know: before it takes one, or where somebody publishes the same number first. Nobody deletes
+//!    anything before a checkpoint of its own is published, so the other's are whole until then.
+//! 5. The savepoint ends the part of the job before the rescale, and another coordinator begins the
+//!    next one. Where the savepoint will be is noted in a checkpoint before it is begun
+//!    ([`Checkpoints::trigger_savepoint`]), and that checkpoint stays until a later one is complete. So
+//!    whoever is killed in between goes on from the savepoint, or takes it once more if it was not
+//!    completed; complete savepoints do not pile up.
+
+mod orders;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_checkpoint::{
-    Components, Coordinator, Notification, OperatorPlan, OperatorSpec, Options, OrphanOptions,
-    RestoreOptions, RestorePlan, RestorePoint, StartFrom, SubtaskAck, Trigger,
+    AbortReason, Components, Coordinator, JobEnd, Notification, OperatorPlan, OperatorSpec,
+    Options, OrphanOptions, RestoreOptions, RestorePlan, RestorePoint, Retention, StartFrom,
+    StorageEnv, SubtaskAck,
 };
 use alluvium_state_api::clock::Clock;
 use alluvium_state_api::random::OsRandomness;
-use alluvium_state_api::storage::CheckpointStorage;
+use alluvium_state_api::settings::keys;
+use alluvium_state_api::snapshot::FileName;
+use alluvium_state_api::storage::{CheckpointStorage, SurveyedPlace};
 use alluvium_state_api::{CheckpointId, Error, ErrorKind};
 
-use super::error::Result;
+use super::error::{JobError, Result};
 use super::figures::Figures;
 use super::identity::Identity;
 use super::lock::Lock;
 use super::report::CheckpointReport;
 use super::spec::Spec;
 use super::storage::Site;
-use super::subtask::{Acknowledgement, Order};
+use super::subtask::Acknowledgement;
 use super::waypoint::{Stage, Waypoint};
 
 /// The operator's uid.
 const UID: &str = "totals";
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A checkpoint of the job's mode.
-    Checkpoint,
-    /// A canonical savepoint.
-    Savepoint,
-}
 
 /// What a start begins with.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +86,9 @@ pub(super) struct Checkpoints {
     /// Where the run is.
     stage: Stage,
     options: Options,
+    /// Whether a run that comes to its end deletes its checkpoints: where a retention was asked for, as
+    /// all of Flink's do.
+    finishes: bool,
     wait: bool,
     clock: Arc<dyn Clock>,
     storage: Arc<dyn CheckpointStorage>,
@@ -97,12 +104,21 @@ impl Checkpoints {
     /// Opens the storage that the settings name, for this job, alone.
     ///
     /// # Errors
-    /// `InvalidInput` for settings and for a directory that cannot be written; where storage fails;
+    /// `InvalidInput` for settings and for a place that cannot be written; where storage fails;
     /// where another process runs the job.
-    pub(super) fn open(identity: Identity, spec: &Spec, clock: Arc<dyn Clock>) -> Result<Self> {
-        let site = Site::of(&spec.settings, identity.job)?;
+    pub(super) fn open(
+        identity: Identity,
+        spec: &Spec,
+        env: &StorageEnv,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let site = Site::of(&spec.settings, identity.job, env)?;
         let mut options = Options::from_settings(&spec.settings)?;
         options.kind = spec.mode.snapshot_kind();
+        let finishes = spec.settings.get(keys::RETENTION).is_some();
+        if !finishes {
+            options.retention = Retention::RetainOnCancellation;
+        }
         let storage = site.open()?;
         let lock = site.lock()?;
         let coordinator = coordinator(&site, &storage, &options, &clock)?;
@@ -111,6 +127,7 @@ impl Checkpoints {
             fingerprint: identity.fingerprint,
             stage: Stage::UntilCrash,
             options,
+            finishes,
             wait: spec.mode.is_sync(),
             clock,
             storage,
@@ -124,16 +141,16 @@ impl Checkpoints {
         Ok(checkpoints)
     }
 
-    /// The same after a crash: nothing is known but what the storage holds. (The figures are for the
-    /// report alone.)
+    /// Another coordinator, after a crash or for the next part of the job: nothing is known but what
+    /// the storage holds. (The figures are for the report alone.)
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// Where the storage fails; where another process has taken a checkpoint (invariant 4).
     pub(super) fn restart(&mut self) -> Result<()> {
+        self.check_alone()?;
         self.storage = self.site.open()?;
         self.coordinator = coordinator(&self.site, &self.storage, &self.options, &self.clock)?;
         self.figures.forget();
-        self.savepoint = None;
         self.last_end = None;
         self.tidy();
         Ok(())
@@ -154,15 +171,59 @@ impl Checkpoints {
     /// # Errors
     /// Where it cannot be read, or is of another job. An older one is not taken silently.
     pub(super) fn newest(&self) -> Result<Option<(CheckpointId, Waypoint)>> {
-        let readable = self.coordinator.completed().next_back().map(|done| done.id);
-        let damaged = self.coordinator.unreadable().map(|(id, _)| id).max();
-        let Some(id) = readable.max(damaged) else { return Ok(None) };
+        let Some(id) = self.newest_known() else { return Ok(None) };
         let read = || {
             let point = RestorePoint::read(self.storage.load(id)?)?;
             Waypoint::decode(&point.metadata().application, self.fingerprint)
         };
         let waypoint = read().map_err(|error| error.with_checkpoint(id))?;
         Ok(Some((id, waypoint)))
+    }
+
+    fn newest_known(&self) -> Option<CheckpointId> {
+        let readable = self.coordinator.completed().next_back().map(|done| done.id);
+        readable.max(self.coordinator.unreadable().map(|(id, _)| id).max())
+    }
+
+    /// Where the savepoint is that was noted at `waypoint`, if one was and it is complete.
+    ///
+    /// # Errors
+    /// Where it is there and cannot be read, or is of another job.
+    pub(super) fn noted(&self, waypoint: &Waypoint) -> Result<Option<String>> {
+        let Some(name) = &waypoint.savepoint else { return Ok(None) };
+        let pointer = self.site.savepoint(name);
+        let read = || {
+            let point = RestorePoint::read(self.storage.open_pointer(&pointer)?)?;
+            Waypoint::decode(&point.metadata().application, self.fingerprint)
+        };
+        match read() {
+            Ok(reached) if reached.position == waypoint.position => Ok(Some(pointer)),
+            Ok(_) => {
+                Err(Error::corrupted("this is not the savepoint that was noted; move it away")
+                    .with_path(pointer)
+                    .into())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if self.lock.is_some() {
+                    // As in `tidy`. Its age does not matter: the note tells whose it is.
+                    drop(self.discard_incomplete(name));
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error.with_path(pointer).into()),
+        }
+    }
+
+    /// Removes what there is of the savepoint of this name, which was never completed.
+    fn discard_incomplete(&self, name: &FileName) -> Result<()> {
+        for place in self.storage.survey_savepoints()? {
+            let named = place.pointer.rsplit('/').next() == Some(name.as_str());
+            if named && !place.published {
+                let files: Vec<_> = place.files.into_iter().map(|file| file.name).collect();
+                self.storage.discard_strays(&SurveyedPlace::Savepoint(place.pointer), &files)?;
+            }
+        }
+        Ok(())
     }
 
     /// From now on the run is here.
@@ -205,39 +266,6 @@ impl Checkpoints {
             from,
             operator,
         })
-    }
-
-    /// Begins a checkpoint or savepoint of the records before `position`; `None` where it failed at
-    /// once and that is tolerable.
-    ///
-    /// # Errors
-    /// Where it failed and that is not tolerable.
-    pub(super) fn trigger(&mut self, kind: Kind, position: u64) -> Result<Option<Order>> {
-        let trigger = match kind {
-            Kind::Checkpoint => Trigger::checkpoint(),
-            Kind::Savepoint => Trigger::savepoint(None),
-        };
-        let given = self.clock.now();
-        let waypoint = Waypoint { stage: self.stage, position, job: self.fingerprint };
-        let plan = self.coordinator.trigger(trigger.with_application(waypoint.encode()));
-        let plan = match plan {
-            Ok(plan) => plan,
-            Err(error) => {
-                let tolerable = kind == Kind::Checkpoint
-                    && error.kind() != ErrorKind::InvalidInput
-                    && !self.coordinator.has_too_many_failures();
-                self.last_end = Some(given);
-                return if tolerable { Ok(None) } else { Err(error.into()) };
-            }
-        };
-        self.figures.began(plan.id, kind == Kind::Savepoint, position, given);
-        Ok(Some(Order {
-            request: plan.request,
-            sink: plan.sink,
-            cancel: plan.cancel,
-            wait: self.wait,
-            given,
-        }))
     }
 
     /// Takes a subtask's part.
@@ -287,7 +315,11 @@ impl Checkpoints {
                         Error::unavailable(format!("the checkpoint was aborted: {reason:?}"))
                             .with_checkpoint(id)
                     });
-                    if savepoint || self.coordinator.has_too_many_failures() {
+                    if error.kind() == ErrorKind::AlreadyExists && !savepoint {
+                        return Err(JobError::Overtaken(id));
+                    }
+                    let given_up = reason == AbortReason::Cancelled;
+                    if (savepoint && !given_up) || self.coordinator.has_too_many_failures() {
                         return Err(error.into());
                     }
                     notices.push(Notice::Aborted(id, error.to_string()));
@@ -300,6 +332,21 @@ impl Checkpoints {
     /// How many are under way.
     pub(super) fn under_way(&self) -> usize {
         self.coordinator.pending().count()
+    }
+
+    /// Whether this one is.
+    pub(super) fn is_under_way(&self, id: CheckpointId) -> bool {
+        self.coordinator.pending().any(|pending| pending == id)
+    }
+
+    /// Whether this one is the newest complete checkpoint.
+    pub(super) fn is_newest(&self, id: CheckpointId) -> bool {
+        self.newest_known() == Some(id)
+    }
+
+    /// Gives this one up, if it is under way.
+    pub(super) fn give_up(&mut self, id: CheckpointId) {
+        self.coordinator.abort(id);
     }
 
     /// Whether there is one to recover from.
@@ -320,6 +367,21 @@ impl Checkpoints {
     pub(super) fn savepoint(&self) -> Result<String> {
         let savepoint = self.savepoint.clone();
         savepoint.ok_or_else(|| Error::unavailable("the savepoint was not completed").into())
+    }
+
+    /// Ends the job: what is under way is aborted, and checkpoints stay or go as
+    /// `execution.checkpointing.externalized-checkpoint-retention` says, as in Flink. Where it is not set,
+    /// they stay, and the job counts as suspended where it has finished. Returns why something could
+    /// not be removed, if so.
+    pub(super) fn end(&mut self, end: JobEnd) -> Option<String> {
+        let end = match end {
+            JobEnd::Finished if !self.finishes => JobEnd::Suspended,
+            end => end,
+        };
+        match self.coordinator.shut_down(end) {
+            Ok(ended) => ended.leftovers.error.map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// The job's id, and the completed checkpoints, in order.

@@ -3,8 +3,8 @@
 //! ```text
 //! 0 ----c----c----c--X                    P subtasks; c checkpoint, X crash: all working state dropped
 //!                c-----c----S             fresh stores from the newest complete checkpoint, source
-//!                           |             re-read from its position; S savepoint, then stop
-//!                           +----c----c-- end   fresh stores, R subtasks; then every key is compared
+//!                           |             re-read from its position; S savepoint, which ends the job
+//!                           +----c----c-- end   a job from it, R subtasks; then every key is compared
 //! ```
 //!
 //! # Invariants
@@ -17,16 +17,17 @@
 //!    positions are built anew.
 //! 4. A checkpoint is announced to the stores only after it is durable.
 //! 5. Each checkpoint holds the stage of the course, too, so that a process that is killed anywhere can
-//!    be started again and goes on from the newest one. The savepoint counts to the stage behind it.
-//!    After the comparison a last checkpoint says that the run has finished; the next one starts afresh,
+//!    be started again and goes on from the newest one, or from the savepoint where that is complete and
+//!    no checkpoint behind it is. The savepoint counts to the stage behind it. After the comparison a last checkpoint says that the run has finished; the next one starts afresh,
 //!    with higher numbers.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use alluvium_state_api::BackendRegistry;
+use alluvium_checkpoint::{JobEnd, StorageEnv};
 use alluvium_state_api::clock::Clock;
+use alluvium_state_api::{BackendRegistry, CheckpointId};
 
 use super::attempt::Attempt;
 use super::checkpoints::{Checkpoints, Origin, Start};
@@ -53,6 +54,8 @@ pub(crate) struct Job<'a> {
     pub(crate) work_dir: &'a Path,
     /// For durations and timeouts.
     pub(crate) clock: Arc<dyn Clock>,
+    /// What storages are opened with.
+    pub(crate) storage: StorageEnv,
     /// Is told what happens.
     pub(crate) observer: &'a dyn Observer,
     /// Set from outside to end it early.
@@ -65,38 +68,54 @@ impl Job<'_> {
     /// # Errors
     /// Whatever kept it from coming to its end. A mismatch is no error: the report says it.
     pub(crate) fn run(&self) -> Result<Report> {
-        let opened = Checkpoints::open(self.identity()?, self.spec, Arc::clone(&self.clock));
+        let clock = Arc::clone(&self.clock);
+        let opened = Checkpoints::open(self.identity()?, self.spec, &self.storage, clock);
         let mut checkpoints = opened.map_err(JobError::before_the_run)?;
+        let outcome = self.follow(&mut checkpoints);
+        let end = match &outcome {
+            Ok(report) if report.is_right() => JobEnd::Finished,
+            Err(JobError::Interrupted) => JobEnd::Cancelled,
+            // What is there is the other's, too.
+            Err(JobError::Overtaken(_)) => return outcome,
+            Ok(_) | Err(_) => JobEnd::Failed,
+        };
+        if let Some(reason) = checkpoints.end(end) {
+            self.observer.event(&Event::LeftBehind { reason });
+        }
+        outcome
+    }
+
+    /// Follows the course, from where an earlier run was ended.
+    fn follow(&self, checkpoints: &mut Checkpoints) -> Result<Report> {
         let compute = Expected::compute(self.source, self.observer, self.stop);
         let expected = Arc::new(compute?);
         let course = Course::plan(self.spec, expected.counts().records)?;
         let mut turns = Turns::default();
         let began = self.clock.now();
 
-        let (stage, mut attempt) = self.begin(&course, &mut checkpoints, &mut turns)?;
+        let (stage, mut attempt) = self.begin(&course, checkpoints, &mut turns)?;
         let before = attempt.counts();
         if stage == Stage::UntilCrash {
-            attempt.feed(&mut checkpoints, course.crash_at)?;
-            attempt.crash(&mut checkpoints, &mut turns)?;
-            attempt = self.recover(&course, &mut checkpoints, &mut turns)?;
+            attempt.feed(checkpoints, course.crash_at)?;
+            attempt.crash(checkpoints, &mut turns)?;
+            attempt = self.recover(&course, checkpoints, &mut turns)?;
             self.observer.phase(Phase::UntilSavepoint);
         }
         if stage <= Stage::UntilSavepoint {
-            attempt.feed(&mut checkpoints, course.savepoint_at)?;
-            checkpoints.enter(Stage::UntilEnd);
-            let savepoint = attempt.stop_with_savepoint(&mut checkpoints)?;
-            attempt = self.rescale(&course, &mut checkpoints, &savepoint, &mut turns)?;
-            self.observer.phase(Phase::UntilEnd);
+            attempt.feed(checkpoints, course.savepoint_at)?;
+            let savepoint = attempt.stop_with_savepoint(checkpoints)?;
+            checkpoints.restart()?;
+            attempt = self.rescale(&course, checkpoints, savepoint, &mut turns)?;
         }
-        attempt.feed(&mut checkpoints, u64::MAX)?;
-        attempt.drain(&mut checkpoints)?;
+        attempt.feed(checkpoints, u64::MAX)?;
+        attempt.drain(checkpoints)?;
         let processing = self.clock.now().saturating_sub(began);
 
         self.observer.phase(Phase::Verification);
         let audit = attempt.audit(&expected)?;
         if self.spec.resumes {
             checkpoints.enter(Stage::Finished);
-            attempt.checkpoint(&mut checkpoints)?;
+            attempt.checkpoint(checkpoints)?;
         }
         let counts = attempt.stop()?;
         let backend = self.registry.find(self.spec.settings.backend())?.name();
@@ -131,12 +150,14 @@ impl Job<'_> {
         checkpoints: &mut Checkpoints,
         turns: &mut Turns,
     ) -> Result<(Stage, Attempt<'_>)> {
-        let newest = checkpoints.newest()?;
-        let (stage, origin) = match newest {
+        let (stage, origin) = match checkpoints.newest()? {
             Some((id, waypoint)) if waypoint.stage < Stage::Finished => {
-                turns.resumed = Some((id, waypoint.position));
-                let position = waypoint.position;
-                self.observer.event(&Event::Resumed { from: id, position });
+                if let Some(savepoint) = checkpoints.noted(&waypoint)? {
+                    let attempt = self.rescale(course, checkpoints, savepoint, turns)?;
+                    self.resumed(turns, turns.rescaled_from, waypoint.position);
+                    return Ok((Stage::UntilEnd, attempt));
+                }
+                self.resumed(turns, Some(id), waypoint.position);
                 (waypoint.stage, Origin::Checkpoint(id))
             }
             Some((last, _)) => {
@@ -154,6 +175,14 @@ impl Job<'_> {
         checkpoints.enter(stage);
         let start = checkpoints.start(self.spec, parallelism, origin)?;
         Ok((stage, self.start(course, start)?))
+    }
+
+    fn resumed(&self, turns: &mut Turns, from: Option<CheckpointId>, position: u64) {
+        turns.resumed = from.map(|id| (id, position));
+        if let Some(from) = from {
+            let savepoint = turns.savepoint.is_some();
+            self.observer.event(&Event::Resumed { from, savepoint, position });
+        }
     }
 
     /// Opens stores, fresh or with what is to be restored, and the source where that ends.
@@ -198,17 +227,21 @@ impl Job<'_> {
         &self,
         course: &Course,
         checkpoints: &mut Checkpoints,
-        savepoint: &str,
+        savepoint: String,
         turns: &mut Turns,
     ) -> Result<Attempt<'_>> {
         let (from, to) = (self.spec.parallelism, self.spec.rescale_to);
         let began = self.clock.now();
-        let start = checkpoints.start(self.spec, to, Origin::Savepoint(savepoint))?;
+        checkpoints.enter(Stage::UntilEnd);
+        let start = checkpoints.start(self.spec, to, Origin::Savepoint(&savepoint))?;
+        turns.savepoint = Some(savepoint);
+        turns.rescaled_from = start.from;
         turns.rescaled_at = Some(start.position);
         let attempt = self.start(course, start)?;
         turns.rescale = self.clock.now().saturating_sub(began);
         let millis = millis(turns.rescale);
         self.observer.event(&Event::Rescaled { from, to, millis });
+        self.observer.phase(Phase::UntilEnd);
         Ok(attempt)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use alluvium_state_api::{Error, ErrorKind};
+use alluvium_state_api::{CheckpointId, Error, ErrorKind};
 
 use crate::source::{SourceError, SourceErrorKind};
 
@@ -24,6 +24,8 @@ pub(crate) enum JobError {
     State(Error),
     /// Another process runs the job in this directory.
     Busy(PathBuf),
+    /// Another process takes checkpoints of the job where there are no locks: this one is its.
+    Overtaken(CheckpointId),
     /// It was told to stop.
     Interrupted,
     /// A thread of the job panicked: a defect.
@@ -55,7 +57,11 @@ impl JobError {
             Self::Input(error) => {
                 matches!(error.kind(), SourceErrorKind::Columns | SourceErrorKind::OutOfRange)
             }
-            Self::State(_) | Self::Busy(_) | Self::Interrupted | Self::Panicked(_) => false,
+            Self::State(_)
+            | Self::Busy(_)
+            | Self::Overtaken(_)
+            | Self::Interrupted
+            | Self::Panicked(_) => false,
         }
     }
 }
@@ -92,6 +98,11 @@ impl fmt::Display for JobError {
                  --checkpoint-dir",
                 directory.display()
             ),
+            Self::Overtaken(checkpoint) => write!(
+                f,
+                "another process runs this job: checkpoint {checkpoint} was taken by it; wait for its \
+                 end, or choose another --checkpoint-dir"
+            ),
             Self::Interrupted => f.write_str("interrupted"),
             Self::Panicked(thread) => write!(
                 f,
@@ -106,7 +117,11 @@ impl std::error::Error for JobError {
         match self {
             Self::Input(error) => std::error::Error::source(error),
             Self::State(error) | Self::Request(error) => std::error::Error::source(error),
-            Self::Usage(_) | Self::Busy(_) | Self::Interrupted | Self::Panicked(_) => None,
+            Self::Usage(_)
+            | Self::Busy(_)
+            | Self::Overtaken(_)
+            | Self::Interrupted
+            | Self::Panicked(_) => None,
         }
     }
 }

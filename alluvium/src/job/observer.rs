@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Resumed {
         /// From this checkpoint.
         from: CheckpointId,
+        /// Whether that is the savepoint.
+        savepoint: bool,
         /// The source goes on here.
         position: u64,
     },
@@ -78,6 +80,11 @@ pub(crate) enum Event {
         to: u32,
         /// How long it took, in milliseconds.
         millis: f64,
+    },
+    /// Something that was to be deleted at the end is still there.
+    LeftBehind {
+        /// Why.
+        reason: String,
     },
 }
 

@@ -59,7 +59,8 @@ pub(crate) struct Report {
     pub(crate) recovered_from: Option<u64>,
     pub(crate) records_replayed: u64,
     pub(crate) recovery_ms: f64,
-    /// The rescale from the savepoint; `None` where an earlier run was past it.
+    /// The savepoint, and the rescale from it; `None` where an earlier run was past it.
+    pub(crate) savepoint: Option<String>,
     pub(crate) rescaled_at: Option<u64>,
     pub(crate) rescale_ms: f64,
 }
@@ -94,6 +95,9 @@ pub(super) struct Turns {
     pub(super) recovered_from: Option<CheckpointId>,
     pub(super) records_replayed: u64,
     pub(super) recovery: Duration,
+    /// Where the savepoint is, and its number.
+    pub(super) savepoint: Option<String>,
+    pub(super) rescaled_from: Option<CheckpointId>,
     pub(super) rescaled_at: Option<u64>,
     pub(super) rescale: Duration,
 }
@@ -160,6 +164,7 @@ impl Report {
             recovered_from: turns.recovered_from.map(CheckpointId::get),
             records_replayed: turns.records_replayed,
             recovery_ms: millis(turns.recovery),
+            savepoint: turns.savepoint,
             rescaled_at: turns.rescaled_at,
             rescale_ms: millis(turns.rescale),
         }

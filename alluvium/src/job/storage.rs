@@ -1,22 +1,21 @@
 //! Where the checkpoints of a run go, by its settings.
 //!
-//! | `state.checkpoints.dir` | checkpoints and savepoint |
-//! |---|---|
-//! | a path, or `file://` and a path | below `<path>/<job>`, the savepoint beside it |
-//! | `memory://` | in this process, inline, so that the limit of inline state applies |
+//! `state.checkpoints.dir` is a path or URL of anything that [`open_storage`] opens: checkpoints go
+//! below it, into the job's own place, and the savepoint beside that unless `state.savepoints.dir` names
+//! another place. Other jobs may have theirs there, too; they are neither taken up nor touched.
 //!
-//! Other jobs may have theirs in the same directory; they are neither taken up nor touched.
+//! # Two processes of one job
+//! In a directory a [`Lock`] refuses the second one. Elsewhere the numbers of checkpoints decide:
+//! publication is exclusive, and a process that finds a number published that is not its own stops, see
+//! [`Checkpoints`](super::checkpoints::Checkpoints).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use alluvium_state_api::random::OsRandomness;
+use alluvium_checkpoint::{StorageEnv, local_path, open_storage};
 use alluvium_state_api::settings::{Settings, keys};
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::CheckpointStorage;
-use alluvium_state_api::storage::local::{LocalOptions, LocalStorage};
-use alluvium_state_api::storage::memory::MemoryStorage;
-use alluvium_state_api::vfs::RealFs;
 use alluvium_state_api::{Error, Result};
 
 use super::error;
@@ -26,39 +25,44 @@ use super::lock::Lock;
 #[derive(Debug)]
 pub(super) struct Site {
     job: FileName,
+    settings: Settings,
+    env: StorageEnv,
     place: Place,
 }
 
 #[derive(Debug)]
 enum Place {
-    Directory { path: PathBuf, options: LocalOptions },
-    Memory(Arc<MemoryStorage>),
+    /// The memory of this process, which must be opened only once.
+    Memory(Arc<dyn CheckpointStorage>),
+    /// The job's directory.
+    Directory(PathBuf),
+    /// Anything else.
+    Remote,
 }
 
 impl Site {
     /// The place that the settings name, for this job.
     ///
     /// # Errors
-    /// `InvalidInput` for a scheme that there is no storage for, or where no place is named.
-    pub(super) fn of(settings: &Settings, job: FileName) -> Result<Self> {
-        let named = settings.checkpoint_dir().unwrap_or_default();
-        let place = match named.split_once("://") {
-            Some(("memory", "")) => {
-                let limit = settings.max_inline_state_bytes();
-                let storage = MemoryStorage::new(job.clone(), Arc::new(OsRandomness));
-                Place::Memory(Arc::new(storage.with_limit_bytes(limit)))
+    /// Those of [`open_storage`], as far as nothing has to be opened; `InvalidInput` where no place is
+    /// named.
+    pub(super) fn of(settings: &Settings, job: FileName, env: &StorageEnv) -> Result<Self> {
+        let (mut settings, env) = (settings.clone(), env.clone());
+        let named = settings.checkpoint_dir().map(str::to_owned).ok_or_else(|| {
+            Error::invalid_input(format!("setting {} names no place", keys::CHECKPOINT_DIR))
+        })?;
+        let place = if named.starts_with(MEMORY) {
+            Place::Memory(open_storage(&settings, &job, &env)?)
+        } else {
+            if settings.savepoint_dir().is_none() {
+                settings.set(keys::SAVEPOINT_DIR, &named)?;
             }
-            Some(("file", path)) => Place::directory(path, settings)?,
-            Some((scheme, _)) => {
-                return Err(Error::invalid_input(format!(
-                    "setting {}: there is no storage for {scheme}:// in this build; use a path, \
-                     file:// or memory://",
-                    keys::CHECKPOINT_DIR
-                )));
+            match local_path(&named, &env)? {
+                Some(path) => Place::Directory(path.join(job.as_str())),
+                None => Place::Remote,
             }
-            None => Place::directory(named, settings)?,
         };
-        Ok(Self { job, place })
+        Ok(Self { job, settings, env, place })
     }
 
     /// The job's id.
@@ -66,48 +70,40 @@ impl Site {
         self.job.clone()
     }
 
-    /// Keeps other processes from the job, where the storage is a directory; open it before.
+    /// By what the savepoint of this name is opened.
+    pub(super) fn savepoint(&self, name: &FileName) -> String {
+        let place = self.settings.savepoint_dir().unwrap_or_default();
+        format!("{}/{}", place.trim_end_matches('/'), name.as_str())
+    }
+
+    /// Whether another process may come upon the same checkpoints.
+    pub(super) fn is_reached_by_others(&self) -> bool {
+        !matches!(self.place, Place::Memory(_))
+    }
+
+    /// Keeps other processes from the job, where the storage is a directory with locks; open it before.
     ///
     /// # Errors
     /// Where another process has the job.
     pub(super) fn lock(&self) -> error::Result<Option<Lock>> {
         match &self.place {
-            Place::Memory(_) => Ok(None),
-            Place::Directory { path, .. } => Lock::take(&RealFs, &path.join(self.job.as_str())),
+            Place::Directory(path) => Lock::take(&*self.env.file_system, path),
+            Place::Memory(_) | Place::Remote => Ok(None),
         }
     }
 
-    /// Opens the storage: anew where it is a directory.
+    /// Opens the storage: anew, unless it is this process.
     ///
     /// # Errors
-    /// `InvalidInput` for a directory that cannot be created or written; `Unavailable`.
+    /// Those of [`open_storage`].
     pub(super) fn open(&self) -> Result<Arc<dyn CheckpointStorage>> {
         match &self.place {
-            Place::Memory(storage) => Ok(Arc::clone(storage) as Arc<dyn CheckpointStorage>),
-            Place::Directory { path, options } => {
-                let (files, random) = (Arc::new(RealFs), Arc::new(OsRandomness));
-                let storage = LocalStorage::open(files, random, path, &self.job, options.clone())?;
-                Ok(Arc::new(storage))
+            Place::Memory(storage) => Ok(Arc::clone(storage)),
+            Place::Directory(_) | Place::Remote => {
+                open_storage(&self.settings, &self.job, &self.env)
             }
         }
     }
 }
 
-impl Place {
-    fn directory(path: &str, settings: &Settings) -> Result<Self> {
-        let savepoints = settings.savepoint_dir().unwrap_or(path);
-        let savepoints = savepoints.strip_prefix("file://").unwrap_or(savepoints);
-        if savepoints.contains("://") {
-            return Err(Error::invalid_input(format!(
-                "setting {}: there is no storage for this scheme in this build; use a path",
-                keys::SAVEPOINT_DIR
-            )));
-        }
-        Ok(Self::Directory {
-            path: Path::new(path).to_owned(),
-            options: LocalOptions::default()
-                .with_inline_threshold_bytes(settings.inline_threshold_bytes())
-                .with_savepoint_directory(savepoints),
-        })
-    }
-}
+const MEMORY: &str = "memory://";

@@ -6,14 +6,19 @@
 //! | 1 | 1 | stage of the course: 0 until the crash, 1 until the savepoint, 2 until the end, 3 finished |
 //! | 2 | 8 | position of the source, in records, little-endian |
 //! | 10 | 16 | fingerprint of the job, little-endian |
+//! | 26 | rest | the name of the savepoint that is about to be taken here; empty where none is |
 //!
-//! Version 1 held the position alone. It is refused: it does not say where on the course it was
-//! taken, nor over which input.
+//! The last field is a note: it is durable before the savepoint is begun, so that whoever is killed
+//! afterwards knows where to look for it, and takes no second one. It is a name in the place of
+//! savepoints, so that both may move.
+//!
+//! Earlier versions lacked fields, and are refused.
 
+use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::{Error, Result};
 
 /// The version of these bytes.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A part of the course. They come in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +37,7 @@ const STAGES: [Stage; 4] =
     [Stage::UntilCrash, Stage::UntilSavepoint, Stage::UntilEnd, Stage::Finished];
 
 /// Where on the course a checkpoint was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waypoint {
     /// What the run was doing.
     pub(super) stage: Stage,
@@ -40,14 +45,18 @@ pub(super) struct Waypoint {
     pub(super) position: u64,
     /// The fingerprint of the job.
     pub(super) job: u128,
+    /// The name of the savepoint that ends the part before the rescale, if it is about to be taken.
+    pub(super) savepoint: Option<FileName>,
 }
 
 impl Waypoint {
-    pub(super) fn encode(self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let stage = STAGES.iter().position(|stage| *stage == self.stage).unwrap_or_default();
         let mut bytes = vec![VERSION, u8::try_from(stage).unwrap_or(u8::MAX)];
         bytes.extend_from_slice(&self.position.to_le_bytes());
         bytes.extend_from_slice(&self.job.to_le_bytes());
+        let savepoint = self.savepoint.as_ref().map_or("", FileName::as_str);
+        bytes.extend_from_slice(savepoint.as_bytes());
         bytes
     }
 
@@ -76,12 +85,18 @@ impl Waypoint {
             )));
         }
         let (stage, rest) = rest.split_first().ok_or_else(wrong)?;
-        let (position, job) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
-        let job: [u8; 16] = job.try_into().ok().ok_or_else(wrong)?;
+        let (position, rest) = rest.split_first_chunk::<8>().ok_or_else(wrong)?;
+        let (job, savepoint) = rest.split_first_chunk::<16>().ok_or_else(wrong)?;
+        let savepoint = match std::str::from_utf8(savepoint) {
+            Ok("") => None,
+            Ok(name) => Some(FileName::new(name).map_err(|error| wrong().with_source(error))?),
+            Err(_) => return Err(wrong()),
+        };
         Ok(Self {
             stage: *STAGES.get(usize::from(*stage)).ok_or_else(wrong)?,
             position: u64::from_le_bytes(*position),
-            job: u128::from_le_bytes(job),
+            job: u128::from_le_bytes(*job),
+            savepoint,
         })
     }
 }
@@ -96,7 +111,8 @@ mod tests {
     fn waypoints_come_back() {
         for stage in STAGES {
             for position in [0, 1, u64::MAX] {
-                let waypoint = Waypoint { stage, position, job: 7 << 100 };
+                let savepoint = (position == 1).then(|| FileName::new("savepoint-a-01").unwrap());
+                let waypoint = Waypoint { stage, position, job: 7 << 100, savepoint };
                 assert_eq!(Waypoint::decode(&waypoint.encode(), 7 << 100).unwrap(), waypoint);
             }
         }
@@ -104,7 +120,8 @@ mod tests {
 
     #[test]
     fn other_versions_jobs_and_bytes_are_refused() {
-        let right = Waypoint { stage: Stage::UntilEnd, position: 1000, job: 5 }.encode();
+        let waypoint = Waypoint { stage: Stage::UntilEnd, position: 1000, job: 5, savepoint: None };
+        let right = waypoint.encode();
         let kind = |bytes: &[u8]| Waypoint::decode(bytes, 5).unwrap_err().kind();
         assert_eq!(Waypoint::decode(&right, 6).unwrap_err().kind(), ErrorKind::Incompatible);
         assert_eq!(kind(&[1, 0, 0, 0, 0, 0, 0, 0, 0]), ErrorKind::Incompatible);
@@ -112,7 +129,9 @@ mod tests {
             assert_eq!(kind(&right[..end]), ErrorKind::Corrupted);
         }
         assert_eq!(kind(&[]), ErrorKind::Corrupted);
-        assert_eq!(kind(&[&right[..], &[0]].concat()), ErrorKind::Corrupted);
+        for name in [&b"\0"[..], b"\xff", b"a/b", b".."] {
+            assert_eq!(kind(&[&right[..], name].concat()), ErrorKind::Corrupted);
+        }
         let mut wrong = right;
         wrong[1] = 4;
         assert_eq!(kind(&wrong), ErrorKind::Corrupted);

@@ -48,6 +48,11 @@ impl Coordinator {
         {
             plan = point.insert(self.claim(&foreign)?).plan(operators, options)?;
         }
+        let continued = point.as_ref().map(RestorePoint::metadata);
+        if let Some(own) = continued.filter(|metadata| *metadata.job == *self.job.as_str()) {
+            // A savepoint of the job leaves nothing in its directory that would tell its number.
+            self.next_id = self.next_id.max(own.checkpoint.get().saturating_add(1));
+        }
         // From here on it is pinned, also while what is under way lets go of older ones.
         self.base = point.and_then(|point| point.base());
         self.end_all(AbortReason::Restarted);

@@ -27,7 +27,7 @@ mod location;
 mod objects;
 mod routed;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alluvium_state_api::random::{OsRandomness, Randomness};
@@ -167,6 +167,13 @@ pub fn open_storage(
     job: &FileName,
     env: &StorageEnv,
 ) -> Result<Arc<dyn CheckpointStorage>> {
+    if !settings.create_subdir() {
+        return Err(Error::invalid_input(format!(
+            "setting {} must be true: a job tells its checkpoints from those of others by their \
+             directory, and deletes what it finds in its own",
+            keys::CREATE_SUBDIR
+        )));
+    }
     let at = settings.checkpoint_dir().unwrap_or("memory://");
     let at = parse_setting(keys::CHECKPOINT_DIR, at, env)?;
     let savepoints = settings.savepoint_dir();
@@ -197,6 +204,30 @@ pub fn open_pointer(
     let stores = Stores::new(settings, &job, env);
     let location = stores.locate(pointer)?;
     stores.place(&location)?.open_pointer(location.text())
+}
+
+/// The directory on this machine that a path or URL means; `None` where it means anything else, such as
+/// the memory of this process or an object store. Nothing is opened.
+///
+/// ```
+/// use std::path::Path;
+/// use alluvium_checkpoint::{StorageEnv, local_path};
+///
+/// # fn main() -> alluvium_state_api::Result<()> {
+/// let env = StorageEnv::default();
+/// assert_eq!(local_path("file:///checkpoints", &env)?.as_deref(), Some(Path::new("/checkpoints")));
+/// assert_eq!(local_path("memory://", &env)?, None);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// `InvalidInput` for a URL that is none or has a scheme that nobody knows.
+pub fn local_path(url: &str, env: &StorageEnv) -> Result<Option<PathBuf>> {
+    Ok(match Location::parse(url, env)? {
+        Location::Local(path) => Some(PathBuf::from(path)),
+        Location::Memory(_) | Location::Object(_) => None,
+    })
 }
 
 fn parse_setting(key: &str, url: &str, env: &StorageEnv) -> Result<Location> {

@@ -123,6 +123,14 @@ fn schemes_that_cannot_be_opened_are_refused() {
 }
 
 #[test]
+fn jobs_do_not_share_a_directory() {
+    let flat = [("state.checkpoints.dir", "/x"), ("state.checkpoints.create-subdir", "false")];
+    let refused = open(&flat, &env()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(refused.message().contains("create-subdir"));
+}
+
+#[test]
 fn no_message_repeats_what_a_url_may_hide() {
     let env = env();
     let storage = open(&[], &env).unwrap();

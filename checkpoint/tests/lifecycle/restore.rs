@@ -71,6 +71,17 @@ fn savepoints_are_no_base_and_stay() {
 }
 
 #[test]
+fn numbers_go_on_above_the_savepoint_that_another_coordinator_starts_from() {
+    let (mut job, _) = Job::started(incremental(1));
+    let checkpoint = job.complete(Trigger::checkpoint());
+    let savepoint = job.complete(Trigger::savepoint(None));
+    assert!(savepoint.id > checkpoint.id);
+    job.restart_process();
+    job.start(2, StartFrom::Pointer(&savepoint.pointer)).unwrap();
+    assert!(job.complete(Trigger::checkpoint()).id > savepoint.id);
+}
+
+#[test]
 fn refuses_what_does_not_fit() {
     let (mut job, _) = Job::started(incremental(1));
     let plan = job.complete(Trigger::checkpoint());

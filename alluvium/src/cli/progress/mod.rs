@@ -78,8 +78,9 @@ impl Observer for Shown {
 
     fn event(&self, event: &Event) {
         self.line(&match event {
-            Event::Resumed { from, position } => format!(
-                "resumed from checkpoint {from} at record {}: an earlier run was ended early",
+            Event::Resumed { from, savepoint, position } => format!(
+                "resumed from {} {from} at record {}: an earlier run was ended early",
+                if *savepoint { "savepoint" } else { "checkpoint" },
                 grouped(*position)
             ),
             Event::Repeated { last } => {
@@ -108,6 +109,9 @@ impl Observer for Shown {
                 "rescaled from {from} to {to} subtasks from the savepoint in {}",
                 millis(*time)
             ),
+            Event::LeftBehind { reason } => {
+                format!("not everything could be removed: {reason}; `alluvium gc` tries again")
+            }
         });
     }
 }

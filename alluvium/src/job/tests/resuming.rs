@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use alluvium_checkpoint::StorageEnv;
 use alluvium_state_api::clock::SystemClock;
 
 use super::support::{input, run, run_with, spec};
@@ -43,6 +44,7 @@ fn end_at(position: u64, spec: &Spec, source: &Source) -> u64 {
         registry: &Arc::new(crate::registry()),
         work_dir: work.path(),
         clock: Arc::new(SystemClock::new()),
+        storage: StorageEnv::default(),
         observer: &ends,
         stop: &ends.stop,
     };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use alluvium_checkpoint::StorageEnv;
 use alluvium_state_api::clock::SystemClock;
 use alluvium_state_api::settings::Settings;
 use alluvium_state_api::{BackendRegistry, MaxParallelism};
@@ -89,6 +90,16 @@ pub(super) fn run_with(
     source: &Source,
     registry: BackendRegistry,
 ) -> (Result<Report, JobError>, Remembered) {
+    run_over(spec, source, registry, StorageEnv::default())
+}
+
+/// Runs it over this file system.
+pub(super) fn run_over(
+    spec: &Spec,
+    source: &Source,
+    registry: BackendRegistry,
+    storage: StorageEnv,
+) -> (Result<Report, JobError>, Remembered) {
     let work = tempfile::tempdir().unwrap();
     let observer = Remembered::default();
     let job = Job {
@@ -97,6 +108,7 @@ pub(super) fn run_with(
         registry: &Arc::new(registry),
         work_dir: work.path(),
         clock: Arc::new(SystemClock::new()),
+        storage,
         observer: &observer,
         stop: &AtomicBool::new(false),
     };
