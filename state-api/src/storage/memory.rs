@@ -21,7 +21,7 @@ use super::checkpoint::check_metadata_length;
 use super::local::LocalSavepoints;
 use super::reader::InlineSource;
 use super::{
-    CheckpointAttempt, CheckpointStorage, FileScope, FileWriter, InlinePolicy, SnapshotSink,
+    CheckpointAttempt, CheckpointStorage, FileScope, FileWriter, InlinePolicy, Phase, SnapshotSink,
     SnapshotSource, StoredCheckpoint, Survey, SurveyedCheckpoint, SurveyedPlace, SurveyedSavepoint,
 };
 use crate::random::Randomness;
@@ -76,7 +76,7 @@ impl MemoryStorage {
     }
 
     fn attempt(&self, place: Place, pointer: String) -> Arc<dyn CheckpointAttempt> {
-        let phase = Arc::new(Mutex::new(Phase::Open));
+        let phase = Arc::default();
         let limit_bytes = self.limit_bytes;
         let published = Arc::clone(&self.published);
         Arc::new(MemoryAttempt { place, pointer, limit_bytes, phase, published })
@@ -230,14 +230,6 @@ enum Place {
     Savepoint,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Open,
-    Published,
-    Failed,
-    Aborted,
-}
-
 #[derive(Debug)]
 struct MemoryAttempt {
     place: Place,
@@ -263,14 +255,19 @@ impl CheckpointAttempt for MemoryAttempt {
 
     fn publish(&self, metadata: &[u8]) -> Result<()> {
         let mut phase = self.phase.lock();
-        match *phase {
-            Phase::Open => {}
-            Phase::Published => {
-                return Err(Error::already_exists("this attempt has been published"));
-            }
-            Phase::Failed => return Err(Error::poisoned("this attempt failed; begin another")),
-            Phase::Aborted => return Err(Error::cancelled("the checkpoint was aborted")),
-        }
+        phase.begin_publication()?;
+        let result = self.reveal(metadata);
+        phase.end_publication(metadata, &result);
+        result
+    }
+
+    fn abort(&self) -> Result<()> {
+        self.phase.lock().begin_abort().map(drop)
+    }
+}
+
+impl MemoryAttempt {
+    fn reveal(&self, metadata: &[u8]) -> Result<()> {
         check_metadata_length(metadata)?;
         let mut published = self.published.lock();
         let existing = match self.place {
@@ -283,23 +280,12 @@ impl CheckpointAttempt for MemoryAttempt {
             }
         };
         if **existing != *metadata {
-            *phase = Phase::Failed;
             let error = Error::already_exists("another attempt has published this checkpoint");
             return Err(match self.place {
                 Place::Checkpoint(id) => error.with_checkpoint(id),
                 Place::Savepoint => error,
             });
         }
-        *phase = Phase::Published;
-        Ok(())
-    }
-
-    fn abort(&self) -> Result<()> {
-        let mut phase = self.phase.lock();
-        if *phase == Phase::Published {
-            return Err(Error::invalid_input("it is published; discard it instead of aborting it"));
-        }
-        *phase = Phase::Aborted;
         Ok(())
     }
 }
@@ -312,7 +298,7 @@ struct MemorySink {
 
 impl SnapshotSink for MemorySink {
     fn create(&self, _: FileScope) -> Result<Box<dyn FileWriter>> {
-        check_open(&self.phase)?;
+        self.phase.lock().check_open()?;
         Ok(Box::new(InlineWriter { bytes: Vec::new(), phase: Arc::clone(&self.phase) }))
     }
 
@@ -328,21 +314,14 @@ struct InlineWriter {
 
 impl FileWriter for InlineWriter {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        check_open(&self.phase)?;
+        self.phase.lock().check_open()?;
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<StoredFile> {
-        check_open(&self.phase)?;
+        self.phase.lock().check_open()?;
         let (length, checksum) = (self.bytes.len() as u64, xxh3_128(&self.bytes));
         Ok(StoredFile { location: FileLocation::Inline(self.bytes.into()), length, checksum })
-    }
-}
-
-fn check_open(phase: &Mutex<Phase>) -> Result<()> {
-    match *phase.lock() {
-        Phase::Open => Ok(()),
-        _ => Err(Error::cancelled("the checkpoint was published or aborted meanwhile")),
     }
 }

@@ -9,7 +9,9 @@ pub mod checkpoint;
 mod import;
 pub mod local;
 pub mod memory;
+mod phase;
 mod reader;
+mod remains;
 mod survey;
 
 use std::fmt::Debug;
@@ -17,7 +19,9 @@ use std::fs::File;
 use std::path::PathBuf;
 
 pub use checkpoint::{CheckpointAttempt, CheckpointStorage, StoredCheckpoint};
+pub use phase::Phase;
 pub use reader::{InlineSource, verify_checksum};
+pub use remains::{MAX_REMAINS_BYTES, are_remains, decode_remains, encode_remains};
 pub use survey::{
     Survey, SurveyedCheckpoint, SurveyedFile, SurveyedPlace, SurveyedSavepoint, is_drawn,
     is_savepoint_of, savepoint_prefix,

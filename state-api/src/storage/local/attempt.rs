@@ -4,9 +4,7 @@
 //! # Invariants
 //! 1. `finished` lists exactly the files that this attempt wrote and synced; unfinished ones belong
 //!    to their writers, which remove them.
-//! 2. The phase leaves `Open` once. From then on no file can be registered, so whatever metadata
-//!    names had been synced before publication began.
-//! 3. Publication and abort exclude each other; the second to come sees how the first ended.
+//! 2. Publication and abort exclude each other; the second to come sees how the first ended.
 
 use std::io;
 use std::mem;
@@ -22,7 +20,8 @@ use super::source::LocalSource;
 use super::writer::LocalWriter;
 use crate::snapshot::{FileLocation, SnapshotFile, StoredFile};
 use crate::storage::{
-    CheckpointAttempt, FileScope, FileWriter, InlinePolicy, SnapshotSink, SnapshotSource, import,
+    CheckpointAttempt, FileScope, FileWriter, InlinePolicy, Phase, SnapshotSink, SnapshotSource,
+    import,
 };
 use crate::{CheckpointId, Error, ErrorKind, Result};
 
@@ -45,19 +44,6 @@ struct Record {
     finished: Vec<PathBuf>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Open,
-    Publishing,
-    Published,
-    /// Publication failed, and the checkpoint is not there.
-    Failed,
-    /// This metadata may or may not be there for good.
-    Unclear(Arc<[u8]>),
-    Aborted,
-}
-
 impl Site {
     pub(super) fn new(
         ground: Arc<Ground>,
@@ -78,13 +64,13 @@ impl Site {
 
     /// Fails once the attempt is over.
     pub(super) fn check_open(&self) -> Result<()> {
-        check(&self.record.lock().phase)
+        self.record.lock().phase.check_open()
     }
 
     /// Takes a durable file over from its writer.
     pub(super) fn register(&self, path: &Path) -> Result<()> {
         let mut record = self.record.lock();
-        check(&record.phase)?;
+        record.phase.check_open()?;
         record.finished.push(path.to_path_buf());
         Ok(())
     }
@@ -94,7 +80,7 @@ impl Site {
     pub(super) fn remove_unfinished(&self, path: &Path) {
         let fs = &self.ground.fs;
         let removed = fs.remove_file(path);
-        if removed.is_ok() && self.record.lock().phase == Phase::Aborted {
+        if removed.is_ok() && self.record.lock().phase.is_aborted() {
             drop(fs.remove_dir(&self.own));
         }
     }
@@ -115,13 +101,6 @@ impl Site {
             Some(id) => error.with_checkpoint(id),
             None => error,
         }
-    }
-}
-
-fn check(phase: &Phase) -> Result<()> {
-    match phase {
-        Phase::Open => Ok(()),
-        _ => Err(Error::cancelled("the checkpoint was published or aborted meanwhile")),
     }
 }
 
@@ -173,36 +152,6 @@ impl LocalAttempt {
         Self { site: Arc::new(site), pointer, ending: Mutex::new(()) }
     }
 
-    fn begin_publication(&self) -> Result<()> {
-        let mut record = self.site.record.lock();
-        match record.phase {
-            Phase::Open => record.phase = Phase::Publishing,
-            Phase::Published => {
-                return Err(Error::already_exists("this attempt has been published"));
-            }
-            Phase::Aborted => return Err(Error::cancelled("the checkpoint was aborted")),
-            Phase::Publishing | Phase::Failed | Phase::Unclear(_) => {
-                return Err(Error::poisoned(
-                    "an earlier publication of this attempt failed; abort it and begin another",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the attempt in its books, and returns how it stood.
-    fn begin_abort(&self) -> Result<Phase> {
-        let mut record = self.site.record.lock();
-        if record.phase == Phase::Published {
-            return Err(Error::invalid_input("it is published; discard it instead of aborting it"));
-        }
-        match &record.phase {
-            // Stays unclear until the metadata is gone for good.
-            Phase::Unclear(_) => Ok(record.phase.clone()),
-            _ => Ok(mem::replace(&mut record.phase, Phase::Aborted)),
-        }
-    }
-
     /// Takes back metadata whose publication was indeterminate.
     fn take_back(&self, metadata: &[u8]) -> Result<()> {
         let (fs, own) = (&*self.site.ground.fs, &self.site.own);
@@ -223,7 +172,7 @@ impl LocalAttempt {
         }
         let synced = fs.sync_directory(own);
         synced.map_err(|error| unclear(cannot_write("fsync", own, error)))?;
-        self.site.record.lock().phase = Phase::Aborted;
+        self.site.record.lock().phase.settle(false);
         Ok(())
     }
 
@@ -266,22 +215,20 @@ impl CheckpointAttempt for LocalAttempt {
 
     fn publish(&self, metadata: &[u8]) -> Result<()> {
         let _ending = self.ending.lock();
-        self.begin_publication().map_err(|error| self.site.name(error))?;
-        let result = publish(&self.site, metadata);
-        self.site.record.lock().phase = match &result {
-            Ok(()) => Phase::Published,
-            Err(error) if error.kind() == ErrorKind::Indeterminate => {
-                Phase::Unclear(metadata.into())
-            }
-            Err(_) => Phase::Failed,
-        };
+        let begun = self.site.record.lock().phase.begin_publication();
+        let result = begun.and_then(|()| {
+            let result = publish(&self.site, metadata);
+            self.site.record.lock().phase.end_publication(metadata, &result);
+            result
+        });
         result.map_err(|error| self.site.name(error))
     }
 
     fn abort(&self) -> Result<()> {
         let _ending = self.ending.lock();
         let end = || {
-            if let Phase::Unclear(metadata) = self.begin_abort()? {
+            let unclear = self.site.record.lock().phase.begin_abort()?;
+            if let Some(metadata) = unclear {
                 self.take_back(&metadata)?;
             }
             self.remove_files()

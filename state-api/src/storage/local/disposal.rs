@@ -25,17 +25,12 @@ use super::discard::{list, remove_all, remove_directory, remove_metadata, requir
 use super::layout::{METADATA, cannot_write, is_draft, unless_missing};
 use super::source::read_bounded;
 use crate::snapshot::FileName;
+use crate::storage::{MAX_REMAINS_BYTES, decode_remains, encode_remains};
 use crate::vfs::{EntryKind, FileSystem};
 use crate::{Error, Result};
 
 /// A draft's name, so that whoever removes drafts removes it, too.
 pub(super) const MARKER: &str = crate::storage::survey::DISPOSAL;
-
-const HEADER: &str = "alluvium disposal 1";
-const END: &str = "end";
-
-/// Room for two million files.
-const MAX_MARKER_BYTES: u64 = 64 << 20;
 
 /// Removes a savepoint's metadata and the given files.
 pub(super) fn dispose(fs: &dyn FileSystem, own: &Path, files: &[FileName]) -> Result<()> {
@@ -68,8 +63,8 @@ pub(super) fn resume(fs: &dyn FileSystem, own: &Path) -> Result<bool> {
     if !require_directory(fs, own)? {
         return Ok(false);
     }
-    let bytes = read_bounded(fs, &path, MAX_MARKER_BYTES)?;
-    let files = decode(&bytes).map_err(|error| error.with_path(&path))?;
+    let bytes = read_bounded(fs, &path, MAX_REMAINS_BYTES)?;
+    let files = decode_remains(&bytes).map_err(|error| error.with_path(&path))?;
     // The removal of the metadata may not have been durable yet.
     fs.sync_directory(own).map_err(|error| cannot_write("fsync", own, error))?;
     remove_rest(fs, own, &files)?;
@@ -80,7 +75,7 @@ fn mark(fs: &dyn FileSystem, own: &Path, files: &[FileName]) -> io::Result<()> {
     let path = own.join(MARKER);
     unless_missing(fs.remove_file(&path))?;
     let mut marker = fs.create_new(&path)?;
-    let written = marker.write_all(&encode(files)).and_then(|()| marker.sync());
+    let written = marker.write_all(&encode_remains(files)).and_then(|()| marker.sync());
     drop(marker);
     written.inspect_err(|_| {
         // What stays is replaced by the next call.
@@ -103,43 +98,4 @@ fn remove_rest(fs: &dyn FileSystem, own: &Path, files: &[FileName]) -> Result<()
     synced.map_err(|error| cannot_write("fsync", own, error))?;
     remove_all(fs, own, std::iter::once(Path::new(MARKER)))?;
     remove_directory(fs, own)
-}
-
-fn encode(files: &[FileName]) -> Vec<u8> {
-    let names = files.iter().map(FileName::as_str);
-    let lines: Vec<_> = [HEADER].into_iter().chain(names).chain([END]).collect();
-    lines.join("\n").into_bytes()
-}
-
-fn decode(bytes: &[u8]) -> Result<Vec<FileName>> {
-    let damaged =
-        || Error::corrupted("this is no list of a savepoint's files; remove them by hand");
-    let text = std::str::from_utf8(bytes).map_err(|error| damaged().with_source(error))?;
-    let mut lines = text.split('\n');
-    if lines.next() != Some(HEADER) || lines.next_back() != Some(END) {
-        return Err(damaged());
-    }
-    lines.map(|name| FileName::new(name).map_err(|error| damaged().with_source(error))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ErrorKind;
-
-    #[test]
-    fn a_marker_holds_safe_names_or_is_refused() {
-        let names = ["a", "0123456789abcdef"].map(|name| FileName::new(name).unwrap());
-        let bytes = encode(&names);
-        assert_eq!(decode(&bytes).unwrap(), names);
-        assert_eq!(decode(&encode(&[])).unwrap(), []);
-        for length in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..length]).unwrap_err().kind(), ErrorKind::Corrupted);
-        }
-        for name in ["..", "../a", "/etc/passwd", "a/b", "", ".", ".hidden", "a\0", "a\r"] {
-            let text = format!("{HEADER}\n{name}\n{END}");
-            assert!(decode(text.as_bytes()).is_err(), "{name:?}");
-        }
-        assert!(decode(b"alluvium disposal 2\na\nend").is_err());
-    }
 }
