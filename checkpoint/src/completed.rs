@@ -64,6 +64,8 @@ impl From<Retained> for Doomed {
 /// An attempt whose abortion failed. Its publication may be in doubt.
 #[derive(Debug)]
 struct Stuck {
+    /// `None` for savepoints.
+    id: Option<CheckpointId>,
     attempt: Arc<dyn CheckpointAttempt>,
     shared: SharedFiles,
 }
@@ -177,8 +179,13 @@ impl CompletedStore {
     }
 
     /// Keeps an attempt whose abortion failed, with what its metadata may refer to.
-    pub(crate) fn add_stuck(&mut self, attempt: Arc<dyn CheckpointAttempt>, shared: SharedFiles) {
-        self.stuck.push(Stuck { attempt, shared });
+    pub(crate) fn add_stuck(
+        &mut self,
+        id: Option<CheckpointId>,
+        attempt: Arc<dyn CheckpointAttempt>,
+        shared: SharedFiles,
+    ) {
+        self.stuck.push(Stuck { id, attempt, shared });
     }
 
     /// Whether something waits for [`sweep`](Self::sweep).
@@ -218,6 +225,12 @@ impl CompletedStore {
         for stuck in std::mem::take(&mut self.stuck) {
             match stuck.attempt.abort() {
                 Ok(()) => self.loose.push(stuck.shared),
+                // It is published after all, and therefore one of the job's.
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    if let Some(id) = stuck.id {
+                        self.adopt(id);
+                    }
+                }
                 Err(error) => {
                     outcome = outcome.and(Err(error));
                     self.stuck.push(stuck);

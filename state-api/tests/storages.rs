@@ -12,7 +12,10 @@ use alluvium_state_api::storage::CheckpointStorage;
 use alluvium_state_api::storage::local::{LocalOptions, LocalSavepoints, LocalStorage};
 use alluvium_state_api::storage::memory::MemoryStorage;
 use alluvium_state_api::testkit::storages::{Opening, StorageHarness, StorageProfile};
-use alluvium_state_api::vfs::{EntryKind, FileSystem, MemoryFs, RealFs, ensure_directory};
+use alluvium_state_api::vfs::faulty::Fault;
+use alluvium_state_api::vfs::{
+    EntryKind, FaultyFs, FileSystem, MemoryFs, RealFs, ensure_directory,
+};
 use alluvium_state_api::{Result, storage_suite};
 use parking_lot::Mutex;
 
@@ -26,6 +29,16 @@ struct Directory<F> {
 impl<F: FileSystem + Clone + 'static> Directory<F> {
     fn shared(&self) -> Arc<dyn FileSystem> {
         Arc::new(self.fs.clone())
+    }
+
+    fn open(
+        &self,
+        fs: Arc<dyn FileSystem>,
+        opening: &Opening<'_>,
+    ) -> Result<Arc<dyn CheckpointStorage>> {
+        let (directory, random) = (self.root.join("checkpoints"), Arc::new(OsRandomness));
+        let storage = LocalStorage::open(fs, random, &directory, opening.job, options(opening))?;
+        Ok(Arc::new(storage))
     }
 
     fn place(&self, name: &str) -> String {
@@ -82,16 +95,17 @@ macro_rules! local_harness {
             }
 
             fn open(&self, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>> {
-                let directory = self.directory.root.join("checkpoints");
-                let (fs, options) = (self.directory.shared(), options(opening));
-                let storage = LocalStorage::open(
-                    fs,
-                    Arc::new(OsRandomness),
-                    &directory,
-                    opening.job,
-                    options,
-                );
-                Ok(Arc::new(storage?))
+                self.directory.open(self.directory.shared(), opening)
+            }
+
+            fn open_dying(
+                &self,
+                opening: &Opening<'_>,
+                operations: u64,
+            ) -> Result<Option<Arc<dyn CheckpointStorage>>> {
+                let fs = FaultyFs::new(self.directory.shared());
+                let fs = fs.with_fault(operations + 1, Fault::PowerCut);
+                self.directory.open(Arc::new(fs), opening).map(Some)
             }
 
             fn place(&self, name: &str) -> String {
@@ -130,7 +144,7 @@ mod real_files {
         }
     }
 
-    const PROFILE: StorageProfile = StorageProfile::in_places("local");
+    const PROFILE: StorageProfile = StorageProfile::in_places("local").dying();
     local_harness!(PROFILE);
     storage_suite!(Local, PROFILE);
 }
@@ -151,7 +165,7 @@ mod files_in_memory {
 
     /// This file system has no time.
     const PROFILE: StorageProfile =
-        StorageProfile { ages: false, ..StorageProfile::in_places("local in memory") };
+        StorageProfile { ages: false, ..StorageProfile::in_places("local in memory").dying() };
     local_harness!(PROFILE);
     storage_suite!(Local, PROFILE);
 }

@@ -51,7 +51,7 @@ impl Coordinator {
                     // The metadata may be there all the same: what it refers to must stay for now.
                     let doubtful = files::keyed_of(&metadata);
                     let shared = SharedFiles::of_snapshots(doubtful).unwrap_or_default();
-                    self.completed.add_stuck(Arc::clone(&attempt), shared);
+                    self.completed.add_stuck(Some(id), Arc::clone(&attempt), shared);
                 }
                 Err(error.with_checkpoint(id))
             }

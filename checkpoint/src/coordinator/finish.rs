@@ -128,7 +128,8 @@ impl Coordinator {
         pending.cancel.cancel();
         if pending.attempt.abort().is_err() {
             let attempt = Arc::clone(&pending.attempt);
-            self.completed.add_stuck(attempt, doubtful);
+            let id = (!pending.is_savepoint()).then_some(pending.id);
+            self.completed.add_stuck(id, attempt, doubtful);
         }
         if !pending.is_savepoint() {
             if reason.is_failure() {

@@ -5,15 +5,18 @@ use std::mem;
 use std::sync::Arc;
 
 use alluvium_state_api::storage::{
-    CheckpointAttempt, FileScope, FileWriter, InlinePolicy, SnapshotSink, SnapshotSource,
+    CheckpointAttempt, FileScope, FileWriter, InlinePolicy, Phase, SnapshotSink, SnapshotSource,
 };
-use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
+use alluvium_state_api::{CheckpointId, Error, Result};
 use object_store::path::Path;
+use object_store::{Error as StoreError, MultipartUpload};
 use parking_lot::Mutex;
 
 use super::Ground;
+use super::content::is_publishable;
+use super::executor::failed;
 use super::keys::{METADATA, below};
-use super::metadata;
+use super::metadata::{self, Fenced};
 use super::source::ObjectSource;
 use super::writer::ObjectWriter;
 
@@ -31,33 +34,36 @@ pub(super) struct Site {
 #[derive(Debug, Default)]
 struct Record {
     phase: Phase,
+    /// Durable files of this attempt, and what writers could not remove.
     finished: Vec<Path>,
+    /// Uploads that writers could not abort.
+    uploads: Vec<Upload>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Open,
-    Publishing,
-    Published,
-    /// Publication failed, and the checkpoint is not there.
-    Failed,
-    /// This metadata may be there, or may still arrive.
-    Unclear(Vec<u8>),
-    Aborted,
-}
+/// An upload in parts that is under way.
+pub(super) type Upload = Box<dyn MultipartUpload>;
 
 impl Site {
     pub(super) fn check_open(&self) -> Result<()> {
-        check(&self.record.lock().phase)
+        self.record.lock().phase.check_open()
     }
 
     /// Takes a durable file over from its writer.
     pub(super) fn register(&self, key: &Path) -> Result<()> {
         let mut record = self.record.lock();
-        check(&record.phase)?;
+        record.phase.check_open()?;
         record.finished.push(key.clone());
         Ok(())
+    }
+
+    /// Keeps what a writer could not remove, for the attempt's abort.
+    pub(super) fn keep_file(&self, key: Path) {
+        self.record.lock().finished.push(key);
+    }
+
+    /// Keeps an upload that a writer could not abort, for the attempt's abort.
+    pub(super) fn keep_upload(&self, upload: Upload) {
+        self.record.lock().uploads.push(upload);
     }
 
     /// Adds which checkpoint an error is about.
@@ -66,13 +72,6 @@ impl Site {
             Some(id) => error.with_checkpoint(id),
             None => error,
         }
-    }
-}
-
-fn check(phase: &Phase) -> Result<()> {
-    match phase {
-        Phase::Open => Ok(()),
-        _ => Err(Error::cancelled("the checkpoint was published or aborted meanwhile")),
     }
 }
 
@@ -111,31 +110,20 @@ impl ObjectAttempt {
         Self { site: Arc::new(site), pointer, ending: Mutex::new(()) }
     }
 
-    fn begin_publication(&self) -> Result<()> {
-        let mut record = self.site.record.lock();
-        match record.phase {
-            Phase::Open => record.phase = Phase::Publishing,
-            Phase::Published => {
-                return Err(Error::already_exists("this attempt has been published"));
-            }
-            Phase::Aborted => return Err(Error::cancelled("the checkpoint was aborted")),
-            Phase::Publishing | Phase::Failed | Phase::Unclear(_) => {
-                return Err(Error::poisoned(
-                    "an earlier publication of this attempt failed; abort it and begin another",
-                ));
-            }
-        }
-        Ok(())
-    }
-
     fn put_metadata(&self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() > 1 << 30 {
-            return Err(Error::invalid_input("metadata is above 1 GiB; keep less state inline"));
+        if !is_publishable(bytes) {
+            return Err(Error::invalid_input(
+                "metadata is above 1 GiB, or begins as a tombstone does; keep less state inline",
+            ));
         }
         let ground = &self.site.ground;
         let (store, token) = (Arc::clone(&ground.store), ground.randomness.next_u128());
         let at = below(&self.site.own, METADATA);
-        let sent = ground.executor.run(metadata::publish(store, at, bytes.to_vec(), token));
+        let published = metadata::publish(store, at.clone(), bytes.to_vec(), token);
+        let sent = ground.executor.run(published);
+        if !matches!(sent, Ok(Ok(()))) {
+            ground.remember_tombstone(at);
+        }
         // A request that ended without an answer may have done anything.
         sent.map_err(|error| {
             Error::indeterminate("it is not known whether the checkpoint was published")
@@ -143,39 +131,51 @@ impl ObjectAttempt {
         })?
     }
 
-    fn take_back(&self, bytes: Vec<u8>) -> Result<()> {
+    /// Finds out whether these bytes are published, or sees to it that they never will be. A checkpoint
+    /// that is there is not taken back: another process may have gone on from it. Nobody knows of a
+    /// savepoint.
+    fn settle(&self, bytes: Arc<[u8]>) -> Result<()> {
         let ground = &self.site.ground;
         let (store, token) = (Arc::clone(&ground.store), ground.randomness.next_u128());
         let at = below(&self.site.own, METADATA);
-        let _occupied = ground.executor.run(metadata::fence(store, at, bytes, token, true))??;
-        self.site.record.lock().phase = Phase::Aborted;
-        Ok(())
+        let take_back = self.site.checkpoint.is_none();
+        let fenced = ground.executor.run(metadata::fence(store, at, bytes, token, take_back))??;
+        let mut record = self.site.record.lock();
+        record.phase.settle(fenced == Fenced::Own);
+        record.phase.begin_abort().map(drop)
     }
 
     fn end(&self) -> Result<()> {
-        let mut record = self.site.record.lock();
-        let unclear = match &record.phase {
-            Phase::Published => {
-                return Err(Error::invalid_input(
-                    "it is published; discard it instead of aborting it",
-                ));
-            }
-            Phase::Unclear(bytes) => Some(bytes.clone()),
-            _ => {
-                record.phase = Phase::Aborted;
-                None
-            }
-        };
-        drop(record);
+        let unclear = self.site.record.lock().phase.begin_abort()?;
         if let Some(bytes) = unclear {
-            self.take_back(bytes)?;
+            self.settle(bytes)?;
         }
+        let ended = self.end_uploads();
         let finished = mem::take(&mut self.site.record.lock().finished);
         let removed = self.site.ground.delete(finished.clone());
         if removed.is_err() {
-            self.site.record.lock().finished = finished;
+            self.site.record.lock().finished.extend(finished);
         }
-        removed
+        ended.and(removed)
+    }
+
+    fn end_uploads(&self) -> Result<()> {
+        let mut outcome = Ok(());
+        let uploads = mem::take(&mut self.site.record.lock().uploads);
+        for mut upload in uploads {
+            let (aborted, upload) = self.site.ground.executor.run(async move {
+                let aborted = upload.abort().await;
+                (aborted, upload)
+            })?;
+            // Aborted before, and only the answer was lost.
+            if let Err(error) = aborted
+                && !matches!(error, StoreError::NotFound { .. })
+            {
+                outcome = outcome.and(Err(failed("abort upload", self.site.own.as_ref(), &error)));
+                self.site.keep_upload(upload);
+            }
+        }
+        outcome
     }
 }
 
@@ -195,15 +195,12 @@ impl CheckpointAttempt for ObjectAttempt {
 
     fn publish(&self, metadata: &[u8]) -> Result<()> {
         let _ending = self.ending.lock();
-        self.begin_publication().map_err(|error| self.site.name(error))?;
-        let result = self.put_metadata(metadata);
-        self.site.record.lock().phase = match &result {
-            Ok(()) => Phase::Published,
-            Err(error) if error.kind() == ErrorKind::Indeterminate => {
-                Phase::Unclear(metadata.to_vec())
-            }
-            Err(_) => Phase::Failed,
-        };
+        let begun = self.site.record.lock().phase.begin_publication();
+        let result = begun.and_then(|()| {
+            let result = self.put_metadata(metadata);
+            self.site.record.lock().phase.end_publication(metadata, &result);
+            result
+        });
         result.map_err(|error| self.site.name(error))
     }
 

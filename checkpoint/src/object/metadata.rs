@@ -1,14 +1,12 @@
-//! The object `_metadata`: its publication by a conditional put, and the tombstone that fences it.
+//! Publication of `_metadata` by a conditional put, and the tombstone that fences it.
 //!
 //! A put whose answer was lost may land at any time later. Whoever has to know that it never will puts a
-//! *tombstone* in its place: then the key is occupied, and a late put, which creates, is refused.
-//! Readers take a tombstone for nothing at all. It is 32 bytes: `ALVTOMB1`, eight zero bytes, a random
-//! token of 16 bytes.
+//! tombstone in its place: then the key is occupied, and a late put, which creates, is refused.
 //!
 //! | found after a failed put | publication |
 //! |---|---|
 //! | the own metadata | has succeeded |
-//! | other metadata | `AlreadyExists` |
+//! | other metadata, or its remains | `AlreadyExists` |
 //! | a tombstone or nothing, and the put was refused | is tried again, over exactly what was found |
 //! | anything else | fenced: determinate if that succeeds, else `Indeterminate` |
 
@@ -16,24 +14,16 @@ use std::sync::Arc;
 
 use alluvium_state_api::{Error, Result};
 use object_store::path::Path;
-use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, UpdateVersion};
+use object_store::{Error as StoreError, ObjectStore, PutMode};
 
+use super::content::{Found, look, tombstone};
 use super::executor::failed;
 
-const MAGIC: &[u8; 16] = b"ALVTOMB1\0\0\0\0\0\0\0\0";
-/// The length of a tombstone.
-pub(super) const TOMBSTONE_BYTES: u64 = 32;
 /// How often a put is tried that the store refuses because of another one.
-const ATTEMPTS: u32 = 8;
-
-/// What is at the key.
-pub(super) enum Found {
-    Nothing,
-    Tombstone(UpdateVersion),
-    Metadata(Vec<u8>, UpdateVersion),
-}
+pub(super) const ATTEMPTS: u32 = 8;
 
 /// How a fence ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fenced {
     /// A tombstone is there.
     Closed,
@@ -41,36 +31,6 @@ pub(super) enum Fenced {
     Other,
     /// The own metadata is there, and was to stay.
     Own,
-}
-
-fn is_tombstone(bytes: &[u8]) -> bool {
-    bytes.len() as u64 == TOMBSTONE_BYTES && bytes.starts_with(MAGIC)
-}
-
-pub(super) fn tombstone(token: u128) -> Vec<u8> {
-    [&MAGIC[..], &token.to_le_bytes()].concat()
-}
-
-/// Reads what is at `at`.
-pub(super) async fn look(store: &dyn ObjectStore, at: &Path) -> Result<Found> {
-    let answer = match store.get(at).await {
-        Err(StoreError::NotFound { .. }) => return Ok(Found::Nothing),
-        answer => answer.map_err(|error| failed("get", at.as_ref(), &error))?,
-    };
-    let meta = answer.meta.clone();
-    if meta.size > 1 << 30 {
-        let message = format!("{} bytes are too many for metadata", meta.size);
-        return Err(Error::corrupted(message).with_path(at.as_ref()));
-    }
-    let bytes = answer.bytes().await.map_err(|error| failed("get", at.as_ref(), &error))?;
-    if bytes.len() as u64 != meta.size {
-        return Err(Error::unavailable("the answer was cut short").with_path(at.as_ref()));
-    }
-    let version = UpdateVersion { e_tag: meta.e_tag, version: meta.version };
-    if is_tombstone(&bytes) {
-        return Ok(Found::Tombstone(version));
-    }
-    Ok(Found::Metadata(bytes.into(), version))
 }
 
 fn was_refused(error: &StoreError) -> bool {
@@ -94,13 +54,13 @@ pub(super) async fn publish(
         failure = failed("put", at.as_ref(), &error);
         mode = match look(&*store, &at).await {
             Ok(Found::Metadata(found, _)) if found == metadata => return Ok(()),
-            Ok(Found::Metadata(..)) => return Err(other(&at)),
-            Ok(Found::Tombstone(version)) if was_refused(&error) => PutMode::Update(version),
+            Ok(Found::Metadata(..) | Found::Remains(_)) => return Err(other(&at)),
+            Ok(Found::Tombstone { version, .. }) if was_refused(&error) => PutMode::Update(version),
             Ok(Found::Nothing) if was_refused(&error) => PutMode::Create,
             _ => break,
         };
     }
-    match fence(store, at.clone(), metadata, token, false).await {
+    match fence(store, at.clone(), metadata.into(), token, false).await {
         Ok(Fenced::Closed) => Err(failure),
         Ok(Fenced::Other) => Err(other(&at)),
         Ok(Fenced::Own) => Ok(()),
@@ -120,7 +80,7 @@ fn other(at: &Path) -> Error {
 pub(super) async fn fence(
     store: Arc<dyn ObjectStore>,
     at: Path,
-    metadata: Vec<u8>,
+    metadata: Arc<[u8]>,
     token: u128,
     take_back: bool,
 ) -> Result<Fenced> {
@@ -132,14 +92,18 @@ pub(super) async fn fence(
         }
         mode = match look(&*store, &at).await {
             Ok(Found::Nothing) => PutMode::Create,
-            Ok(Found::Tombstone(version)) => PutMode::Update(version),
-            Ok(Found::Metadata(found, version)) if found == metadata => {
+            // Only the answer was lost.
+            Ok(Found::Tombstone { token: found, .. }) if found == token => {
+                return Ok(Fenced::Closed);
+            }
+            Ok(Found::Tombstone { version, .. }) => PutMode::Update(version),
+            Ok(Found::Metadata(found, version)) if *found == *metadata => {
                 if !take_back {
                     return Ok(Fenced::Own);
                 }
                 PutMode::Update(version)
             }
-            Ok(Found::Metadata(..)) => return Ok(Fenced::Other),
+            Ok(Found::Metadata(..) | Found::Remains(_)) => return Ok(Fenced::Other),
             Err(_) => continue,
         };
     }

@@ -2,34 +2,48 @@
 //!
 //! The names are those of local storage, below a prefix. A checkpoint exists once its `_metadata` does,
 //! which a conditional put creates; the store must offer these, and reads that see the last write.
+//!
+//! # Invariants
+//! 1. A request whose answer was lost may be done at any time later, by a client that is long gone. So
+//!    names of files are used once, metadata is only created, or put over exactly what was read, and the
+//!    number of a checkpoint that was given up or deleted stays occupied by a tombstone for a while.
+//! 2. A checkpoint that is published is never taken back: another process may have gone on from it.
+//! 3. An upload in parts that was begun is completed or aborted. One of which nobody was told that it
+//!    began, or whose process died, is left to a rule of the bucket that aborts old uploads.
 
 mod attempt;
+mod content;
 mod executor;
 mod keys;
 mod metadata;
 mod places;
+mod removal;
 mod source;
 mod survey;
 mod writer;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use alluvium_state_api::clock::{Clock, SystemClock};
 use alluvium_state_api::random::Randomness;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{
     CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey, SurveyedPlace,
-    SurveyedSavepoint, is_drawn,
+    SurveyedSavepoint,
 };
 use alluvium_state_api::{CheckpointId, Error, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
+use parking_lot::Mutex;
 
 use attempt::ObjectAttempt;
+use content::Found;
 use executor::{Executor, failed};
 use keys::{METADATA, SHARED, below, checkpoint_name, key};
-use metadata::{Found, look};
 pub(crate) use places::ObjectPlaces;
 use source::ObjectSource;
 
@@ -72,9 +86,12 @@ pub(crate) struct Ground {
     store: Arc<dyn ObjectStore>,
     executor: Executor,
     randomness: Arc<dyn Randomness>,
+    clock: Arc<dyn Clock>,
     options: ObjectOptions,
     /// The URL of the store, without a slash at its end.
     root: String,
+    /// Those that this process has placed, and when; oldest first.
+    tombstones: Mutex<VecDeque<(Duration, Path)>>,
 }
 
 impl fmt::Debug for Ground {
@@ -96,8 +113,27 @@ impl Ground {
                 "part_bytes must be at least 5 MiB and parallel_parts between 1 and 64",
             ));
         }
-        let (executor, root) = (Executor::default(), root.trim_end_matches('/').to_owned());
-        Ok(Arc::new(Self { store, executor, randomness, options, root }))
+        Ok(Arc::new(Self {
+            store,
+            executor: Executor::default(),
+            randomness,
+            clock: Arc::new(SystemClock::new()),
+            options,
+            root: root.trim_end_matches('/').to_owned(),
+            tombstones: Mutex::default(),
+        }))
+    }
+
+    fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            executor: Executor::default(),
+            randomness: Arc::clone(&self.randomness),
+            clock,
+            options: self.options.clone(),
+            root: self.root.clone(),
+            tombstones: Mutex::default(),
+        }
     }
 
     fn pointer(&self, own: &Path) -> String {
@@ -146,12 +182,11 @@ impl Ground {
         listed.map_err(|error| failed("list", prefix.as_ref(), &error))
     }
 
-    /// The metadata below `own`, unless that is a tombstone.
+    /// The metadata below `own`.
     fn metadata(&self, own: &Path) -> Result<Option<Vec<u8>>> {
-        let (store, at) = (Arc::clone(&self.store), below(own, METADATA));
-        match self.executor.run(async move { look(&*store, &at).await })?? {
+        match self.look(&below(own, METADATA))? {
             Found::Metadata(bytes, _) => Ok(Some(bytes)),
-            Found::Nothing | Found::Tombstone(_) => Ok(None),
+            Found::Nothing | Found::Tombstone { .. } | Found::Remains(_) => Ok(None),
         }
     }
 }
@@ -192,6 +227,13 @@ impl ObjectStorage {
         let home = below(&ground.prefix_of(url)?, job.as_str());
         let places = ObjectPlaces::new(Arc::clone(&ground), job, savepoints);
         Ok(Self { ground, places, home })
+    }
+
+    /// The same with another clock, by which tombstones grow old.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        let ground = Arc::new(self.ground.with_clock(clock));
+        Self { places: self.places.over(Arc::clone(&ground)), ground, home: self.home }
     }
 
     fn own(&self, id: CheckpointId) -> Path {
@@ -243,16 +285,10 @@ impl CheckpointStorage for ObjectStorage {
     }
 
     fn discard(&self, id: CheckpointId, unused_shared: &[FileName]) -> Result<()> {
-        let own = self.own(id);
-        let discard = || {
-            self.ground.delete(vec![below(&own, METADATA)])?;
-            let prefix = format!("{own}/");
-            let mut files = self.ground.list(&own)?;
-            files.retain(|file| file.location.as_ref().strip_prefix(&prefix).is_some_and(is_drawn));
-            self.ground.delete(files.into_iter().map(|file| file.location).collect())?;
-            self.discard_shared(unused_shared)
-        };
-        discard().map_err(|error: Error| error.with_checkpoint(id))
+        self.ground.remove_old_tombstones();
+        let discarded = self.ground.discard(&self.own(id));
+        let discarded = discarded.and_then(|()| self.discard_shared(unused_shared));
+        discarded.map_err(|error| error.with_checkpoint(id))
     }
 
     fn discard_shared(&self, unused: &[FileName]) -> Result<()> {

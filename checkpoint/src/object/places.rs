@@ -11,7 +11,8 @@ use object_store::path::Path;
 
 use super::Ground;
 use super::attempt::ObjectAttempt;
-use super::keys::{METADATA, below};
+use super::keys::below;
+use super::removal::not_there;
 use super::source::ObjectSource;
 use super::survey;
 
@@ -29,16 +30,18 @@ impl ObjectPlaces {
         Self { ground, job: job.clone(), savepoints }
     }
 
+    pub(super) fn over(self, ground: Arc<Ground>) -> Self {
+        Self { ground, ..self }
+    }
+
     fn attempt(&self, own: Path) -> Arc<dyn CheckpointAttempt> {
         Arc::new(ObjectAttempt::new(Arc::clone(&self.ground), own, None, None))
     }
 
     pub(super) fn opened(&self, own: Path) -> Result<StoredCheckpoint> {
         let pointer = self.ground.pointer(&own);
-        let metadata = self.ground.metadata(&own)?.ok_or_else(|| {
-            Error::not_found("there is no checkpoint or savepoint here, or it was not completed")
-                .with_path(&pointer)
-        })?;
+        let metadata = self.ground.metadata(&own)?;
+        let metadata = metadata.ok_or_else(|| not_there().with_path(&pointer))?;
         let source = Arc::new(ObjectSource { ground: Arc::clone(&self.ground), own });
         Ok(StoredCheckpoint { pointer, metadata, source })
     }
@@ -78,9 +81,7 @@ impl ObjectPlaces {
 
     pub(crate) fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
         let own = self.locate(pointer)?;
-        self.opened(own.clone())?;
-        self.ground.delete(vec![below(&own, METADATA)])?;
-        self.ground.delete(files.iter().map(|name| below(&own, name.as_str())).collect())
+        self.ground.dispose(&own, files).map_err(|error| error.with_path(pointer))
     }
 
     pub(crate) fn survey(&self, target: Option<&str>) -> Result<Vec<SurveyedSavepoint>> {
@@ -99,6 +100,6 @@ impl ObjectPlaces {
             .with_path(own.as_ref()));
         }
         survey::remove_strays(&self.ground, &own, names)?;
-        survey::remove_tombstone(&self.ground, &own)
+        survey::remove_decided(&self.ground, &own)
     }
 }

@@ -12,13 +12,17 @@ use alluvium_state_api::storage::{
     Survey, SurveyedCheckpoint, SurveyedFile, SurveyedSavepoint, is_drawn, is_savepoint_of,
 };
 use alluvium_state_api::{Error, Result};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::Ground;
+use super::content::{Found, is_metadata};
 use super::executor::failed;
 use super::keys::{METADATA, SHARED, below, parse_checkpoint};
-use super::metadata::{Found, TOMBSTONE_BYTES, look};
+
+/// How many objects are looked at at once.
+const PEEKS: usize = 16;
 
 /// What is found in one place.
 #[derive(Default)]
@@ -42,18 +46,26 @@ impl Place {
         self.modified_ms = self.modified_ms.max(file.modified_ms);
     }
 
-    /// Whether there is metadata, and no tombstone.
-    fn published(&self, ground: &Ground, own: &Path) -> Result<bool> {
-        match self.metadata_bytes {
-            None => Ok(false),
-            Some(TOMBSTONE_BYTES) => Ok(ground.metadata(own)?.is_some()),
-            Some(_) => Ok(true),
-        }
-    }
-
     fn is_empty(&self) -> bool {
         self.metadata_bytes.is_none() && self.files.is_empty()
     }
+}
+
+/// Which of these objects of so many bytes, all named `_metadata`, are there and metadata.
+fn are_published(ground: &Ground, objects: Vec<(Path, Option<u64>)>) -> Result<Vec<bool>> {
+    let store = Arc::clone(&ground.store);
+    ground.executor.run(async move {
+        let one = |(at, bytes): (Path, Option<u64>)| {
+            let store = Arc::clone(&store);
+            async move {
+                match bytes {
+                    Some(bytes) => is_metadata(&*store, &at, bytes).await,
+                    None => Ok(false),
+                }
+            }
+        };
+        stream::iter(objects.into_iter().map(one)).buffered(PEEKS).try_collect().await
+    })?
 }
 
 fn file(name: &str, object: &ObjectMeta) -> SurveyedFile {
@@ -76,9 +88,12 @@ pub(super) fn survey(ground: &Ground, home: &Path) -> Result<Survey> {
             places.entry(id).or_default().add(name, &object);
         }
     }
-    for (id, place) in places.into_iter().filter(|(_, place)| !place.is_empty()) {
-        let own = below(home, &super::checkpoint_name(id));
-        let published = place.published(ground, &own)?;
+    places.retain(|_, place| !place.is_empty());
+    let metadata = places.iter().map(|(id, place)| {
+        (below(&below(home, &super::checkpoint_name(*id)), METADATA), place.metadata_bytes)
+    });
+    let published = are_published(ground, metadata.collect())?;
+    for ((id, place), published) in places.into_iter().zip(published) {
         let Place { modified_ms, files, .. } = place;
         survey.checkpoints.push(SurveyedCheckpoint { id, published, modified_ms, files });
     }
@@ -107,7 +122,8 @@ pub(super) fn savepoints(
         if place.is_empty() {
             continue;
         }
-        let published = place.published(ground, &own)?;
+        let metadata = (below(&own, METADATA), place.metadata_bytes);
+        let published = are_published(ground, vec![metadata])?.contains(&true);
         let Place { modified_ms, files, .. } = place;
         let pointer = ground.pointer(&own);
         found.push(SurveyedSavepoint { pointer, published, modified_ms, files });
@@ -116,11 +132,11 @@ pub(super) fn savepoints(
     Ok(found)
 }
 
-/// Removes a tombstone below `own`: what it fenced has been given up long ago.
-pub(super) fn remove_tombstone(ground: &Ground, own: &Path) -> Result<()> {
-    let (store, at) = (Arc::clone(&ground.store), below(own, METADATA));
-    match ground.executor.run(async move { look(&*store, &at).await })?? {
-        Found::Tombstone(_) => ground.delete(vec![below(own, METADATA)]),
+/// Removes what is in the place of metadata below `own` and is none: what it was for is long over.
+pub(super) fn remove_decided(ground: &Ground, own: &Path) -> Result<()> {
+    let at = below(own, METADATA);
+    match ground.look(&at)? {
+        Found::Tombstone { .. } | Found::Remains(_) => ground.delete(vec![at]),
         Found::Nothing | Found::Metadata(..) => Ok(()),
     }
 }

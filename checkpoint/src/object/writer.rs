@@ -11,15 +11,13 @@ use std::sync::mpsc::Receiver;
 use alluvium_state_api::snapshot::{FileLocation, FileName, StoredFile};
 use alluvium_state_api::storage::{FileScope, FileWriter};
 use alluvium_state_api::{Error, Result};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStoreExt};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::attempt::Site;
+use super::attempt::{Site, Upload};
 use super::executor::{failed, interrupted};
 use super::keys::below;
-
-type Upload = Box<dyn MultipartUpload>;
 
 pub(super) struct ObjectWriter {
     site: Arc<Site>,
@@ -177,23 +175,23 @@ impl FileWriter for ObjectWriter {
 }
 
 impl Drop for ObjectWriter {
-    /// Removes what was not finished. What cannot be removed is an orphan that nothing names.
+    /// Removes what was not finished; what cannot be removed is left to the attempt's abort.
     fn drop(&mut self) {
         for part in self.running.drain(..) {
             drop(part.recv());
         }
         let ground = &self.site.ground;
         if let Some(mut upload) = self.upload.take() {
-            drop(ground.executor.run(async move {
-                for _ in 0..3 {
-                    if upload.abort().await.is_ok() {
-                        return;
-                    }
-                }
-            }));
+            let left = ground.executor.run(async move {
+                let aborted = upload.abort().await;
+                aborted.is_err().then_some(upload)
+            });
+            if let Ok(Some(upload)) = left {
+                self.site.keep_upload(upload);
+            }
         }
-        if self.put {
-            drop(ground.delete(vec![self.key.clone()]));
+        if self.put && ground.delete(vec![self.key.clone()]).is_err() {
+            self.site.keep_file(self.key.clone());
         }
     }
 }

@@ -8,12 +8,12 @@ use alluvium_state_api::storage::CheckpointStorage;
 use alluvium_state_api::testkit::storages::{Opening, StorageHarness, StorageProfile};
 use alluvium_state_api::{Result, storage_suite};
 use futures_executor::block_on;
-use futures_util::TryStreamExt;
+use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::faulty::Faulty;
+use super::suite::everything;
 
 const ROOT: &str = "s3://bucket";
 
@@ -50,9 +50,8 @@ impl StorageHarness for ByUrl {
     }
 
     fn everything(&self) -> Vec<String> {
-        let objects = block_on(self.0.list(None).try_collect::<Vec<_>>()).unwrap();
         let uploads = (0..self.0.open_uploads()).map(|number| format!("upload {number}"));
-        objects.into_iter().map(|object| object.location.to_string()).chain(uploads).collect()
+        everything(&self.0).into_iter().chain(uploads).collect()
     }
 
     fn put(&self, pointer: &str, bytes: &[u8]) {

@@ -1,10 +1,12 @@
 //! An object store between the one that is tested and a real one, which makes requests fail by seed.
 //!
-//! A request has four outcomes: it is done or not, and that is reported or not. A write that is not
-//! reported may also be *deferred*: it lands when [`Faulty::land`] is called, as a request does that was
-//! still on its way when its sender gave up. Of a read an answer that is lost is a body that breaks off, and
-//! a deferred one comes in small pieces. Uploads that were begun and not ended are counted, and so are
-//! those of which nobody was told that they were begun: only a rule of the bucket can end them.
+//! A request has four outcomes: it is done or not, and that is reported or not. A write, a deletion or
+//! the completion of an upload that is not reported may also be *deferred*: it is done when
+//! [`Faulty::land`] is called, as a request is that was still on its way when its sender gave up, or died.
+//! A conditional put may be *repeated* by the client: the answer of the first was lost, and the second
+//! finds the object there. Of a read an answer that is lost is a body that breaks off, and a deferred one
+//! comes in small pieces. Uploads that were begun and not ended are counted, and so are those of which
+//! nobody was told that they were begun: only a rule of the bucket can end them.
 //!
 //! Errors are those of the S3 client: it reports 409 as `AlreadyExists`, whatever the request was and
 //! whether or not there is an object, and what it gave up retrying (503, no answer) as `Generic`.
@@ -22,8 +24,8 @@ use futures_util::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    UploadPart,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result, UploadPart,
 };
 use parking_lot::Mutex;
 
@@ -39,6 +41,26 @@ pub(crate) enum Fault {
     RequestLost,
     /// No answer, and done later.
     Deferred,
+    /// Done, and a second try was refused because of the first.
+    Repeated,
+}
+
+/// A request on its way.
+enum Late {
+    Put(Path, PutPayload, PutOptions),
+    Delete(Path),
+    Complete(Box<dyn MultipartUpload>),
+}
+
+impl fmt::Debug for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, at) = match self {
+            Self::Put(at, ..) => ("put", at.as_ref()),
+            Self::Delete(at) => ("delete", at.as_ref()),
+            Self::Complete(_) => ("complete", ""),
+        };
+        write!(f, "{what} {at}")
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +72,9 @@ struct State {
     faults: AtomicU64,
     open_uploads: AtomicI64,
     unknown_uploads: AtomicU64,
-    late: Mutex<Vec<(Path, PutPayload, PutOptions)>>,
+    late: Mutex<Vec<Late>>,
+    /// How many more requests are done, where all later ones fail.
+    left: Option<AtomicI64>,
 }
 
 /// See the module. Clones share everything.
@@ -59,6 +83,15 @@ pub(crate) struct Faulty(Arc<State>);
 
 impl Faulty {
     pub(crate) fn over(inner: Arc<dyn ObjectStore>, seed: u64, percent: u64) -> Self {
+        Self::with(inner, seed, percent, None)
+    }
+
+    /// The store of a process that dies after so many requests.
+    pub(crate) fn dying(inner: Arc<dyn ObjectStore>, requests: u64) -> Self {
+        Self::with(inner, 0, 0, Some(AtomicI64::new(requests.try_into().unwrap())))
+    }
+
+    fn with(inner: Arc<dyn ObjectStore>, seed: u64, percent: u64, left: Option<AtomicI64>) -> Self {
         Self(Arc::new(State {
             inner,
             random: SeededRandomness::new(seed),
@@ -68,6 +101,7 @@ impl Faulty {
             open_uploads: AtomicI64::new(0),
             unknown_uploads: AtomicU64::new(0),
             late: Mutex::default(),
+            left,
         }))
     }
 
@@ -91,27 +125,56 @@ impl Faulty {
         self.0.unknown_uploads.load(Ordering::Relaxed)
     }
 
-    /// Lets the deferred writes land; how many did.
-    pub(crate) async fn land(&self) -> usize {
-        let late = std::mem::take(&mut *self.0.late.lock());
+    /// Lets some of the deferred requests be done, or all, in any order; how many changed something.
+    pub(crate) async fn land(&self, all: bool) -> usize {
         let mut landed = 0;
-        for (path, payload, options) in late {
-            landed += usize::from(self.0.inner.put_opts(&path, payload, options).await.is_ok());
+        loop {
+            let late = {
+                let mut late = self.0.late.lock();
+                let random = self.0.random.next_u64() as usize;
+                if late.is_empty() || !all && random.is_multiple_of(4) {
+                    return landed;
+                }
+                let at = random / 4 % late.len();
+                late.swap_remove(at)
+            };
+            let inner = &self.0.inner;
+            landed += usize::from(match late {
+                Late::Put(at, payload, options) => {
+                    inner.put_opts(&at, payload, options).await.is_ok()
+                }
+                Late::Delete(at) => inner.delete(&at).await.is_ok(),
+                Late::Complete(mut upload) => upload.complete().await.is_ok(),
+            });
         }
-        landed
+    }
+
+    /// Whether it is deferred.
+    fn defer(&self, fault: Fault, late: impl FnOnce() -> Late) -> bool {
+        let deferred = fault == Fault::Deferred;
+        if deferred {
+            self.0.late.lock().push(late());
+        }
+        deferred
     }
 
     fn draw(&self) -> Fault {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
+        if let Some(left) = &self.0.left
+            && left.fetch_sub(1, Ordering::Relaxed) <= 0
+        {
+            return Fault::RequestLost;
+        }
         if self.0.random.next_u64() % 100 >= self.0.percent.load(Ordering::Relaxed) {
             return Fault::None;
         }
         self.0.faults.fetch_add(1, Ordering::Relaxed);
-        match self.0.random.next_u64() % 5 {
+        match self.0.random.next_u64() % 6 {
             0 => Fault::Refused(503),
             1 => Fault::Refused(409),
             2 => Fault::AnswerLost,
             3 => Fault::RequestLost,
+            4 => Fault::Repeated,
             _ => Fault::Deferred,
         }
     }
@@ -120,7 +183,9 @@ impl Faulty {
 fn failure(fault: Fault) -> Error {
     let source = format!("{fault:?}").into();
     match fault {
-        Fault::Refused(409) => Error::AlreadyExists { path: "faulty".to_owned(), source },
+        Fault::Refused(409) | Fault::Repeated => {
+            Error::AlreadyExists { path: "faulty".to_owned(), source }
+        }
         _ => Error::Generic { store: "faulty", source },
     }
 }
@@ -131,7 +196,9 @@ async fn with_body(answer: GetResult, fault: Fault) -> Result<GetResult> {
     let (attributes, extensions) = (answer.attributes.clone(), answer.extensions.clone());
     let bytes = answer.bytes().await?;
     let pieces: Vec<_> = match fault {
-        Fault::AnswerLost => vec![Ok(bytes.slice(..bytes.len() / 2)), Err(failure(fault))],
+        Fault::AnswerLost | Fault::Repeated => {
+            vec![Ok(bytes.slice(..bytes.len() / 2)), Err(failure(fault))]
+        }
         _ => bytes.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect(),
     };
     let payload = GetResultPayload::Stream(stream::iter(pieces).boxed());
@@ -143,9 +210,9 @@ macro_rules! through {
     ($fault:expr, $request:expr) => {
         match $fault {
             Fault::None => $request,
-            Fault::AnswerLost => {
-                drop($request);
-                Err(failure(Fault::AnswerLost))
+            fault @ (Fault::AnswerLost | Fault::Repeated) => {
+                $request?;
+                Err(failure(fault))
             }
             fault => Err(failure(fault)),
         }
@@ -166,9 +233,12 @@ impl ObjectStore for Faulty {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        let fault = self.draw();
-        if fault == Fault::Deferred {
-            self.0.late.lock().push((at.clone(), payload, options));
+        let fault = match self.draw() {
+            // Whoever overwrites is refused by nobody.
+            Fault::Repeated if options.mode == PutMode::Overwrite => Fault::AnswerLost,
+            fault => fault,
+        };
+        if self.defer(fault, || Late::Put(at.clone(), payload.clone(), options.clone())) {
             return Err(failure(fault));
         }
         through!(fault, self.0.inner.put_opts(at, payload, options).await)
@@ -181,23 +251,23 @@ impl ObjectStore for Faulty {
     ) -> Result<Box<dyn MultipartUpload>> {
         match self.draw() {
             Fault::None => {}
-            Fault::AnswerLost => {
+            fault @ (Fault::AnswerLost | Fault::Repeated | Fault::Deferred) => {
                 drop(self.0.inner.put_multipart_opts(at, options).await?);
                 self.0.unknown_uploads.fetch_add(1, Ordering::Relaxed);
-                return Err(failure(Fault::AnswerLost));
+                return Err(failure(fault));
             }
             fault => return Err(failure(fault)),
         }
         let inner = self.0.inner.put_multipart_opts(at, options).await?;
         self.0.open_uploads.fetch_add(1, Ordering::Relaxed);
-        Ok(Box::new(Upload { inner, store: self.clone(), ended: false }))
+        Ok(Box::new(Upload { inner: Some(inner), store: self.clone(), ended: false }))
     }
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
         let inner = &self.0.inner;
         match self.draw() {
             Fault::None => inner.get_opts(at, options).await,
-            fault @ (Fault::AnswerLost | Fault::Deferred) => {
+            fault @ (Fault::AnswerLost | Fault::Repeated | Fault::Deferred) => {
                 with_body(inner.get_opts(at, options).await?, fault).await
             }
             fault => Err(failure(fault)),
@@ -216,10 +286,13 @@ impl ObjectStore for Faulty {
         let one = move |path: Result<Path>| {
             let store = store.clone();
             async move {
-                let path = path?;
+                let (path, fault) = (path?, store.draw());
+                if store.defer(fault, || Late::Delete(path.clone())) {
+                    return Err(failure(fault));
+                }
                 let only = stream::iter([Ok(path)]).boxed();
                 let mut deleted = store.0.inner.delete_stream(only);
-                through!(store.draw(), deleted.next().await.unwrap())
+                through!(fault, deleted.next().await.unwrap())
             }
         };
         paths.then(one).boxed()
@@ -248,12 +321,18 @@ impl ObjectStore for Faulty {
 
 #[derive(Debug)]
 struct Upload {
-    inner: Box<dyn MultipartUpload>,
+    /// Taken by a completion that is on its way.
+    inner: Option<Box<dyn MultipartUpload>>,
     store: Faulty,
     ended: bool,
 }
 
 impl Upload {
+    fn inner(&mut self) -> Result<&mut Box<dyn MultipartUpload>> {
+        let source = "there is no such upload".into();
+        self.inner.as_mut().ok_or(Error::NotFound { path: "faulty".to_owned(), source })
+    }
+
     fn end(&mut self) {
         if !std::mem::replace(&mut self.ended, true) {
             self.store.0.open_uploads.fetch_sub(1, Ordering::Relaxed);
@@ -264,23 +343,30 @@ impl Upload {
 #[async_trait]
 impl MultipartUpload for Upload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        match self.store.draw() {
-            Fault::None => self.inner.put_part(data),
-            Fault::AnswerLost => {
-                let part = self.inner.put_part(data);
-                Box::pin(async move {
-                    part.await?;
-                    Err(failure(Fault::AnswerLost))
-                })
+        let fault = self.store.draw();
+        let part = match fault {
+            Fault::None | Fault::AnswerLost | Fault::Repeated => {
+                self.inner().map(|inner| inner.put_part(data))
             }
-            fault => Box::pin(async move { Err(failure(fault)) }),
-        }
+            fault => Err(failure(fault)),
+        };
+        Box::pin(async move {
+            part?.await?;
+            if fault == Fault::None { Ok(()) } else { Err(failure(fault)) }
+        })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
         let fault = self.store.draw();
-        let result = through!(fault, self.inner.complete().await);
-        if matches!(fault, Fault::None | Fault::AnswerLost) {
+        if fault == Fault::Deferred
+            && let Some(upload) = self.inner.take()
+        {
+            self.store.0.late.lock().push(Late::Complete(upload));
+            self.end();
+            return Err(failure(fault));
+        }
+        let result = through!(fault, self.inner()?.complete().await);
+        if matches!(fault, Fault::None | Fault::AnswerLost | Fault::Repeated) {
             self.end();
         }
         result
@@ -288,8 +374,8 @@ impl MultipartUpload for Upload {
 
     async fn abort(&mut self) -> Result<()> {
         let fault = self.store.draw();
-        let result = through!(fault, self.inner.abort().await);
-        if matches!(fault, Fault::None | Fault::AnswerLost) {
+        let result = through!(fault, self.inner()?.abort().await);
+        if matches!(fault, Fault::None | Fault::AnswerLost | Fault::Repeated) {
             self.end();
         }
         result
@@ -299,7 +385,6 @@ impl MultipartUpload for Upload {
 mod tests {
     use futures_executor::block_on;
     use object_store::memory::InMemory;
-    use object_store::{ObjectStoreExt, PutMode};
 
     use super::*;
 
@@ -322,9 +407,10 @@ mod tests {
                     (Err(_), false) => nothing += 1,
                 }
             }
-            let late = store.land().await;
+            let some = store.land(false).await;
+            let late = some + store.land(true).await;
             assert!(late > 20 && late < nothing, "{late} of {nothing} landed later");
-            assert_eq!(store.land().await, 0);
+            assert_eq!(store.land(true).await, 0);
         });
         assert!(answered > 150 && unanswered > 20, "{answered} {unanswered} {nothing}");
         assert_eq!(store.counts(), (400, 400 - answered));

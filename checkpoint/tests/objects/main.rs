@@ -10,10 +10,14 @@
 
 #[cfg(feature = "object-store")]
 mod by_url;
+mod facts;
 #[path = "../lifecycle/fake.rs"]
 #[expect(dead_code, reason = "it is shared with the tests of the coordinator, which use all of it")]
 mod fake;
 mod faulty;
+mod grounds;
+#[cfg(feature = "object-store")]
+mod late;
 #[cfg(feature = "object-store")]
 mod orphans;
 mod sequences;

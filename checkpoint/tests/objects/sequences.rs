@@ -1,9 +1,9 @@
 //! Random lives of a job over a storage that fails, by seed: checkpoints, aborts, crashes, a second master.
 //!
-//! After every step: what is published is whole, what is retained is there, and of two masters at one
-//! number at most one has completed it. At the end, when nothing fails any more and what was late has
-//! landed: one collection of orphans leaves exactly what the published checkpoints use, and the job
-//! starts from the newest one.
+//! After every step: what is published is whole, what is retained is there, of two masters at one number
+//! at most one has completed it, and what [`facts`](crate::facts) says. At the end, when nothing fails any
+//! more and what was late has landed: one collection of orphans leaves exactly what the published
+//! checkpoints use, savepoints go as often as it takes, and the job starts from the newest checkpoint.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -12,15 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_checkpoint::{
-    Acknowledged, JobEnd, Options, OrphanOptions, Orphans, Retention, StartFrom, Trigger,
+    Acknowledged, JobEnd, Notification, Options, OrphanOptions, Retention, StartFrom, Trigger,
 };
 use alluvium_state_api::format::metadata::CheckpointMetadata;
 use alluvium_state_api::random::{OsRandomness, Randomness, SeededRandomness};
-use alluvium_state_api::snapshot::SnapshotKind;
+use alluvium_state_api::snapshot::{FileLocation, FileName, SnapshotKind};
 use alluvium_state_api::storage::CheckpointStorage;
-use alluvium_state_api::{CheckpointId, Error};
+use alluvium_state_api::{CheckpointId, Error, ErrorKind};
 
-use crate::fake::{Job, UID, assert_whole, shared_files, shared_name};
+use crate::facts::Facts;
+use crate::fake::{Job, UID, assert_whole, check_file, shared_files, shared_name};
 
 /// How many sequences there are unless `ALLUVIUM_SEQUENCES` says so.
 const SEQUENCES: u64 = 100;
@@ -43,6 +44,9 @@ pub(crate) trait Ground {
 
     /// Nothing fails any more, and what was late has landed.
     fn calm(&mut self);
+
+    /// Whether no file is in the place of a savepoint.
+    fn is_empty(&self, pointer: &str) -> bool;
 
     /// How many requests have failed.
     fn faults(&self) -> u64;
@@ -81,6 +85,9 @@ struct World<G> {
     random: SeededRandomness,
     options: Options,
     job: Job,
+    facts: Facts,
+    /// Savepoints that were completed and not disposed of, with their files.
+    savepoints: Vec<(String, Vec<FileName>)>,
 }
 
 impl<G: Ground> World<G> {
@@ -96,7 +103,7 @@ impl<G: Ground> World<G> {
         let mut ground = G::new(seed);
         let mut job = Job::over(ground.open(), options.clone());
         job.start(2, StartFrom::Newest).unwrap();
-        Self { ground, random, options, job }
+        Self { ground, random, options, job, facts: Facts::default(), savepoints: Vec::new() }
     }
 
     fn below(&self, bound: u64) -> u64 {
@@ -104,7 +111,7 @@ impl<G: Ground> World<G> {
     }
 
     fn step(&mut self) {
-        match self.below(16) {
+        match self.below(18) {
             0..7 => self.checkpoint(),
             7..10 => {
                 let random = self.random.next_u64();
@@ -118,10 +125,23 @@ impl<G: Ground> World<G> {
             12 => drop(self.job.start(1 + self.below(4) as u32, StartFrom::Newest)),
             13 => self.crash(),
             14 => self.race(),
+            15 => self.savepoint(),
+            16 => self.dispose(),
             _ => self.shut_down(),
         }
-        self.job.deliver();
+        self.deliver();
         self.check();
+    }
+
+    fn deliver(&mut self) {
+        let told = self.job.deliver();
+        self.facts.hear(&told);
+        for one in told {
+            if let Notification::Completed { savepoint: Some(pointer), .. } = one {
+                let files = files_of(&*self.ground.look(), &pointer);
+                self.savepoints.push((pointer, files));
+            }
+        }
     }
 
     /// Some or all of the subtasks acknowledge; one that cannot write declines.
@@ -149,13 +169,34 @@ impl<G: Ground> World<G> {
         }
     }
 
+    fn savepoint(&mut self) {
+        let Ok(plan) = self.job.coordinator.trigger(Trigger::savepoint(None)) else { return };
+        for subtask in 0..self.job.stores.len() as u32 {
+            take(&mut self.job, &plan, subtask);
+        }
+    }
+
+    /// A savepoint is disposed of. What is left is whole, or nothing that opens; a new call goes on.
+    fn dispose(&mut self) {
+        let Some((pointer, files)) = self.savepoints.pop() else { return };
+        let disposed = self.job.storage.discard_savepoint(&pointer, &files);
+        let opened = self.ground.look().open_pointer(&pointer);
+        match disposed {
+            Ok(()) => assert_eq!(opened.unwrap_err().kind(), ErrorKind::NotFound),
+            Err(_) => self.savepoints.push((pointer, files)),
+        }
+    }
+
     /// The master's process dies, and another one goes on.
     fn crash(&mut self) {
         let before = self.job.retained();
+        let storage = self.ground.look();
+        self.facts.observe(&*storage);
+        self.facts.succeeded(&before, &*storage);
         self.job.storage = self.ground.open();
         self.job.restart_process();
-        let after = self.job.retained();
-        assert!(before.iter().all(|id| after.contains(id)), "{before:?} {after:?}");
+        let after: Vec<_> = self.job.retained().into_iter().map(CheckpointId::new).collect();
+        self.facts.check_retained(&before, &after);
         self.job.start(1 + self.below(4) as u32, StartFrom::Newest).unwrap();
     }
 
@@ -195,26 +236,39 @@ impl<G: Ground> World<G> {
         self.crash();
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
         let storage = self.ground.look();
         assert_whole(&*storage);
-        let there = storage.list().unwrap();
-        let retained = self.job.retained();
-        assert!(retained.iter().all(|id| there.contains(&CheckpointId::new(*id))));
+        self.facts.observe(&*storage);
+        self.facts.check_retained(&self.job.retained(), &storage.list().unwrap());
+        for (pointer, files) in &self.savepoints {
+            // Of one whose disposal was interrupted nothing can be opened.
+            if let Ok(found) = storage.open_pointer(pointer) {
+                assert_eq!(files_of(&*storage, &found.pointer), *files);
+            }
+        }
     }
 
     fn quiesce(&mut self) {
         self.ground.calm();
         self.check();
         self.crash();
-        let collected = self.job.coordinator.collect_orphans(REMOVE).unwrap();
-        assert_eq!(collected.too_young, 0);
+        self.job.coordinator.collect_orphans(REMOVE).unwrap();
+        // Numbers that are kept from being used again are no leak: they hold no files. Savepoints that were
+        // never completed stay for an hour.
         let rest = self.job.coordinator.collect_orphans(REMOVE).unwrap();
-        assert_eq!(rest, Orphans::default());
+        assert_eq!((rest.files, rest.shared.len(), rest.strays.len()), (0, 0, 0));
         self.check();
+        while let Some((pointer, files)) = self.savepoints.pop() {
+            if let Err(error) = self.job.storage.discard_savepoint(&pointer, &files) {
+                assert_eq!(error.kind(), ErrorKind::NotFound);
+            }
+            assert!(self.ground.is_empty(&pointer), "{pointer} is not empty");
+        }
         let storage = self.ground.look();
         let survey = storage.survey().unwrap();
-        assert!(survey.checkpoints.iter().all(|place| place.published));
+        let mut places = survey.checkpoints.iter();
+        assert!(places.all(|place| place.published || place.files.is_empty()));
         let there: BTreeSet<_> = shared_files(&*storage).into_iter().collect();
         assert_eq!(there, used(&*storage));
     }
@@ -234,6 +288,21 @@ fn take(job: &mut Job, plan: &alluvium_checkpoint::CheckpointPlan, subtask: u32)
     }
 }
 
+/// The files of a savepoint, which is whole.
+fn files_of(storage: &dyn CheckpointStorage, pointer: &str) -> Vec<FileName> {
+    let found = storage.open_pointer(pointer).unwrap();
+    let metadata = CheckpointMetadata::decode(&found.metadata).unwrap();
+    let files = metadata.keyed().flat_map(|(_, _, keyed)| &keyed.files);
+    let mut names = Vec::new();
+    for file in files {
+        check_file(&*found.source, file);
+        if let FileLocation::Own(name) = &file.stored.location {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
 /// The shared files that published checkpoints name.
 fn used(storage: &dyn CheckpointStorage) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
@@ -244,70 +313,4 @@ fn used(storage: &dyn CheckpointStorage) -> BTreeSet<String> {
         }
     }
     used
-}
-
-mod tests {
-    use alluvium_state_api::vfs::faulty::{EIO, Fault};
-    use alluvium_state_api::vfs::{FaultyFs, MemoryFs};
-
-    use super::*;
-    use crate::fake::{local, local_over};
-
-    /// A directory in memory: what is late there is late for ever.
-    struct Directory {
-        memory: MemoryFs,
-        /// What the present process sees of it, and the operations that fail.
-        process: FaultyFs,
-        planned: Vec<u64>,
-        opened: u64,
-        faults: u64,
-    }
-
-    impl Directory {
-        fn count(&mut self) {
-            let operations = self.process.operations();
-            self.faults += self.planned.iter().filter(|at| **at < operations).count() as u64;
-            self.planned.clear();
-        }
-    }
-
-    impl Ground for Directory {
-        fn new(_: u64) -> Self {
-            let memory = MemoryFs::new();
-            let process = FaultyFs::new(Arc::new(memory.clone()));
-            Self { memory, process, planned: Vec::new(), opened: 0, faults: 0 }
-        }
-
-        fn open(&mut self) -> Arc<dyn CheckpointStorage> {
-            self.count();
-            self.opened += 1;
-            self.process = FaultyFs::new(Arc::new(self.memory.clone()));
-            local_over(Arc::new(self.process.clone()), 1_000 + self.opened)
-        }
-
-        fn look(&self) -> Arc<dyn CheckpointStorage> {
-            local(&self.memory)
-        }
-
-        fn disturb(&mut self, random: u64) {
-            let at = self.process.operations() + random % 50;
-            let fault =
-                [Fault::Fails(EIO), Fault::HappensButFails(EIO)][(random >> 32) as usize % 2];
-            drop(self.process.clone().with_fault(at, fault));
-            self.planned.push(at);
-        }
-
-        fn calm(&mut self) {
-            self.count();
-        }
-
-        fn faults(&self) -> u64 {
-            self.faults
-        }
-    }
-
-    #[test]
-    fn over_a_directory() {
-        run::<Directory>("directory");
-    }
 }

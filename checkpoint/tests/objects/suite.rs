@@ -26,8 +26,32 @@ impl Default for Objects {
     }
 }
 
+/// What is there besides tombstones, which are left on purpose, for a while; tests of their own look for
+/// them.
+pub(crate) fn everything(store: &dyn ObjectStore) -> Vec<String> {
+    let mut objects = block_on(store.list(None).try_collect::<Vec<_>>()).unwrap();
+    objects.retain(|object| object.size != 32 || !is_tombstone(store, &object.location));
+    objects.into_iter().map(|object| object.location.to_string()).collect()
+}
+
+fn is_tombstone(store: &dyn ObjectStore, at: &Path) -> bool {
+    let bytes = block_on(async { store.get(at).await.unwrap().bytes().await });
+    bytes.unwrap().starts_with(b"ALVTOMB1")
+}
+
 fn key(pointer: &str) -> Path {
     Path::parse(pointer.strip_prefix(ROOT).unwrap()).unwrap()
+}
+
+fn open(store: Faulty, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>> {
+    let mut options = ObjectOptions::default();
+    if let Some(savepoints) = opening.savepoints {
+        options = options.with_savepoints(savepoints);
+    }
+    let url = format!("{ROOT}/checkpoints");
+    let store = Arc::new(store);
+    let random = Arc::new(OsRandomness);
+    Ok(Arc::new(ObjectStorage::open(store, random, ROOT, &url, opening.job, options)?))
 }
 
 impl StorageHarness for Objects {
@@ -36,24 +60,23 @@ impl StorageHarness for Objects {
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>> {
-        let mut options = ObjectOptions::default();
-        if let Some(savepoints) = opening.savepoints {
-            options = options.with_savepoints(savepoints);
-        }
-        let url = format!("{ROOT}/checkpoints");
-        let store = Arc::new(self.0.clone());
-        let random = Arc::new(OsRandomness);
-        Ok(Arc::new(ObjectStorage::open(store, random, ROOT, &url, opening.job, options)?))
+        open(self.0.clone(), opening)
+    }
+
+    fn open_dying(
+        &self,
+        opening: &Opening<'_>,
+        operations: u64,
+    ) -> Result<Option<Arc<dyn CheckpointStorage>>> {
+        open(Faulty::dying(Arc::new(self.0.clone()), operations), opening).map(Some)
     }
 
     fn place(&self, name: &str) -> String {
         format!("{ROOT}/places/{name}")
     }
-
     fn everything(&self) -> Vec<String> {
-        let objects = block_on(self.0.list(None).try_collect::<Vec<_>>()).unwrap();
         let uploads = (0..self.0.open_uploads()).map(|number| format!("upload {number}"));
-        objects.into_iter().map(|object| object.location.to_string()).chain(uploads).collect()
+        everything(&self.0).into_iter().chain(uploads).collect()
     }
 
     fn put(&self, pointer: &str, bytes: &[u8]) {
@@ -65,5 +88,5 @@ impl StorageHarness for Objects {
     }
 }
 
-const PROFILE: StorageProfile = StorageProfile::in_places("objects");
+const PROFILE: StorageProfile = StorageProfile::in_places("objects").dying();
 storage_suite!(Objects, PROFILE);

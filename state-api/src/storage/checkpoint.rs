@@ -151,10 +151,12 @@ pub trait CheckpointAttempt: Debug + Send + Sync {
     fn publish(&self, metadata: &[u8]) -> Result<()>;
 
     /// Gives the attempt up and removes what it wrote; safe to repeat. After an `Indeterminate`
-    /// publication this first takes the metadata back.
+    /// publication this first ends the doubt. Where another process may have seen the metadata by then,
+    /// as in an object store, a checkpoint that turns out to be there stays: it is published, and
+    /// nothing was removed. Elsewhere its metadata is taken back.
     ///
     /// # Errors
-    /// `InvalidInput` where it is published; `Unavailable` where something could not be removed:
+    /// `InvalidInput` where it is published: keep or discard it; `Unavailable` where something could not be removed:
     /// a new call goes on with the rest.
     fn abort(&self) -> Result<()>;
 }

@@ -53,6 +53,7 @@ macro_rules! alluvium_storage_cases {
                 savepoints_are_no_checkpoints
                 an_aborted_savepoint_leaves_nothing
                 a_savepoint_is_discarded_by_its_list
+                an_interrupted_disposal_goes_on
                 awkward_targets
                 a_savepoint_outlives_the_job
             }

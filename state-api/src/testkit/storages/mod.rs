@@ -54,6 +54,10 @@ use crate::storage::{CheckpointStorage, InlinePolicy};
 pub use list::STORAGE_CASES;
 
 /// What a storage is for.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question that has nothing to do with the rest"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageProfile {
     /// For messages.
@@ -65,17 +69,25 @@ pub struct StorageProfile {
     pub ages: bool,
     /// Whether a savepoint without a target and without a configured place is kept all the same.
     pub keeps_savepoints: bool,
+    /// Whether the harness can let a process die in the middle, see [`StorageHarness::open_dying`].
+    pub dies: bool,
 }
 
 impl StorageProfile {
     /// A storage in directories or below prefixes.
     pub const fn in_places(name: &'static str) -> Self {
-        Self { name, places: true, ages: true, keeps_savepoints: false }
+        Self { name, places: true, ages: true, keeps_savepoints: false, dies: false }
     }
 
     /// A storage in the process, all of it inline.
     pub const fn in_process(name: &'static str) -> Self {
-        Self { name, places: false, ages: false, keeps_savepoints: true }
+        Self { name, places: false, ages: false, keeps_savepoints: true, dies: false }
+    }
+
+    /// The same with a harness that can let a process die in the middle.
+    #[must_use]
+    pub const fn dying(self) -> Self {
+        Self { dies: true, ..self }
     }
 }
 
@@ -106,6 +118,21 @@ pub trait StorageHarness: Debug + Default + Sync {
     /// # Errors
     /// What the storage returns.
     fn open(&self, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>>;
+
+    /// As [`open`](Self::open), in a process that dies after `operations` more of what its storage is
+    /// made of, be it system calls or requests: from then on nothing happens and everything fails.
+    /// `None` where that cannot be arranged, as the profile says.
+    ///
+    /// # Errors
+    /// What the storage returns.
+    fn open_dying(
+        &self,
+        opening: &Opening<'_>,
+        operations: u64,
+    ) -> Result<Option<Arc<dyn CheckpointStorage>>> {
+        let _ = (opening, operations);
+        Ok(None)
+    }
 
     /// By what the place `name` beside the jobs is named to this storage: a path or a URL, without a
     /// slash at its end. Nothing is there yet.

@@ -140,6 +140,45 @@ pub fn a_savepoint_is_discarded_by_its_list<H: StorageHarness>(harness: &H) {
     assert_whole(&storage, 1);
 }
 
+/// A disposal whose process died at any point is repeated until nothing is left, also by somebody who can
+/// no longer read which files there were. What can be opened in between is whole.
+pub fn an_interrupted_disposal_goes_on<H: StorageHarness>(harness: &H) {
+    let (job, target) = (job(), harness.place("target"));
+    let opening = Opening { savepoints: Some(&target), ..Opening::of(&job) };
+    for operations in 0.. {
+        let attempt = harness.open(&opening).unwrap().begin_savepoint(None).unwrap();
+        let files = names(&publish_three(&*attempt, 1).unwrap()).0;
+        let pointer = attempt.pointer();
+        let dying = harness.open_dying(&opening, operations);
+        let done = match dying {
+            Ok(None) => {
+                assert!(!harness.profile().dies);
+                harness.open(&opening).unwrap().discard_savepoint(pointer, &files).unwrap();
+                true
+            }
+            Ok(Some(dying)) => dying.discard_savepoint(pointer, &files).is_ok(),
+            Err(_) => false,
+        };
+        let storage = harness.open(&opening).unwrap();
+        if let Ok(found) = storage.open_pointer(pointer) {
+            assert!(!done, "it came back after {operations} operations");
+            check_whole(&found).unwrap();
+            storage.discard_savepoint(pointer, &files).unwrap();
+        } else if let Err(error) = storage.discard_savepoint(pointer, &[]) {
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+        }
+        let again = storage.discard_savepoint(pointer, &files).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::NotFound);
+        // Elsewhere a process that dies may leave a probe, which is collected with the orphans.
+        let place = pointer.rsplit('/').next().unwrap();
+        let left = harness.everything().into_iter().filter(|name| name.contains(place));
+        assert_eq!(left.collect::<Vec<_>>(), [""; 0], "after {operations} operations");
+        if done {
+            return;
+        }
+    }
+}
+
 /// Places with awkward names hold savepoints, or are refused before anything is written.
 pub fn awkward_targets<H: StorageHarness>(harness: &H) {
     let must = ["with space", "plus+sign", "equals=and&", "dots..in.it", "a/b/c", "Grüße", "日本"];
