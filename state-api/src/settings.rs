@@ -55,7 +55,8 @@
 //! 2. One source sets a key once: a second value under the same key or another spelling of it is an
 //!    error unless it is equal. A later source overrides an earlier one ([`Settings::overlay`]).
 //! 3. Values of keys that look secret never reach `Debug`, `Display` or an error, nor do user and
-//!    password of a URL.
+//!    password of a URL. Credentials of object stores are refused: they come from the environment, a
+//!    profile or a role.
 //!
 //! ```
 //! use alluvium_state_api::settings::Settings;
@@ -93,7 +94,7 @@ use crate::{Error, Result};
 pub use common::ObjectRequests;
 use keys::{Key, Rule, Value};
 pub use parse::{duration as parse_duration, size as parse_size};
-use redact::shown;
+use redact::{belongs_elsewhere, shown};
 pub use retention::Retention;
 
 /// A checked map of settings. See the [module](self).
@@ -156,10 +157,15 @@ impl Settings {
     /// # Errors
     /// `InvalidInput`, naming key, value and what is allowed: a key that is no dotted name, a value of
     /// a common setting that does not parse or is out of bounds, a key that is set already, under this
-    /// or another spelling, to a different value.
+    /// or another spelling, to a different value, credentials of an object store.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let (key, text) = (key.trim(), value.trim());
         check_name(key)?;
+        if let Some(place) = belongs_elsewhere(key) {
+            return Err(Error::invalid_input(format!(
+                "setting {key}: credentials are no settings; {place}"
+            )));
+        }
         let known = Key::find(key);
         let value = match known {
             Some(known) => known.parse(key, text)?,

@@ -72,6 +72,21 @@ pub(super) fn interrupted() -> Error {
     Error::unavailable("a request to the object store ended without an answer")
 }
 
+/// What else is known of a failure, by words of protocols in its text, which itself is not shown.
+fn known(error: &object_store::Error) -> Option<&'static str> {
+    let text = error.to_string();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if has(&["redirect", "AuthorizationHeaderMalformed", "PermanentRedirect"]) {
+        Some("the bucket is in another region; set s3.endpoint.region")
+    } else if has(&["NoSuchBucket", "ContainerNotFound"]) {
+        Some("there is no such bucket or container")
+    } else if has(&["RequestTimeTooSkewed"]) {
+        Some("the clock of this machine is wrong")
+    } else {
+        None
+    }
+}
+
 /// An error of the store without its text: the body of a response can repeat credentials.
 #[cold]
 pub(super) fn failed(operation: &'static str, key: &str, error: &object_store::Error) -> Error {
@@ -82,9 +97,10 @@ pub(super) fn failed(operation: &'static str, key: &str, error: &object_store::E
         Store::PermissionDenied { .. } => {
             (ErrorKind::Unavailable, "access is denied; check the permissions")
         }
-        Store::Unauthenticated { .. } => {
-            (ErrorKind::Unavailable, "the credentials are not accepted; check them")
-        }
+        Store::Unauthenticated { .. } => (
+            ErrorKind::Unavailable,
+            "there are no credentials, or they are not accepted; check them",
+        ),
         Store::NotSupported { .. } | Store::NotImplemented { .. } => {
             (ErrorKind::Unsupported, "the object store cannot do this")
         }
@@ -93,5 +109,6 @@ pub(super) fn failed(operation: &'static str, key: &str, error: &object_store::E
         }
         _ => (ErrorKind::Unavailable, "the object store failed or did not answer"),
     };
+    let what = known(error).unwrap_or(what);
     Error::new(kind, format!("{operation} failed: {what}")).with_operation(operation).with_path(key)
 }

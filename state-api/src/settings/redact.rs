@@ -29,6 +29,26 @@ pub(super) fn is_secret(key: &str) -> bool {
     parts.any(|part| part == "sas") || SECRET_WORDS.iter().any(|word| key.contains(word))
 }
 
+/// Where the credentials of an object store belong, if `key` is such: settings are logged and passed on.
+pub(super) fn belongs_elsewhere(key: &str) -> Option<&'static str> {
+    let lower = key.to_ascii_lowercase();
+    let (first, _) = lower.strip_prefix("fs.").unwrap_or(&lower).split_once('.')?;
+    let place = match first {
+        "s3" | "s3a" | "s3n" => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or use a profile in \
+             ~/.aws/credentials, or a role"
+        }
+        "gs" | "gcs" => {
+            "set GOOGLE_APPLICATION_CREDENTIALS in the environment, or use the machine's account"
+        }
+        "az" | "azure" | "abfs" | "abfss" => {
+            "set AZURE_STORAGE_ACCOUNT_KEY in the environment, or use a managed identity"
+        }
+        _ => return None,
+    };
+    is_secret(key).then_some(place)
+}
+
 /// `value`, quoted, fit to be shown as the value of `key`.
 pub(super) fn shown(key: &str, value: &str) -> String {
     if is_secret(key) {

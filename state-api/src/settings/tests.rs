@@ -189,10 +189,10 @@ fn later_sources_override() {
 #[test]
 fn secrets_are_not_shown() {
     let marked = [
-        ("s3.secret-key", "MARKED"),
-        ("s3.access-key", "MARKED"),
-        ("s3.session_Token", "MARKED"),
-        ("fs.azure.account.key.x", "MARKED"),
+        ("my.secret-key", "MARKED"),
+        ("my.access-key", "MARKED"),
+        ("my.session_Token", "MARKED"),
+        ("my.account.key.x", "MARKED"),
         ("db.PassWord", "MARKED"),
         ("state.checkpoints.dir", "s3://MARKED:MARKED@bucket/MARKE-not"),
     ];
@@ -213,10 +213,59 @@ fn secrets_are_not_shown() {
         let error = Settings::from_assignments([text]).unwrap_err();
         assert!(!error.message().contains("MARKED"), "{error}");
     }
-    let error = settings.flag("s3.secret-key", false).unwrap_err();
+    let error = settings.flag("my.secret-key", false).unwrap_err();
     assert!(!error.message().contains("MARKED"));
-    let error = Settings::from_toml("s3.secret-key = MARKED").unwrap_err();
+    let error = Settings::from_toml("my.secret-key = MARKED").unwrap_err();
     assert!(!format!("{error:?}").contains("MARKED"), "{error:?}");
+}
+
+#[test]
+fn credentials_of_object_stores_are_no_settings() {
+    for (key, place) in [
+        ("s3.access-key", "AWS_ACCESS_KEY_ID"),
+        ("s3.secret-key", "AWS_SECRET_ACCESS_KEY"),
+        ("s3.access.key", "~/.aws/credentials"),
+        ("S3.Session_Token", "role"),
+        ("fs.s3a.secret.key", "environment"),
+        ("fs.azure.account.key.x", "AZURE_STORAGE_ACCOUNT_KEY"),
+        ("gs.credentials", "GOOGLE_APPLICATION_CREDENTIALS"),
+    ] {
+        let message = refusal(key, "MARKED");
+        assert!(message.contains(key) && message.contains(place), "{message}");
+        assert!(!message.contains("MARKED"), "{message}");
+    }
+    one("s3.entropy.key", "_entropy_");
+}
+
+#[test]
+fn object_stores_have_bounds() {
+    let requests = Settings::new().object_requests();
+    assert_eq!((requests.retry_limit, requests.max_requests), (10, 64));
+    assert_eq!((requests.part_bytes, requests.parallel_parts), (8 << 20, 4));
+    assert_eq!(requests.retry_interval, Duration::from_millis(100));
+    assert_eq!(requests.max_retry_interval, Duration::from_secs(15));
+    assert_eq!(requests.retry_timeout, Duration::from_mins(3));
+    assert_eq!(requests.request_timeout, Duration::from_mins(1));
+    assert_eq!(requests.connect_timeout, Duration::from_secs(5));
+    assert_eq!(Settings::new().s3_entropy(), None);
+    assert_eq!(one(keys::S3_ENTROPY_KEY, "_x_").s3_entropy(), Some(("_x_", 4)));
+    assert_eq!(one("s3.region", "eu-west-1").s3_region(), Some("eu-west-1"));
+    assert_eq!(one("s3.path-style-access", "true").s3_path_style(), Some(true));
+    assert_eq!(one("s3.multipart.size", "64M").object_requests().part_bytes, 64 << 20);
+    for (key, bad) in [
+        (keys::S3_ENTROPY_LENGTH, "0"),
+        (keys::S3_ENTROPY_LENGTH, "9"),
+        (keys::RETRY_LIMIT, "101"),
+        (keys::RETRY_INTERVAL, "0"),
+        (keys::RETRY_TIMEOUT, "6 min"),
+        (keys::REQUEST_TIMEOUT, "0 ms"),
+        (keys::PART_SIZE, "4 mb"),
+        (keys::MAX_REQUESTS, "0"),
+        (keys::PARALLEL_PARTS, "65"),
+        (keys::S3_PATH_STYLE, "yes"),
+    ] {
+        assert!(refusal(key, bad).contains(key));
+    }
 }
 
 #[test]

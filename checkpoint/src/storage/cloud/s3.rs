@@ -211,3 +211,6 @@ fn role_credentials(
     let store = role.build().map_err(|_secret| malformed("s3://", advice))?;
     Ok(Arc::new(Role(Arc::clone(store.credentials()))))
 }
+
+#[cfg(test)]
+mod tests;
