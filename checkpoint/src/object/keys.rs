@@ -31,6 +31,11 @@ pub(super) fn parse_checkpoint(name: &str) -> Option<CheckpointId> {
     (checkpoint_name(id) == name).then_some(id)
 }
 
+/// Whether data files of a job lie in a place of this name.
+pub(crate) fn is_place(name: &str) -> bool {
+    name == SHARED || parse_checkpoint(name).is_some()
+}
+
 /// The prefix of the job's shared files, where `own` is named as a checkpoint.
 pub(super) fn shared_beside(own: &Path) -> Option<Path> {
     let (job, name) = own.as_ref().rsplit_once('/')?;

@@ -43,6 +43,7 @@ use parking_lot::Mutex;
 use attempt::ObjectAttempt;
 use content::Found;
 use executor::{Executor, failed};
+pub(crate) use keys::is_place;
 use keys::{METADATA, SHARED, below, checkpoint_name, key};
 pub(crate) use places::ObjectPlaces;
 use source::ObjectSource;
@@ -84,6 +85,8 @@ impl ObjectOptions {
 /// What everything in this module works with.
 pub(crate) struct Ground {
     store: Arc<dyn ObjectStore>,
+    /// Where listing `store` is dear: the store that lists only what is not data of a checkpoint.
+    plain: Option<Arc<dyn ObjectStore>>,
     executor: Executor,
     randomness: Arc<dyn Randomness>,
     clock: Arc<dyn Clock>,
@@ -104,6 +107,7 @@ impl Ground {
     /// See [`ObjectStorage::open`].
     pub(crate) fn open(
         store: Arc<dyn ObjectStore>,
+        plain: Option<Arc<dyn ObjectStore>>,
         randomness: Arc<dyn Randomness>,
         root: &str,
         options: ObjectOptions,
@@ -115,6 +119,7 @@ impl Ground {
         }
         Ok(Arc::new(Self {
             store,
+            plain,
             executor: Executor::default(),
             randomness,
             clock: Arc::new(SystemClock::new()),
@@ -127,6 +132,7 @@ impl Ground {
     fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
         Self {
             store: Arc::clone(&self.store),
+            plain: self.plain.clone(),
             executor: Executor::default(),
             randomness: Arc::clone(&self.randomness),
             clock,
@@ -175,7 +181,16 @@ impl Ground {
     }
 
     fn list(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
-        let (store, at) = (Arc::clone(&self.store), prefix.clone());
+        self.list_in(&self.store, prefix)
+    }
+
+    /// The same, perhaps without data files of checkpoints.
+    fn list_plain(&self, prefix: &Path) -> Result<Vec<ObjectMeta>> {
+        self.list_in(self.plain.as_ref().unwrap_or(&self.store), prefix)
+    }
+
+    fn list_in(&self, store: &Arc<dyn ObjectStore>, prefix: &Path) -> Result<Vec<ObjectMeta>> {
+        let (store, at) = (Arc::clone(store), prefix.clone());
         let listed = self
             .executor
             .run(async move { store.list(Some(&at)).try_collect::<Vec<_>>().await })?;
@@ -214,7 +229,7 @@ impl ObjectStorage {
         options: ObjectOptions,
     ) -> Result<Self> {
         let savepoints = options.savepoints.clone();
-        Self::on(Ground::open(store, randomness, root, options)?, url, job, savepoints)
+        Self::on(Ground::open(store, None, randomness, root, options)?, url, job, savepoints)
     }
 
     /// The same over a store that is open.
@@ -268,7 +283,8 @@ impl CheckpointStorage for ObjectStorage {
     }
 
     fn list(&self) -> Result<Vec<CheckpointId>> {
-        let places = self.survey()?.checkpoints.into_iter();
+        let objects = self.ground.list_plain(&self.home)?;
+        let places = survey::survey(&self.ground, &self.home, objects)?.checkpoints.into_iter();
         Ok(places.filter(|place| place.published).map(|place| place.id).collect())
     }
 
@@ -297,7 +313,7 @@ impl CheckpointStorage for ObjectStorage {
     }
 
     fn survey(&self) -> Result<Survey> {
-        survey::survey(&self.ground, &self.home)
+        survey::survey(&self.ground, &self.home, self.ground.list(&self.home)?)
     }
 
     fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {

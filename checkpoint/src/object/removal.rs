@@ -17,6 +17,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alluvium_state_api::format::metadata::CheckpointMetadata;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{encode_remains, is_drawn};
 use alluvium_state_api::{Error, Result};
@@ -28,6 +29,7 @@ use super::content::{Found, look, tombstone};
 use super::executor::failed;
 use super::keys::{METADATA, below};
 use super::metadata::ATTEMPTS;
+use crate::files::own_files;
 
 /// How long a tombstone stays at least.
 pub(super) const FENCE_AGE: Duration = Duration::from_hours(1);
@@ -35,7 +37,8 @@ pub(super) const FENCE_AGE: Duration = Duration::from_hours(1);
 impl Ground {
     /// Removes what is below `own`, and leaves a tombstone there while it may be needed.
     pub(super) fn discard(&self, own: &Path) -> Result<()> {
-        let objects = self.list(own)?;
+        let named = self.named(own)?;
+        let objects = if named.is_empty() { self.list(own)? } else { self.list_plain(own)? };
         let Some(newest) = objects.iter().map(|object| object.last_modified).max() else {
             return Ok(());
         };
@@ -51,7 +54,17 @@ impl Ground {
         let prefix = format!("{own}/");
         let mine = |key: &Path| key.as_ref().strip_prefix(&prefix).is_some_and(is_drawn);
         let keys = objects.into_iter().map(|object| object.location);
-        self.delete(keys.filter(|key| *key != at && mine(key)).collect())
+        self.delete(keys.filter(|key| *key != at && mine(key)).chain(named).collect())
+    }
+
+    /// The objects below `own` that its metadata names, where listing them is dear.
+    fn named(&self, own: &Path) -> Result<Vec<Path>> {
+        let metadata = if self.plain.is_some() { self.metadata(own)? } else { None };
+        let decoded = metadata.map(|bytes| CheckpointMetadata::decode(&bytes));
+        let Some(Ok(metadata)) = decoded else {
+            return Ok(Vec::new());
+        };
+        Ok(own_files(&metadata).iter().map(|name| below(own, name.as_str())).collect())
     }
 
     /// Takes note of a tombstone that was just placed, or may have been.

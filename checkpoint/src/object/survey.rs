@@ -73,11 +73,11 @@ fn file(name: &str, object: &ObjectMeta) -> SurveyedFile {
     SurveyedFile { name: name.to_owned(), length: object.size, modified_ms }
 }
 
-/// Everything below the job's prefix that may be ours.
-pub(super) fn survey(ground: &Ground, home: &Path) -> Result<Survey> {
+/// Everything below the job's prefix, of `objects`, that may be ours.
+pub(super) fn survey(ground: &Ground, home: &Path, objects: Vec<ObjectMeta>) -> Result<Survey> {
     let (prefix, mut survey) = (format!("{home}/"), Survey::default());
     let mut places: BTreeMap<_, Place> = BTreeMap::new();
-    for object in ground.list(home)? {
+    for object in objects {
         let inside = object.location.as_ref().strip_prefix(&prefix);
         let Some((place, name)) = inside.and_then(|inside| inside.split_once('/')) else {
             continue;

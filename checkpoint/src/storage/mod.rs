@@ -26,6 +26,8 @@ mod location;
 #[cfg(feature = "object-store")]
 mod objects;
 mod routed;
+#[cfg(feature = "object-store")]
+mod scattered;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -174,18 +176,18 @@ pub fn open_storage(
             keys::CREATE_SUBDIR
         )));
     }
+    let stores = Stores::new(settings, job, env);
     let at = settings.checkpoint_dir().unwrap_or("memory://");
-    let at = parse_setting(keys::CHECKPOINT_DIR, at, env)?;
+    let at = parse_setting(keys::CHECKPOINT_DIR, at, &stores)?;
     let savepoints = settings.savepoint_dir();
     let savepoints =
-        savepoints.map(|url| parse_setting(keys::SAVEPOINT_DIR, url, env)).transpose()?;
+        savepoints.map(|url| parse_setting(keys::SAVEPOINT_DIR, url, &stores)).transpose()?;
     if let Some(Location::Memory(_)) = savepoints {
         return Err(Error::invalid_input(format!(
             "setting {} must name a place outside this process",
             keys::SAVEPOINT_DIR
         )));
     }
-    let stores = Stores::new(settings, job, env);
     let home = stores.home(&at, savepoints.as_ref())?;
     Ok(Arc::new(Routed::new(home, at, savepoints, stores)))
 }
@@ -230,8 +232,8 @@ pub fn local_path(url: &str, env: &StorageEnv) -> Result<Option<PathBuf>> {
     })
 }
 
-fn parse_setting(key: &str, url: &str, env: &StorageEnv) -> Result<Location> {
-    Location::parse(url, env).map_err(|error| {
+fn parse_setting(key: &str, url: &str, stores: &Stores) -> Result<Location> {
+    stores.locate(url).map_err(|error| {
         Error::new(error.kind(), format!("setting {key}: {}", error.message())).with_source(error)
     })
 }
@@ -259,7 +261,12 @@ impl Stores {
     }
 
     fn locate(&self, url: &str) -> Result<Location> {
-        Location::parse(url, &self.env)
+        let location = Location::parse(url, &self.env)?;
+        #[cfg(feature = "object-store")]
+        if let Location::Object(url) = location {
+            return Self::unmarked(&self.settings, url).map(|(url, _)| Location::Object(url));
+        }
+        Ok(location)
     }
 
     /// The job's own storage.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use alluvium_state_api::settings::Settings;
 use alluvium_state_api::storage::{
     CheckpointAttempt, CheckpointStorage, StoredCheckpoint, SurveyedSavepoint,
 };
@@ -13,6 +14,7 @@ use object_store::limit::LimitStore;
 use super::Stores;
 use super::location::{Cloud, Location, ObjectUrl};
 use super::routed::Place;
+use super::scattered::{Layout, Scattered};
 use crate::object::{Ground, ObjectOptions, ObjectPlaces, ObjectStorage};
 
 /// A store that the environment was given, and the URL of its root.
@@ -46,13 +48,48 @@ impl Stores {
         Ok(Arc::new(ObjectPlaces::new(self.ground(url)?, &self.job, None)))
     }
 
+    /// Takes the marker of entropy out of a URL.
+    pub(super) fn unmarked(
+        settings: &Settings,
+        mut url: ObjectUrl,
+    ) -> Result<(ObjectUrl, Option<Layout>)> {
+        let Some((key, length)) = settings.s3_entropy() else {
+            return Ok((url, None));
+        };
+        let path = url.text.strip_prefix(&url.root).unwrap_or_default();
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let (path, layout) = Layout::take(path, key, length)?;
+        if layout.is_some() {
+            url.text = format!("{}/{path}", url.root);
+        }
+        Ok((url, layout))
+    }
+
+    /// The entropy of the checkpoint directory, if that is below `root`.
+    fn layout(&self, root: &str) -> Option<Layout> {
+        let at = Location::parse(self.settings.checkpoint_dir()?, &self.env).ok()?;
+        let Location::Object(url) = at else {
+            return None;
+        };
+        let (url, layout) = Self::unmarked(&self.settings, url).ok()?;
+        layout.filter(|_| url.root == root)
+    }
+
     fn ground(&self, url: &ObjectUrl) -> Result<Arc<Ground>> {
         let mut grounds = self.grounds.lock();
         if let Some(ground) = grounds.get(&url.root) {
             return Ok(Arc::clone(ground));
         }
         let requests = self.settings.object_requests();
-        let store = LimitStore::new(self.client(url)?, requests.max_requests);
+        let limited = LimitStore::new(self.client(url)?, requests.max_requests);
+        let limited = Arc::new(limited) as Arc<dyn ObjectStore>;
+        let (store, plain) = match self.layout(&url.root) {
+            None => (limited, None),
+            Some(layout) => {
+                let inner = Arc::clone(&limited);
+                (Arc::new(Scattered { inner, layout }) as Arc<dyn ObjectStore>, Some(limited))
+            }
+        };
         let options = ObjectOptions {
             inline_threshold_bytes: self.settings.inline_threshold_bytes(),
             part_bytes: requests.part_bytes,
@@ -60,7 +97,7 @@ impl Stores {
             savepoints: None,
         };
         let randomness = Arc::clone(&self.env.randomness);
-        let ground = Ground::open(Arc::new(store), randomness, &url.root, options)?;
+        let ground = Ground::open(store, plain, randomness, &url.root, options)?;
         grounds.insert(url.root.clone(), Arc::clone(&ground));
         Ok(ground)
     }

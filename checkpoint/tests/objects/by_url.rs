@@ -17,10 +17,11 @@ use super::suite::everything;
 
 const ROOT: &str = "s3://bucket";
 
+/// With entropy or without.
 #[derive(Debug)]
-struct ByUrl(Faulty);
+struct ByUrl<const ENTROPY: bool>(Faulty);
 
-impl Default for ByUrl {
+impl<const ENTROPY: bool> Default for ByUrl<ENTROPY> {
     fn default() -> Self {
         Self(Faulty::over(Arc::new(InMemory::new()), 1, 0))
     }
@@ -30,14 +31,35 @@ fn key(pointer: &str) -> Path {
     Path::parse(pointer.strip_prefix(ROOT).unwrap()).unwrap()
 }
 
-impl StorageHarness for ByUrl {
+impl<const ENTROPY: bool> ByUrl<ENTROPY> {
+    /// Where the object is that is seen at `pointer`.
+    fn find(&self, pointer: &str) -> Path {
+        let plain = key(pointer);
+        let entropy = plain.filename().and_then(|name| name.get(..2)).unwrap_or_default();
+        let spread = Path::parse(format!("{entropy}/{plain}")).unwrap();
+        if block_on(self.0.head(&spread)).is_ok() { spread } else { plain }
+    }
+}
+
+fn settings(entropy: bool) -> Settings {
+    if entropy {
+        return Settings::from_pairs([
+            ("state.checkpoints.dir", "s3://bucket/_entropy_/checkpoints"),
+            ("s3.entropy.key", "_entropy_"),
+            ("s3.entropy.length", "2"),
+        ])
+        .unwrap();
+    }
+    Settings::from_pairs([("state.checkpoints.dir", "s3a://bucket/checkpoints")]).unwrap()
+}
+
+impl<const ENTROPY: bool> StorageHarness for ByUrl<ENTROPY> {
     fn profile(&self) -> StorageProfile {
         PROFILE
     }
 
     fn open(&self, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>> {
-        let mut settings =
-            Settings::from_pairs([("state.checkpoints.dir", "s3a://bucket/checkpoints")])?;
+        let mut settings = settings(ENTROPY);
         if let Some(savepoints) = opening.savepoints {
             settings.set("state.savepoints.dir", savepoints)?;
         }
@@ -55,13 +77,26 @@ impl StorageHarness for ByUrl {
     }
 
     fn put(&self, pointer: &str, bytes: &[u8]) {
-        block_on(self.0.put(&key(pointer), bytes.to_vec().into())).unwrap();
+        block_on(self.0.put(&self.find(pointer), bytes.to_vec().into())).unwrap();
     }
 
     fn remove(&self, pointer: &str) {
-        block_on(self.0.delete(&key(pointer))).unwrap();
+        block_on(self.0.delete(&self.find(pointer))).unwrap();
     }
 }
 
 const PROFILE: StorageProfile = StorageProfile::in_places("objects by url");
-storage_suite!(ByUrl, PROFILE);
+
+mod plain {
+    use super::*;
+
+    type Plain = ByUrl<false>;
+    storage_suite!(Plain, PROFILE);
+}
+
+mod entropy {
+    use super::*;
+
+    type Entropy = ByUrl<true>;
+    storage_suite!(Entropy, PROFILE);
+}

@@ -10,6 +10,8 @@
 
 #[cfg(feature = "object-store")]
 mod by_url;
+#[cfg(feature = "object-store")]
+mod entropy;
 mod facts;
 #[path = "../lifecycle/fake.rs"]
 #[expect(dead_code, reason = "it is shared with the tests of the coordinator, which use all of it")]
