@@ -89,6 +89,8 @@ mod completed;
 mod coordinator;
 pub mod driver;
 mod ended;
+#[cfg(feature = "object-store")]
+mod executor;
 mod export;
 mod files;
 mod history;

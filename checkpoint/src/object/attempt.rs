@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::Ground;
 use super::content::is_publishable;
-use super::executor::failed;
+use super::errors::failed;
 use super::keys::{METADATA, below};
 use super::metadata::{self, Fenced};
 use super::source::ObjectSource;

@@ -12,7 +12,7 @@ use alluvium_state_api::{Error, Result};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, UpdateVersion};
 
-use super::executor::failed;
+use super::errors::failed;
 
 const MAGIC: &[u8; 16] = b"ALVTOMB1\0\0\0\0\0\0\0\0";
 const TOMBSTONE_BYTES: usize = 32;

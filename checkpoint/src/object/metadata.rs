@@ -17,7 +17,7 @@ use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, PutMode};
 
 use super::content::{Found, look, tombstone};
-use super::executor::failed;
+use super::errors::failed;
 
 /// How often a put is tried that the store refuses because of another one.
 pub(super) const ATTEMPTS: u32 = 8;

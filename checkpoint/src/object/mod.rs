@@ -13,7 +13,7 @@
 
 mod attempt;
 mod content;
-mod executor;
+mod errors;
 mod keys;
 mod metadata;
 mod places;
@@ -40,9 +40,10 @@ use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
 use parking_lot::Mutex;
 
+use crate::executor::Executor;
 use attempt::ObjectAttempt;
 use content::Found;
-use executor::{Executor, failed};
+use errors::failed;
 pub(crate) use keys::is_place;
 use keys::{METADATA, SHARED, below, checkpoint_name, key};
 pub(crate) use places::ObjectPlaces;

@@ -26,7 +26,7 @@ use object_store::path::Path;
 
 use super::Ground;
 use super::content::{Found, look, tombstone};
-use super::executor::failed;
+use super::errors::failed;
 use super::keys::{METADATA, below};
 use super::metadata::ATTEMPTS;
 use crate::files::own_files;

@@ -11,7 +11,7 @@ use object_store::{GetOptions, GetRange, ObjectStoreExt};
 use parking_lot::Mutex;
 
 use super::Ground;
-use super::executor::failed;
+use super::errors::failed;
 use super::keys::{below, shared_beside};
 
 /// How much is read ahead at first, and at most.

@@ -18,7 +18,7 @@ use object_store::path::Path;
 
 use super::Ground;
 use super::content::{Found, is_metadata};
-use super::executor::failed;
+use super::errors::failed;
 use super::keys::{METADATA, SHARED, below, parse_checkpoint};
 
 /// How many objects are looked at at once.

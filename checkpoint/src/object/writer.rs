@@ -16,8 +16,9 @@ use object_store::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::attempt::{Site, Upload};
-use super::executor::{failed, interrupted};
+use super::errors::failed;
 use super::keys::below;
+use crate::executor::interrupted;
 
 pub(super) struct ObjectWriter {
     site: Arc<Site>,
