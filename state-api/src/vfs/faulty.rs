@@ -37,6 +37,9 @@ pub enum Fault {
     Fails(i32),
     /// It happens, but reports this error number.
     HappensButFails(i32),
+    /// A request over a network whose answer did not come: an exclusive rename reports this error number,
+    /// and happens when [`FaultyFs::catch_up`] is called. Anything else happens but fails.
+    HappensLater(i32),
     /// A read or write moves half of the bytes (at least one); other operations are unharmed.
     Short,
     /// It does not happen, and neither does anything after it.
@@ -54,6 +57,8 @@ pub struct FaultyFs {
 struct Shared {
     faults: BTreeMap<u64, Fault>,
     left_out: BTreeSet<Operation>,
+    /// Exclusive renames that are still under way.
+    late: Vec<(PathBuf, PathBuf)>,
     without_power: bool,
     trace: Vec<TraceEntry>,
 }
@@ -65,6 +70,7 @@ enum Course {
     Skipped,
     Short,
     FailsAfter(i32),
+    FailsBefore(i32),
 }
 
 impl FaultyFs {
@@ -104,6 +110,14 @@ impl FaultyFs {
         trace::retried(&self.shared.lock().trace)
     }
 
+    /// Carries out what was late, as far as it can be by now.
+    pub fn catch_up(&self) {
+        let late = std::mem::take(&mut self.shared.lock().late);
+        for (from, to) in late {
+            drop(self.inner.rename_no_replace(&from, &to));
+        }
+    }
+
     fn admit(&self, operation: Operation, path: &Path) -> io::Result<(usize, Course)> {
         let mut shared = self.shared.lock();
         let index = shared.trace.len();
@@ -115,6 +129,7 @@ impl FaultyFs {
             _ if shared.without_power => io::Error::other("the power was cut"),
             Some(Fault::Fails(number)) => io::Error::from_raw_os_error(number),
             Some(Fault::HappensButFails(number)) => return Ok((index, Course::FailsAfter(number))),
+            Some(Fault::HappensLater(number)) => return Ok((index, Course::FailsBefore(number))),
             Some(Fault::Short) => return Ok((index, Course::Short)),
             _ if left_out => return Ok((index, Course::Skipped)),
             _ => return Ok((index, Course::Normal)),
@@ -131,7 +146,8 @@ impl FaultyFs {
     ) -> io::Result<T> {
         let (index, course) = self.admit(operation, path)?;
         let mut result = action(course);
-        if let (Course::FailsAfter(number), Ok(_)) = (course, &result) {
+        if let (Course::FailsAfter(number) | Course::FailsBefore(number), Ok(_)) = (course, &result)
+        {
             result = Err(io::Error::from_raw_os_error(number));
         }
         if let Err(error) = &result {
@@ -205,7 +221,14 @@ impl FileSystem for FaultyFs {
     }
 
     fn rename_no_replace(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.effect(Operation::RenameNoReplace, from, || self.inner.rename_no_replace(from, to))
+        self.run(Operation::RenameNoReplace, from, |course| match course {
+            Course::Skipped => Ok(()),
+            Course::FailsBefore(_) => {
+                self.shared.lock().late.push((from.to_path_buf(), to.to_path_buf()));
+                Ok(())
+            }
+            _ => self.inner.rename_no_replace(from, to),
+        })
     }
 
     fn hard_link(&self, original: &Path, link: &Path) -> io::Result<()> {

@@ -42,6 +42,8 @@ pub(super) struct Site {
 struct Record {
     phase: Phase,
     finished: Vec<PathBuf>,
+    /// Metadata on its way, which a late rename may still reveal.
+    draft: Option<PathBuf>,
 }
 
 impl Site {
@@ -73,6 +75,11 @@ impl Site {
         record.phase.check_open()?;
         record.finished.push(path.to_path_buf());
         Ok(())
+    }
+
+    /// Where the metadata is before it is revealed.
+    pub(super) fn remember_draft(&self, draft: &Path) {
+        self.record.lock().draft = Some(draft.to_path_buf());
     }
 
     /// Removes a writer's unfinished file, and the directory if it was the last thing in the place
@@ -160,6 +167,11 @@ impl LocalAttempt {
             let message = "metadata that may be published could not be taken back; abort again";
             Error::indeterminate(message).with_path(&path).with_source(error)
         };
+        // First: from here on a late rename comes to nothing.
+        if let Some(draft) = &self.site.record.lock().draft {
+            let removed = unless_missing(fs.remove_file(draft));
+            removed.map_err(|error| unclear(cannot_write("remove", draft, error)))?;
+        }
         match super::source::read_metadata(fs, &path) {
             Ok(found) if found == metadata => {
                 let removed = unless_missing(fs.remove_file(&path));

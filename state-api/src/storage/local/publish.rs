@@ -8,7 +8,9 @@
 //! | 4 | fsync of the directory | whole |
 //!
 //! The files themselves were synced by their writers. Up to step 3 every failure is determinate; in
-//! step 3 it is where looking shows that the name is not there; in step 4 it never is.
+//! step 4 none is. Over a network a rename whose answer was lost may come late, so that in step 3 looking
+//! is not enough: a failure is determinate where the draft was removed, without which a late rename comes
+//! to nothing, and the name is not there then.
 
 use std::io;
 use std::path::Path;
@@ -33,6 +35,7 @@ pub(super) fn publish(site: &Site, metadata: &[u8]) -> Result<()> {
         create_fresh(own, || Ok(site.ground.draft_name()), |path| fs.create_new(path))?;
     let written = file.write_all(metadata).and_then(|()| file.sync());
     drop(file);
+    site.remember_draft(&draft);
     let written = written.map_err(|error| cannot_write("write", &draft, error));
     if let Err(error) = written.and_then(|()| reveal(fs, &draft, &own.join(METADATA), metadata)) {
         if error.kind() != ErrorKind::Indeterminate {
@@ -54,6 +57,7 @@ fn reveal(fs: &dyn FileSystem, draft: &Path, path: &Path, metadata: &[u8]) -> Re
         Err(error) => error,
     };
     let existed = error.kind() == io::ErrorKind::AlreadyExists;
+    let fenced = existed || unless_missing(fs.remove_file(draft)).is_ok();
     match read_metadata(fs, path) {
         // Ours after all: a network file system repeated a request that had succeeded.
         Ok(found) if existed && found == metadata => Ok(()),
@@ -61,7 +65,7 @@ fn reveal(fs: &dyn FileSystem, draft: &Path, path: &Path, metadata: &[u8]) -> Re
             "another attempt has published this checkpoint; nothing was overwritten",
         )
         .with_path(path)),
-        Err(looked) if looked.kind() == ErrorKind::NotFound && !existed => {
+        Err(looked) if looked.kind() == ErrorKind::NotFound && !existed && fenced => {
             Err(cannot_write("rename", path, error))
         }
         Err(_) if existed => {

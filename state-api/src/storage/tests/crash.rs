@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::ErrorKind;
 use crate::vfs::FaultyFs;
-use crate::vfs::faulty::{EIO, ENOSPC, Fault, Operation};
+use crate::vfs::faulty::{EIO, ENOSPC, Fault, Operation, TraceEntry};
 
 const SAVEPOINTS: &str = "/savepoints";
 
@@ -201,11 +201,16 @@ fn a_power_cut_at_any_operation_leaves_whole_checkpoints() {
 #[test]
 fn a_failure_at_any_operation_leaves_whole_checkpoints_and_nothing_is_retried() {
     let (mut points, mut faults) = (0, 0);
-    for fault in
-        [Fault::Fails(EIO), Fault::Fails(ENOSPC), Fault::HappensButFails(EIO), Fault::Short]
-    {
+    for fault in [
+        Fault::Fails(EIO),
+        Fault::Fails(ENOSPC),
+        Fault::HappensButFails(EIO),
+        Fault::HappensLater(EIO),
+        Fault::Short,
+    ] {
         for number in 1..=operations() {
             let (story, faulty, memory) = live(number, fault, None);
+            faulty.catch_up();
             let retried = faulty.retried();
             assert!(retried.is_empty(), "{fault:?} at {number}: {retried:?}");
             faults += 1;
@@ -241,4 +246,38 @@ fn canaries_without_a_sync_are_caught() {
         let (_, wrong) = cut_everywhere(Some(operation), 2);
         assert!(wrong.len() > 20, "{operation:?}: {wrong:?}");
     }
+}
+
+/// The answer to a rename is lost, and so is that to one of the requests after it, or to none.
+#[test]
+fn a_late_rename_never_brings_back_what_was_refused() {
+    let attempt = |faults: &[(u64, Fault)]| {
+        let mut faulty = FaultyFs::new(Arc::new(MemoryFs::new()));
+        for &(number, fault) in faults {
+            faulty = faulty.with_fault(number, fault);
+        }
+        let fs: Arc<dyn FileSystem> = Arc::new(faulty.clone());
+        let storage = open_seeded(&fs).unwrap();
+        let attempt = storage.begin(id(1)).unwrap();
+        let published = attempt.publish(b"end").map_err(|error| error.kind());
+        (faulty, storage, attempt, published)
+    };
+    let (faulty, ..) = attempt(&[]);
+    let renamed = |entry: &TraceEntry| entry.operation == Operation::RenameNoReplace;
+    let rename = faulty.trace().iter().position(renamed).unwrap() as u64 + 1;
+    let mut outcomes = BTreeSet::new();
+    for number in rename + 1..=rename + 3 {
+        let faults = [(rename, Fault::HappensLater(EIO)), (number, Fault::Fails(EIO))];
+        let (faulty, storage, attempt, published) = attempt(&faults);
+        let kind = published.unwrap_err();
+        outcomes.insert(format!("{kind:?}"));
+        if kind == ErrorKind::Indeterminate {
+            // The second one is beyond all faults.
+            while attempt.abort().is_err() {}
+        }
+        faulty.catch_up();
+        assert_eq!(storage.list().unwrap(), [], "{kind:?}, failed at {number}");
+        storage.begin(id(1)).unwrap().publish(b"other").unwrap();
+    }
+    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
 }
