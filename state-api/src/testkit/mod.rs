@@ -25,7 +25,8 @@
 //! ```
 //!
 //! [`corruption_suite!`](crate::corruption_suite) damages every byte of small checkpoints, in a test
-//! binary of its own. [`storages`] is the suite for those who write a storage.
+//! binary of its own. [`storages`] is the suite for those who write a storage,
+//! [`file_systems`] the one for a file system.
 //!
 //! # Invariants
 //! 1. One list ([`cases`]) generates the tests of every backend, static and boxed; no backend can
@@ -52,6 +53,7 @@ pub mod contents;
 pub mod corruption;
 pub mod damage;
 pub mod faults;
+pub mod file_systems;
 pub mod fixtures;
 pub mod fuzz;
 mod harness;
