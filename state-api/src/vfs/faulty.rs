@@ -181,6 +181,10 @@ fn record(shared: &mut Shared, index: usize, error: &io::Error) {
 }
 
 impl FileSystem for FaultyFs {
+    fn url_prefix(&self) -> &str {
+        self.inner.url_prefix()
+    }
+
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         let file = self.run(Operation::CreateNew, path, |_| self.inner.create_new(path))?;
         Ok(Box::new(self.handle(path, file)))

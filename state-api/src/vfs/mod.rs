@@ -75,6 +75,13 @@ pub struct DirectoryEntry {
 /// the error number `ELOOP` for a symbolic link in the last component, `Unsupported` or `InvalidInput` where
 /// the file system underneath cannot do [`rename_no_replace`](Self::rename_no_replace).
 pub trait FileSystem: Debug + Send + Sync {
+    /// What stands before a path of this file system in a URL, such as `hdfs://host:8020`: pointers begin
+    /// with it. Empty for a file system whose paths stand for themselves.
+    #[expect(clippy::unnecessary_literal_bound, reason = "others return what they hold")]
+    fn url_prefix(&self) -> &str {
+        ""
+    }
+
     /// Creates a file that does not exist yet, for appending.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use super::import as local_import;
 use super::layout::{Ground, METADATA, cannot_write, unless_missing};
 use super::publish::publish;
-use super::source::LocalSource;
+use super::source::{LocalSource, pointer_to};
 use super::writer::LocalWriter;
 use crate::snapshot::{FileLocation, SnapshotFile, StoredFile};
 use crate::storage::{
@@ -155,7 +155,7 @@ pub(super) struct LocalAttempt {
 
 impl LocalAttempt {
     pub(super) fn new(site: Site) -> Self {
-        let pointer = site.own.to_string_lossy().into_owned();
+        let pointer = pointer_to(&*site.ground.fs, &site.own);
         Self { site: Arc::new(site), pointer, ending: Mutex::new(()) }
     }
 

@@ -47,7 +47,8 @@ impl LocalSavepoints {
     pub fn begin(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
         let ground = &self.ground;
         let configured = ground.options.savepoint_directory.as_deref();
-        let Some(target) = target.map(source::path_of).transpose()?.or(configured) else {
+        let named = target.map(|target| source::path_of(&*ground.fs, target)).transpose()?;
+        let Some(target) = named.or(configured) else {
             return Err(Error::invalid_input(
                 "there is no place for the savepoint; name a directory or set \
                  state.savepoints.dir",
@@ -70,7 +71,7 @@ impl LocalSavepoints {
     pub fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
         let fs = &*self.ground.fs;
         // Without a slash at the end.
-        let own: PathBuf = source::path_of(target)?.components().collect();
+        let own: PathBuf = source::path_of(fs, target)?.components().collect();
         ensure_directory(fs, &own).map_err(|error| cannot_write("create", &own, error))?;
         discard::require_directory(fs, &own)?;
         let inside = fs.list(&own).map_err(|error| Error::io("list", &own, error))?;
@@ -103,7 +104,7 @@ impl LocalSavepoints {
         let fs = &*self.ground.fs;
         match source::locate(fs, pointer) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let interrupted = disposal::resume(fs, &source::directory_of(pointer)?)?;
+                let interrupted = disposal::resume(fs, &source::directory_of(fs, pointer)?)?;
                 if interrupted { Ok(()) } else { Err(error) }
             }
             own => disposal::dispose(fs, &own?, files),
@@ -119,8 +120,9 @@ impl LocalSavepoints {
     /// As there.
     pub fn survey(&self, target: Option<&str>) -> Result<Vec<SurveyedSavepoint>> {
         let configured = self.ground.options.savepoint_directory.as_deref();
-        let target = target.map(source::path_of).transpose()?.or(configured);
-        let found = target.map(|at| survey::savepoints(&*self.ground.fs, at, self.job.as_str()));
+        let fs = &*self.ground.fs;
+        let named = target.map(|target| source::path_of(fs, target)).transpose()?;
+        let found = named.or(configured).map(|at| survey::savepoints(fs, at, self.job.as_str()));
         found.transpose().map(Option::unwrap_or_default)
     }
 
@@ -131,7 +133,8 @@ impl LocalSavepoints {
     /// # Errors
     /// As there.
     pub fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
-        let (fs, own) = (&*self.ground.fs, source::directory_of(pointer)?);
+        let fs = &*self.ground.fs;
+        let own = source::directory_of(fs, pointer)?;
         let name = own.file_name().and_then(OsStr::to_str);
         if !name.is_some_and(|name| is_savepoint_of(self.job.as_str(), name)) {
             return Err(Error::invalid_input(

@@ -30,6 +30,16 @@ impl LocalSource {
         let shared = job.map(|job| job.join(SHARED));
         Self { fs, own, shared }
     }
+
+    fn path(&self, file: &SnapshotFile) -> Option<PathBuf> {
+        match &file.stored.location {
+            FileLocation::Inline(_) => None,
+            FileLocation::Own(name) => Some(self.own.join(name.as_str())),
+            FileLocation::Shared(name) => {
+                self.shared.as_ref().map(|shared| shared.join(name.as_str()))
+            }
+        }
+    }
 }
 
 impl SnapshotSource for LocalSource {
@@ -38,7 +48,7 @@ impl SnapshotSource for LocalSource {
         if let (FileLocation::Shared(_), Some(shared)) = (&stored.location, &self.shared) {
             require_directory(&*self.fs, shared)?;
         }
-        match (self.local_path(file), &stored.location) {
+        match (self.path(file), &stored.location) {
             (Some(path), _) => StoredReader::open(&*self.fs, &path, stored.length),
             (None, FileLocation::Inline(bytes)) => InlineReader::open(bytes, stored),
             (None, FileLocation::Own(name) | FileLocation::Shared(name)) => {
@@ -52,13 +62,8 @@ impl SnapshotSource for LocalSource {
     }
 
     fn local_path(&self, file: &SnapshotFile) -> Option<PathBuf> {
-        match &file.stored.location {
-            FileLocation::Inline(_) => None,
-            FileLocation::Own(name) => Some(self.own.join(name.as_str())),
-            FileLocation::Shared(name) => {
-                self.shared.as_ref().map(|shared| shared.join(name.as_str()))
-            }
-        }
+        // Under a path of a file system elsewhere there may be another file here.
+        if self.fs.url_prefix().is_empty() { self.path(file) } else { None }
     }
 }
 
@@ -90,16 +95,22 @@ pub(super) fn read_bounded(fs: &dyn FileSystem, path: &Path, most: u64) -> Resul
     Ok(bytes)
 }
 
+/// The pointer to what is in directory `own`.
+pub(super) fn pointer_to(fs: &dyn FileSystem, own: &Path) -> String {
+    format!("{}{}", fs.url_prefix(), own.to_string_lossy())
+}
+
 /// Opens the checkpoint in directory `own`.
 pub(super) fn open_directory(fs: &Arc<dyn FileSystem>, own: PathBuf) -> Result<StoredCheckpoint> {
     let metadata = read_metadata(&**fs, &own.join(METADATA))?;
-    let pointer = own.to_string_lossy().into_owned();
+    let pointer = pointer_to(&**fs, &own);
     let source = Arc::new(LocalSource::new(Arc::clone(fs), own));
     Ok(StoredCheckpoint { pointer, metadata, source })
 }
 
 /// Opens a checkpoint or savepoint: `pointer` is its directory or the `_metadata` in it, as a path or
-/// a `file:` URL.
+/// a `file:` URL; in a file system with a [`url_prefix`](FileSystem::url_prefix), as a URL that begins
+/// with it.
 ///
 /// # Errors
 /// `InvalidInput` where that is no such thing, `NotFound` where nothing complete is there,
@@ -110,8 +121,8 @@ pub fn open_pointer(fs: &Arc<dyn FileSystem>, pointer: &str) -> Result<StoredChe
 
 /// The directory that a pointer points to; it holds metadata.
 pub(super) fn locate(fs: &dyn FileSystem, pointer: &str) -> Result<PathBuf> {
-    let path = path_of(pointer)?;
-    let own = directory_of(pointer)?;
+    let path = path_of(fs, pointer)?;
+    let own = directory_of(fs, pointer)?;
     let metadata = own.join(METADATA);
     match fs.metadata(&metadata) {
         Ok(found) if found.kind == EntryKind::File => Ok(own),
@@ -124,8 +135,8 @@ pub(super) fn locate(fs: &dyn FileSystem, pointer: &str) -> Result<PathBuf> {
 }
 
 /// The directory that a pointer means, without a slash at the end, whatever is there.
-pub(super) fn directory_of(pointer: &str) -> Result<PathBuf> {
-    let path = path_of(pointer)?;
+pub(super) fn directory_of(fs: &dyn FileSystem, pointer: &str) -> Result<PathBuf> {
+    let path = path_of(fs, pointer)?;
     let own = match path.file_name() {
         Some(name) if name == METADATA => path.parent().unwrap_or(Path::new(".")),
         _ => path,
@@ -134,7 +145,27 @@ pub(super) fn directory_of(pointer: &str) -> Result<PathBuf> {
 }
 
 /// The path that a pointer means.
-pub(super) fn path_of(pointer: &str) -> Result<&Path> {
+pub(super) fn path_of<'p>(fs: &dyn FileSystem, pointer: &'p str) -> Result<&'p Path> {
+    let path = if fs.url_prefix().is_empty() {
+        plain_path(pointer)?
+    } else {
+        // Not repeated either, where it is another one.
+        pointer.strip_prefix(fs.url_prefix()).filter(|path| path.starts_with('/')).ok_or_else(
+            || {
+                Error::invalid_input(format!(
+                    "this is no URL of a place below {}/",
+                    fs.url_prefix()
+                ))
+            },
+        )?
+    };
+    if path.contains('\0') {
+        return Err(Error::invalid_input("the path contains a zero byte"));
+    }
+    Ok(Path::new(path))
+}
+
+fn plain_path(pointer: &str) -> Result<&str> {
     let path = match pointer.split_once("://") {
         Some(("file", path)) => path,
         // Not repeated: somebody may have written credentials into it.
@@ -151,10 +182,7 @@ pub(super) fn path_of(pointer: &str) -> Result<&Path> {
             "the path is empty; give the directory of a checkpoint or savepoint",
         ));
     }
-    if path.contains('\0') {
-        return Err(Error::invalid_input("the path contains a zero byte"));
-    }
-    Ok(Path::new(path))
+    Ok(path)
 }
 
 /// Why there is no metadata at a path.
@@ -167,7 +195,7 @@ fn diagnose(fs: &dyn FileSystem, path: &Path) -> Error {
                 Some(id) => Error::not_found(format!(
                     "this is the directory of a job; give one of its checkpoints, such as \
                      {}",
-                    path.join(super::layout::checkpoint_name(id)).display()
+                    pointer_to(fs, &path.join(super::layout::checkpoint_name(id)))
                 )),
                 None => Error::not_found(
                     "the directory holds no _metadata: it is no checkpoint or savepoint, or was \

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::discard::{remove_all, require_directory};
 use super::layout::{METADATA, SHARED, is_draft, is_ours, parse_checkpoint};
+use super::source::pointer_to;
 use crate::storage::{
     Survey, SurveyedCheckpoint, SurveyedFile, SurveyedSavepoint, is_savepoint_of,
 };
@@ -64,7 +65,7 @@ pub(super) fn savepoints(
         };
         let own = directory.join(name);
         let (published, modified_ms, files) = place(fs, &own)?;
-        let pointer = own.to_string_lossy().into_owned();
+        let pointer = pointer_to(fs, &own);
         found.push(SurveyedSavepoint { pointer, published, modified_ms, files });
     }
     Ok(found)
