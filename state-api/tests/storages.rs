@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "harnesses of tests fail by panicking")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium_state_api::random::{OsRandomness, SeededRandomness};
@@ -11,73 +11,20 @@ use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::CheckpointStorage;
 use alluvium_state_api::storage::local::{LocalOptions, LocalSavepoints, LocalStorage};
 use alluvium_state_api::storage::memory::MemoryStorage;
-use alluvium_state_api::testkit::storages::{Opening, StorageHarness, StorageProfile};
+use alluvium_state_api::testkit::storages::{Directory, Opening, StorageHarness, StorageProfile};
 use alluvium_state_api::vfs::faulty::Fault;
-use alluvium_state_api::vfs::{
-    EntryKind, FaultyFs, FileSystem, MemoryFs, RealFs, ensure_directory,
-};
+use alluvium_state_api::vfs::{FaultyFs, FileSystem, MemoryFs, RealFs};
 use alluvium_state_api::{Result, storage_suite};
 use parking_lot::Mutex;
 
-/// A directory of a file system.
-#[derive(Debug)]
-struct Directory<F> {
-    fs: F,
-    root: PathBuf,
-}
-
-impl<F: FileSystem + Clone + 'static> Directory<F> {
-    fn shared(&self) -> Arc<dyn FileSystem> {
-        Arc::new(self.fs.clone())
-    }
-
-    fn open(
-        &self,
-        fs: Arc<dyn FileSystem>,
-        opening: &Opening<'_>,
-    ) -> Result<Arc<dyn CheckpointStorage>> {
-        let (directory, random) = (self.root.join("checkpoints"), Arc::new(OsRandomness));
-        let storage = LocalStorage::open(fs, random, &directory, opening.job, options(opening))?;
-        Ok(Arc::new(storage))
-    }
-
-    fn place(&self, name: &str) -> String {
-        self.root.join(name).to_str().unwrap().to_owned()
-    }
-
-    fn put(&self, path: &str, bytes: &[u8]) {
-        let path = Path::new(path);
-        ensure_directory(&self.fs, path.parent().unwrap()).unwrap();
-        drop(self.fs.remove_file(path));
-        self.fs.create_new(path).unwrap().write_all(bytes).unwrap();
-    }
-
-    /// Removes a file, and the directories above it that it leaves empty.
-    fn remove(&self, path: &str) {
-        let path = Path::new(path);
-        self.fs.remove_file(path).unwrap();
-        let above = path.ancestors().skip(1);
-        for directory in above.take_while(|directory| *directory != self.root) {
-            drop(self.fs.remove_dir(directory));
-        }
-    }
-
-    fn files(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        self.collect(&self.root, &mut found);
-        found.sort_unstable();
-        found
-    }
-
-    fn collect(&self, directory: &Path, found: &mut Vec<String>) {
-        for entry in self.fs.list(directory).unwrap() {
-            let path = directory.join(entry.name);
-            match entry.metadata.kind {
-                EntryKind::Directory => self.collect(&path, found),
-                _ => found.push(path.to_str().unwrap().to_owned()),
-            }
-        }
-    }
+fn open<F>(
+    directory: &Directory<F>,
+    fs: Arc<dyn FileSystem>,
+    opening: &Opening<'_>,
+) -> Result<Arc<dyn CheckpointStorage>> {
+    let (directory, random) = (directory.root.join("checkpoints"), Arc::new(OsRandomness));
+    let storage = LocalStorage::open(fs, random, &directory, opening.job, options(opening))?;
+    Ok(Arc::new(storage))
 }
 
 fn options(opening: &Opening<'_>) -> LocalOptions {
@@ -95,7 +42,7 @@ macro_rules! local_harness {
             }
 
             fn open(&self, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>> {
-                self.directory.open(self.directory.shared(), opening)
+                open(&self.directory, self.directory.shared(), opening)
             }
 
             fn open_dying(
@@ -105,7 +52,7 @@ macro_rules! local_harness {
             ) -> Result<Option<Arc<dyn CheckpointStorage>>> {
                 let fs = FaultyFs::new(self.directory.shared());
                 let fs = fs.with_fault(operations + 1, Fault::PowerCut);
-                self.directory.open(Arc::new(fs), opening).map(Some)
+                open(&self.directory, Arc::new(fs), opening).map(Some)
             }
 
             fn place(&self, name: &str) -> String {

@@ -42,6 +42,7 @@ pub mod removal;
 pub mod savepoints;
 pub mod strays;
 
+mod directory;
 mod list;
 
 use std::fmt::Debug;
@@ -51,6 +52,7 @@ use crate::Result;
 use crate::snapshot::FileName;
 use crate::storage::{CheckpointStorage, InlinePolicy};
 
+pub use directory::Directory;
 pub use list::STORAGE_CASES;
 
 /// What a storage is for.
