@@ -22,7 +22,8 @@ impl fmt::Debug for Executor {
 }
 
 impl Executor {
-    fn handle(&self) -> Result<Handle> {
+    /// The runtime that requests run on.
+    pub(crate) fn handle(&self) -> Result<Handle> {
         let mut runtime = self.0.lock();
         if let Some(running) = &*runtime {
             return Ok(running.handle().clone());

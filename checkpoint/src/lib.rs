@@ -89,10 +89,12 @@ mod completed;
 mod coordinator;
 pub mod driver;
 mod ended;
-#[cfg(feature = "object-store")]
+#[cfg(any(feature = "object-store", feature = "hdfs"))]
 mod executor;
 mod export;
 mod files;
+#[cfg(feature = "hdfs")]
+pub mod hdfs;
 mod history;
 #[cfg(feature = "object-store")]
 pub mod object;
@@ -125,6 +127,6 @@ pub use restore::{
     ClaimMode, OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan,
 };
 pub use savepoint::dispose_savepoint;
-pub use storage::{Environment, StorageEnv, local_path, open_pointer, open_storage};
+pub use storage::{Directory, Environment, StorageEnv, local_path, open_pointer, open_storage};
 pub use summary::{Figures, Spread, Summary};
 pub use trigger::{Application, CheckpointPlan, Trigger};

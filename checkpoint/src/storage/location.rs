@@ -3,6 +3,8 @@
 use alluvium_state_api::{Error, Result};
 
 use super::{StorageEnv, given_root};
+#[cfg(feature = "hdfs")]
+use crate::hdfs::Address;
 
 /// The URL of the memory of this process.
 pub(super) const MEMORY: &str = "memory://";
@@ -52,6 +54,9 @@ pub(super) enum Location {
     Local(String),
     /// An object store.
     Object(ObjectUrl),
+    /// A path in a cluster of HDFS.
+    #[cfg(feature = "hdfs")]
+    Hdfs(Address),
 }
 
 impl Location {
@@ -76,6 +81,14 @@ impl Location {
         match scheme {
             "file" => return Ok(Self::Local(rest.to_owned())),
             "memory" => return Ok(Self::Memory(url.to_owned())),
+            #[cfg(feature = "hdfs")]
+            "hdfs" => return Address::parse(url).map(Self::Hdfs),
+            #[cfg(not(feature = "hdfs"))]
+            "hdfs" => {
+                return Err(Error::unsupported(
+                    "storage for hdfs:// is not in this build; build it with the feature hdfs",
+                ));
+            }
             _ => {}
         }
         let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
@@ -89,12 +102,9 @@ impl Location {
             }
             return Ok(Self::Object(url));
         }
-        if scheme == "hdfs" {
-            return Err(Error::unsupported("storage for hdfs:// cannot be opened by a URL"));
-        }
         Err(Error::invalid_input(format!(
-            "there is no storage for {scheme}://; use a path, file://, memory:// or the URL of an \
-             object store"
+            "there is no storage for {scheme}://; use a path, file://, memory://, hdfs:// or the \
+             URL of an object store"
         )))
     }
 
@@ -103,6 +113,8 @@ impl Location {
         match self {
             Self::Memory(text) | Self::Local(text) => text,
             Self::Object(url) => &url.text,
+            #[cfg(feature = "hdfs")]
+            Self::Hdfs(address) => &address.url,
         }
     }
 
@@ -111,6 +123,8 @@ impl Location {
         match (self, other) {
             (Self::Memory(_), Self::Memory(_)) | (Self::Local(_), Self::Local(_)) => true,
             (Self::Object(one), Self::Object(other)) => one.root == other.root,
+            #[cfg(feature = "hdfs")]
+            (Self::Hdfs(one), Self::Hdfs(other)) => one.cluster == other.cluster,
             _ => false,
         }
     }

@@ -8,6 +8,7 @@
 //! | `gs://` and a bucket | Google Cloud Storage (feature `gcs`) |
 //! | `az://`, `azure://`, `abfs://`, `abfss://` and a container | Azure Blob Storage (feature `azure`) |
 //! | what was given to `StorageEnv::with_object_store` | that store (feature `object-store`) |
+//! | `hdfs://host:port/` or `hdfs://nameservice/` and a path | HDFS, with the feature `hdfs` |
 //!
 //! # Role
 //! [`open_storage`] opens what `state.checkpoints.dir` names for a job. Savepoints and pointers may be
@@ -21,7 +22,10 @@
 
 #[cfg(feature = "cloud")]
 mod cloud;
+mod directory;
 mod environment;
+#[cfg(feature = "hdfs")]
+mod hdfs;
 mod location;
 #[cfg(feature = "object-store")]
 mod objects;
@@ -41,6 +45,7 @@ use alluvium_state_api::storage::{CheckpointStorage, StoredCheckpoint};
 use alluvium_state_api::vfs::{FileSystem, RealFs};
 use alluvium_state_api::{Error, Result};
 
+pub use directory::Directory;
 pub use environment::Environment;
 use location::{Cloud, Location};
 use routed::{Place, Routed};
@@ -163,7 +168,7 @@ const fn given_root<'a>(_env: &'a StorageEnv, _url: &str) -> Option<&'a str> {
 ///
 /// # Errors
 /// `InvalidInput` for a URL that is none, has credentials in it or a place that cannot be written;
-/// `Unsupported` for the scheme of an object store or of HDFS; `Unavailable`.
+/// `Unsupported` for the scheme of an object store, and of HDFS without its feature; `Unavailable`.
 pub fn open_storage(
     settings: &Settings,
     job: &FileName,
@@ -229,6 +234,8 @@ pub fn local_path(url: &str, env: &StorageEnv) -> Result<Option<PathBuf>> {
     Ok(match Location::parse(url, env)? {
         Location::Local(path) => Some(PathBuf::from(path)),
         Location::Memory(_) | Location::Object(_) => None,
+        #[cfg(feature = "hdfs")]
+        Location::Hdfs(_) => None,
     })
 }
 
@@ -247,6 +254,8 @@ struct Stores {
     /// The object stores that are open, by their roots.
     #[cfg(feature = "object-store")]
     grounds: parking_lot::Mutex<std::collections::BTreeMap<String, Arc<crate::object::Ground>>>,
+    #[cfg(feature = "hdfs")]
+    clusters: hdfs::Clusters,
 }
 
 impl Stores {
@@ -257,6 +266,8 @@ impl Stores {
             env: env.clone(),
             #[cfg(feature = "object-store")]
             grounds: parking_lot::Mutex::default(),
+            #[cfg(feature = "hdfs")]
+            clusters: hdfs::Clusters::default(),
         }
     }
 
@@ -301,6 +312,8 @@ impl Stores {
             Location::Object(url) => self.object_home(url, savepoints),
             #[cfg(not(feature = "object-store"))]
             Location::Object(url) => Err(lacking(url.cloud)),
+            #[cfg(feature = "hdfs")]
+            Location::Hdfs(address) => self.hdfs_home(address, savepoints),
         }
     }
 
@@ -320,6 +333,8 @@ impl Stores {
             Location::Object(url) => self.object_place(url),
             #[cfg(not(feature = "object-store"))]
             Location::Object(url) => Err(lacking(url.cloud)),
+            #[cfg(feature = "hdfs")]
+            Location::Hdfs(address) => self.hdfs_place(address),
         }
     }
 

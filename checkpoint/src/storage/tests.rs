@@ -119,7 +119,27 @@ fn schemes_that_cannot_be_opened_are_refused() {
             assert!(missing.message().contains(&format!("feature {feature},")), "{missing}");
         }
     }
-    assert_eq!(refused("hdfs://host/x").kind(), ErrorKind::Unsupported);
+}
+
+#[cfg(not(feature = "hdfs"))]
+#[test]
+fn without_its_feature_hdfs_is_refused_by_name() {
+    let url = ("state.checkpoints.dir", "hdfs://host:8020/x");
+    let missing = open(&[url], &env()).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::Unsupported);
+    assert!(missing.message().contains("feature hdfs"), "{missing}");
+}
+
+#[cfg(feature = "hdfs")]
+#[test]
+fn a_url_of_hdfs_leads_to_its_cluster() {
+    // Nobody is asked: the URL is at fault, or the cluster is not configured.
+    for url in ["hdfs://nobody-knows/x", "hdfs://host:0/x", "hdfs://host/../x"] {
+        let refused = open(&[("state.checkpoints.dir", url)], &env()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{url}");
+        let refused = open_pointer(&Settings::new(), url, &env()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{url}");
+    }
 }
 
 #[test]
