@@ -1,15 +1,14 @@
 //! `alluvium checkpoints`: the checkpoints of the jobs in a directory, and what they cost.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use alluvium_checkpoint::{CheckpointRecord, Figures, History, Spread, Summary};
+use alluvium_checkpoint::{CheckpointRecord, Directory, Figures, History, Spread, Summary};
 use alluvium_state_api::snapshot::SnapshotKind;
 use alluvium_state_api::storage::local::contents;
-use alluvium_state_api::vfs::RealFs;
 use serde_json::{Value, json};
 
 use super::args::ListArgs;
-use super::directory::{local, open_job};
+use super::directory::{directory, open_job};
 use super::failure::{Failure, chain};
 use super::operate::refused;
 use super::print;
@@ -41,10 +40,10 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
 }
 
 /// The directories of jobs that are meant, with their names.
-fn jobs(dir: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let dir = local(dir, "checkpoints")?;
-    let found = contents(&RealFs, dir).map_err(|error| refused(&error))?;
-    let refuse = |what: &str| Err(Failure::usage(format!("{}: {what}", dir.display())));
+fn jobs(dir: &Path) -> Result<Vec<(String, Directory)>, Failure> {
+    let dir = directory(dir, "checkpoints")?;
+    let found = contents(&*dir.file_system, &dir.path).map_err(|error| refused(&error))?;
+    let refuse = |what: &str| Err(Failure::usage(format!("{dir}: {what}")));
     if found.is_checkpoint {
         return refuse(
             "this is one checkpoint or savepoint; give the directory of its job, or check it with \
@@ -52,8 +51,8 @@ fn jobs(dir: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
         );
     }
     if found.is_job {
-        let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
-        return Ok(vec![(name, dir.to_owned())]);
+        let name = dir.path.file_name().unwrap_or(dir.path.as_os_str());
+        return Ok(vec![(name.to_string_lossy().into_owned(), dir)]);
     }
     if found.jobs.is_empty() {
         return refuse(
@@ -61,7 +60,8 @@ fn jobs(dir: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
              path",
         );
     }
-    Ok(found.jobs.into_iter().map(|name| (name.clone(), dir.join(name))).collect())
+    let below = |name: String| (name.clone(), dir.with_path(dir.path.join(name)));
+    Ok(found.jobs.into_iter().map(below).collect())
 }
 
 const fn form_name(form: Option<SnapshotKind>) -> &'static str {
@@ -106,7 +106,7 @@ fn times(first: String, figures: &Figures) -> [String; 5] {
     [first, took, delay, sync, async_part]
 }
 
-fn render(name: &str, path: &Path, found: &History, args: &ListArgs) -> String {
+fn render(name: &str, path: &Directory, found: &History, args: &ListArgs) -> String {
     let (mut contents, mut durations) = (Table::default(), Table::default());
     contents.row(["id", "kind", "triggered (UTC)", "new", "full", "entries", "files"]);
     durations.row(["id", "took", "delay", "sync", "async"]);
@@ -121,7 +121,7 @@ fn render(name: &str, path: &Path, found: &History, args: &ListArgs) -> String {
             durations.row(times(first, &part.figures));
         }
     }
-    let mut lines = vec![format!("job {name} in {}", path.display()), String::new()];
+    let mut lines = vec![format!("job {name} in {path}"), String::new()];
     if found.checkpoints.is_empty() {
         lines.push("  no complete checkpoint".to_owned());
     } else {
@@ -211,13 +211,13 @@ fn summary_json(summary: &Summary) -> Value {
     })
 }
 
-fn job_json(name: &str, path: &Path, found: &History, args: &ListArgs) -> Value {
+fn job_json(name: &str, path: &Directory, found: &History, args: &ListArgs) -> Value {
     let checkpoints = found.checkpoints.iter().map(|one| checkpoint_json(one, args));
     let incomplete = found.incomplete.iter().map(|place| place.id.get());
     let unreadable = found.unreadable.iter();
     json!({
         "job": name,
-        "path": path.display().to_string(),
+        "path": path.to_string(),
         "checkpoints": checkpoints.collect::<Vec<_>>(),
         "incomplete": incomplete.collect::<Vec<_>>(),
         "unreadable": unreadable

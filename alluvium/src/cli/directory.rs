@@ -4,27 +4,34 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
+use alluvium_checkpoint::{Directory, StorageEnv};
 use alluvium_state_api::Error;
 use alluvium_state_api::random::OsRandomness;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::local::{LocalOptions, LocalStorage};
-use alluvium_state_api::vfs::{FileSystem, RealFs};
 
 use super::failure::Failure;
+use super::operate::refused;
 
-/// The path that `dir` means.
+/// The directory that `dir` means: a path, or the URL of a file system.
 ///
 /// # Errors
-/// Where it is a URL of another scheme than `file://`. What follows the scheme may hold credentials,
+/// Where it is the URL of something without directories. What follows the scheme may hold credentials,
 /// and is not repeated.
-pub(super) fn local<'a>(dir: &'a Path, command: &str) -> Result<&'a Path, Failure> {
-    match dir.to_str().and_then(|text| text.split_once("://")) {
-        Some(("file", path)) => Ok(Path::new(path)),
-        Some(_) => Err(Failure::usage(format!(
-            "`{command}` takes local directories only; give a path or file:// and a path"
-        ))),
-        None => Ok(dir),
-    }
+pub(super) fn directory(dir: &Path, command: &str) -> Result<Directory, Failure> {
+    // What is no text is a path for sure.
+    let Some(url) = dir.to_str() else {
+        return Ok(Directory { file_system: StorageEnv::default().file_system, path: dir.into() });
+    };
+    Directory::open(url, &StorageEnv::default()).map_err(|error| {
+        if url.starts_with("hdfs://") {
+            return refused(&error);
+        }
+        Failure::usage(format!(
+            "`{command}` takes local directories only, and hdfs:// in a build with the feature hdfs; \
+             give a path or file:// and a path"
+        ))
+    })
 }
 
 /// Opens the directory of a job that is there, and creates nothing. Its savepoints are looked for in
@@ -32,9 +39,9 @@ pub(super) fn local<'a>(dir: &'a Path, command: &str) -> Result<&'a Path, Failur
 ///
 /// # Errors
 /// Those of [`LocalStorage::existing`].
-pub(super) fn open_job(path: &Path, savepoints: Option<&Path>) -> Result<LocalStorage, Error> {
-    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+pub(super) fn open_job(job: &Directory, savepoints: Option<&Path>) -> Result<LocalStorage, Error> {
+    let (fs, path) = (Arc::clone(&job.file_system), &job.path);
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
     let name = whole.file_name().and_then(OsStr::to_str);
     let mut options = LocalOptions::default();
     let job = match name.and_then(|name| FileName::new(name).ok()) {

@@ -5,20 +5,18 @@
 //! meanwhile; where a run has it, removing is refused unless what is younger than
 //! [`LEAST_WHILE_RUNNING`] stays. Runtimes that take no lock are protected by the age floor alone.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_checkpoint::{OrphanOptions, Orphans, collect_orphans};
+use alluvium_checkpoint::{Directory, OrphanOptions, Orphans, collect_orphans};
 use alluvium_state_api::clock::SystemClock;
 use alluvium_state_api::storage::CheckpointStorage;
 use alluvium_state_api::storage::local::contents;
-use alluvium_state_api::vfs::RealFs;
 use serde_json::json;
 
 use super::{failed, refused};
 use crate::cli::args::GcArgs;
-use crate::cli::directory::{local, open_job};
+use crate::cli::directory::{directory, open_job};
 use crate::cli::failure::Failure;
 use crate::cli::print;
 use crate::cli::table::{grouped, size};
@@ -36,9 +34,15 @@ const SHOWN: usize = 20;
 /// # Errors
 /// Why the directory cannot be searched, or something not be removed; that a checkpoint cannot be read.
 pub(in crate::cli) fn gc(args: &GcArgs) -> Result<(), Failure> {
-    let dir = local(&args.dir, "gc")?;
+    let dir = &directory(&args.dir, "gc")?;
     check(dir)?;
-    let savepoints = args.savepoint_dir.as_deref().map(|at| local(at, "gc")).transpose()?;
+    let savepoints = args.savepoint_dir.as_deref().map(|at| directory(at, "gc")).transpose()?;
+    if let Some(place) = savepoints.as_ref().filter(|place| !dir.shares_file_system(place)) {
+        return Err(Failure::usage(format!(
+            "{place}: `gc` looks for savepoints in the file system of the job only"
+        )));
+    }
+    let savepoints = savepoints.as_ref().map(|place| &*place.path);
     let storage: Arc<dyn CheckpointStorage> =
         Arc::new(open_job(dir, savepoints).map_err(|error| refused(&error))?);
     let mut options = OrphanOptions { dry_run: !args.delete, ..OrphanOptions::default() };
@@ -56,9 +60,9 @@ pub(in crate::cli) fn gc(args: &GcArgs) -> Result<(), Failure> {
 }
 
 /// Refuses everything but the directory of a job, and says what it is instead.
-fn check(dir: &Path) -> Result<(), Failure> {
-    let found = contents(&RealFs, dir).map_err(|error| refused(&error))?;
-    let refuse = |what: &str| Err(Failure::usage(format!("{}: {what}", dir.display())));
+fn check(dir: &Directory) -> Result<(), Failure> {
+    let found = contents(&*dir.file_system, &dir.path).map_err(|error| refused(&error))?;
+    let refuse = |what: &str| Err(Failure::usage(format!("{dir}: {what}")));
     if found.is_checkpoint {
         return refuse(
             "this is one checkpoint or savepoint, and `gc` needs the directory of a job; savepoints \
@@ -72,28 +76,30 @@ fn check(dir: &Path) -> Result<(), Failure> {
         Some(one) => refuse(&format!(
             "this directory has {} jobs in it; name one of them, such as {}",
             found.jobs.len(),
-            dir.join(one).display()
+            dir.with_path(dir.path.join(one))
         )),
         None => refuse("there is no job here: neither checkpoints (chk-<n>) nor shared/"),
     }
 }
 
-/// The job's lock; `None` where there is none to have, or a running job has it and is safe.
-fn lock(dir: &Path, min_age: Duration) -> Result<Option<Lock>, Failure> {
-    match Lock::take(&RealFs, dir) {
+/// The job's lock; `None` where there is none to have, as in a file system elsewhere, or a running job has it and is safe.
+fn lock(dir: &Directory, min_age: Duration) -> Result<Option<Lock>, Failure> {
+    if dir.is_remote() {
+        return Ok(None);
+    }
+    match Lock::take(&*dir.file_system, &dir.path) {
         Ok(lock) => Ok(lock),
         Err(JobError::Busy(_)) if min_age >= LEAST_WHILE_RUNNING => Ok(None),
         Err(JobError::Busy(_)) => Err(Failure::usage(format!(
-            "{}: a process runs this job, and what is younger than 1h may be part of a checkpoint \
-             under way; wait for its end, or use --min-age 1h or more; nothing was removed",
-            dir.display()
+            "{dir}: a process runs this job, and what is younger than 1h may be part of a checkpoint \
+             under way; wait for its end, or use --min-age 1h or more; nothing was removed"
         ))),
         Err(error) => Err(error.into()),
     }
 }
 
-fn render(dir: &Path, found: &Orphans, options: OrphanOptions) -> String {
-    let mut lines = vec![format!("job in {}", dir.display()), String::new()];
+fn render(dir: &Directory, found: &Orphans, options: OrphanOptions) -> String {
+    let mut lines = vec![format!("job in {dir}"), String::new()];
     let checkpoints = found.checkpoints.iter().map(|id| format!("  chk-{id} (never completed)"));
     let savepoints = found.savepoints.iter().map(|one| format!("  {one} (never completed)"));
     let shared = found.shared.iter().map(|name| format!("  shared/{}", name.as_str()));
@@ -131,12 +137,12 @@ fn render(dir: &Path, found: &Orphans, options: OrphanOptions) -> String {
     lines.join("\n") + "\n"
 }
 
-fn to_json(dir: &Path, found: &Orphans, options: OrphanOptions) -> serde_json::Value {
+fn to_json(dir: &Directory, found: &Orphans, options: OrphanOptions) -> serde_json::Value {
     let checkpoints = found.checkpoints.iter().map(|id| id.get());
     let shared = found.shared.iter().map(|name| name.as_str().to_owned());
     let unreadable = found.unreadable.iter().map(|id| id.get());
     json!({
-        "path": dir.display().to_string(),
+        "path": dir.to_string(),
         "deleted": !options.dry_run,
         "min_age_s": options.min_age.as_secs_f64(),
         "checkpoints": checkpoints.collect::<Vec<_>>(),
