@@ -3,7 +3,7 @@
 //! `ALLUVIUM_HDFS_SERVERS` names the command that kills and starts them: `scripts/hdfs-servers DIR`.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -12,17 +12,39 @@ use alluvium_state_api::ErrorKind;
 use alluvium_state_api::random::{Randomness, SeededRandomness};
 use alluvium_state_api::storage::{CheckpointStorage, FileScope};
 use alluvium_state_api::testkit::storages::content::{content, encode, id, write};
+use alluvium_state_api::vfs::FileSystem;
 
 use crate::cluster::{fresh, look, open, setting};
 
 /// Longer than two blocks of the servers.
 const FILE_BYTES: usize = (2 << 20) + 777;
 
-fn servers(verb: &str, which: &str) {
+/// Runs the command, and returns what it printed.
+fn servers(verb: &str, which: &str) -> String {
     let command = std::env::var("ALLUVIUM_HDFS_SERVERS").unwrap();
     let mut words = command.split_whitespace();
-    let status = Command::new(words.next().unwrap()).args(words).args([verb, which]).status();
-    assert!(status.unwrap().success(), "{command} {verb} {which}");
+    let mut run = Command::new(words.next().unwrap());
+    // The servers it starts keep what they inherit, so that they get no pipe.
+    let reads = verb == "fsyncs";
+    let stdout = if reads { Stdio::piped() } else { Stdio::inherit() };
+    let ended = run.args(words).args([verb, which]).stdout(stdout).spawn().unwrap();
+    let output = ended.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command} {verb} {which}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "counts what the other tests would add to"]
+fn every_block_of_a_file_is_synced_on_the_datanode() {
+    let place = fresh();
+    let synced = || servers("fsyncs", "datanode").trim().parse::<u64>().unwrap();
+    let before = synced();
+    let mut file = place.fs.create_new(&place.root.join("blocks")).unwrap();
+    file.write_all(&content(1, (3 << 20) + 1)).unwrap();
+    let full = synced();
+    assert!(full >= before + 3, "{before} {full}: three blocks are full");
+    file.sync().unwrap();
+    assert!(synced() > full, "{full}: the last one is not");
 }
 
 fn checkpoint(storage: &dyn CheckpointStorage, number: u64) -> alluvium_state_api::Result<()> {
@@ -58,9 +80,9 @@ fn outages(which: &str, rounds: u64) {
         for _ in 0..rounds {
             // Somewhere in a checkpoint, which takes some tenths of a second.
             thread::sleep(Duration::from_millis(500 + random.next_u64() % 1_500));
-            servers("kill", which);
+            drop(servers("kill", which));
             thread::sleep(Duration::from_millis(random.next_u64() % 1_000));
-            servers("start", which);
+            drop(servers("start", which));
             let begun = next.load(Ordering::Acquire);
             while next.load(Ordering::Acquire) < begun + 3 {
                 thread::sleep(Duration::from_millis(20));
