@@ -33,6 +33,7 @@ impl KeyGroup {
     }
 
     /// The number of the group.
+    #[inline]
     pub const fn index(self) -> u16 {
         self.0
     }
@@ -178,6 +179,31 @@ impl fmt::Display for MaxParallelism {
     }
 }
 
+/// Yields the key groups of many placement values without a division for each: two multiplications by
+/// a number that is computed once (Lemire, Kaser, Kurz: Faster remainder by direct computation).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GroupFinder {
+    groups: u64,
+    /// 2^64 divided by the number of groups, rounded up; 0 stands for 2^64.
+    reciprocal: u64,
+}
+
+impl GroupFinder {
+    pub(crate) const fn new(groups: MaxParallelism) -> Self {
+        let groups = groups.get() as u64;
+        Self { groups, reciprocal: (u64::MAX / groups).wrapping_add(1) }
+    }
+
+    /// As [`MaxParallelism::group_of`].
+    #[inline]
+    pub(crate) const fn group_of(self, placement: u32) -> KeyGroup {
+        // The fractional part of the quotient, in units of 2^-64; exact enough for 32-bit numbers.
+        let fraction = self.reciprocal.wrapping_mul(placement as u64);
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder below 2^15")]
+        KeyGroup(((fraction as u128 * self.groups as u128) >> 64) as u16)
+    }
+}
+
 /// A half-open interval of key groups, `start..end`; empty where both are equal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyGroupRange {
@@ -315,6 +341,20 @@ mod tests {
             assert_eq!(b.intersection(a), want);
         }
         assert!(range(0, 4).intersection(range(4, 8)).is_empty());
+    }
+
+    #[test]
+    fn remainders_without_division_are_the_same() {
+        for count in (1..300).chain([1_000, 16_384, 21_845, 32_767, 32_768]) {
+            let groups = MaxParallelism::new(count).unwrap();
+            let finder = GroupFinder::new(groups);
+            let multiples = (0..20).map(|factor| (u32::MAX / count).saturating_sub(factor) * count);
+            for placement in multiples.chain(0..70).chain(u32::MAX - 70..=u32::MAX) {
+                for placement in [placement.wrapping_sub(1), placement, placement.wrapping_add(1)] {
+                    assert_eq!(finder.group_of(placement), groups.group_of(placement));
+                }
+            }
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::codec::KeyCodec;
+use crate::key_group::GroupFinder;
 use crate::{
     Error, KeyGroup, KeyGroupRange, KeyHash, MaxParallelism, Result, StableHash, hash_bytes,
     stable_placement,
@@ -228,6 +229,7 @@ pub struct KeySpace {
     identity: KeyIdentity,
     placement: Placement,
     groups: MaxParallelism,
+    finder: GroupFinder,
     range: KeyGroupRange,
 }
 
@@ -254,7 +256,9 @@ impl KeySpace {
             })
         };
         let codec = C::key_schema();
-        Ok(Self { identity: KeyIdentity { codec, hash: H::ID.into() }, placement, groups, range })
+        let identity = KeyIdentity { codec, hash: H::ID.into() };
+        let finder = GroupFinder::new(groups);
+        Ok(Self { identity, placement, groups, finder, range })
     }
 
     /// Codec and hash of the keys.
@@ -305,7 +309,7 @@ impl KeySpace {
     /// As [`placement_of`](Self::placement_of).
     #[inline]
     pub fn group_of(&self, key: &[u8]) -> Result<KeyGroup> {
-        Ok(self.groups.group_of(self.placement_of(key, hash_bytes(key))?))
+        Ok(self.finder.group_of(self.placement_of(key, hash_bytes(key))?))
     }
 
     /// Refuses a snapshot whose keys are encoded or placed in another way.

@@ -8,25 +8,26 @@
 //! * F1 Every image is encoded by one thread; the last shard ends the pass.
 //! * F2 The first error ends the pass for all threads, and is the one that is told.
 //! * F3 No thread outlives the pass.
+//! * F4 Where helpers get little of the processor, nobody waits for more than the image that each has:
+//!   the capturing thread does the rest of their work, what they have buffered included.
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
-use alluvium_state_api::format::{FixedLayout, ScatterWriter};
+use alluvium_state_api::format::{FixedEntries, ScatterWriter};
 use alluvium_state_api::schema::KeySpace;
 use alluvium_state_api::snapshot::CancelToken;
-use alluvium_state_api::{Error, Result};
+use alluvium_state_api::{Error, KeyGroup, Result};
 
 use crate::cells::value::ValueCell;
-use crate::sync::Mutex;
-use crate::table::{KeyRep, ShardImage, TableView};
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::table::{Fixed, KeyRep, ShardImage, TableView};
 use crate::tables::shape::Shape;
 
 /// Entries that are worth a thread of their own.
 const ENTRIES_PER_THREAD: usize = 64 << 10;
 /// As `nice` has it, which on Linux is for the calling thread alone.
-#[cfg(target_os = "linux")]
 const LOWEST_PRIORITY: i32 = 19;
 /// More threads would wait for each other's writes.
 const MOST_THREADS: usize = 4;
@@ -39,6 +40,9 @@ pub(super) struct FullPass<'a> {
     pub(super) cancel: &'a CancelToken,
 }
 
+/// Encodes the image of a shard.
+type Encode<'a, K, V> = fn(FullPass<'a>, &ShardImage<K, V>, &mut ScatterWriter) -> Result<()>;
+
 /// What the threads of a pass have in common.
 struct Work<K: KeyRep, V: ValueCell> {
     /// Images that are to be encoded.
@@ -46,6 +50,8 @@ struct Work<K: KeyRep, V: ValueCell> {
     /// Images whose memory can be used again.
     empty: Mutex<Vec<ShardImage<K, V>>>,
     failed: Mutex<Option<Error>>,
+    /// The capturing thread has nothing else to do (F4).
+    waited_for: AtomicBool,
 }
 
 impl<K: KeyRep, V: ValueCell> Work<K, V> {
@@ -66,12 +72,30 @@ impl<K: KeyRep, V: ValueCell> Work<K, V> {
     }
 }
 
-impl FullPass<'_> {
+impl<'a> FullPass<'a> {
     /// Writes all entries.
     pub(super) fn values<K: KeyRep, V: ValueCell>(
         self,
         view: TableView<K, V>,
         writer: &mut ScatterWriter,
+    ) -> Result<()> {
+        self.shards(view, writer, Self::shard)
+    }
+
+    /// Writes all entries, whose widths the compiler knows.
+    pub(super) fn plain<const K: usize, const V: usize>(
+        self,
+        view: TableView<[u8; K], Fixed<V>>,
+        writer: &mut ScatterWriter,
+    ) -> Result<()> {
+        self.shards(view, writer, Self::plain_shard)
+    }
+
+    fn shards<K: KeyRep, V: ValueCell>(
+        self,
+        view: TableView<K, V>,
+        writer: &mut ScatterWriter,
+        encode: Encode<'a, K, V>,
     ) -> Result<()> {
         let threads = threads(view.len()).min(writer.most_threads());
         let helpers = match threads {
@@ -80,21 +104,24 @@ impl FullPass<'_> {
         };
         let (fill, filled) = sync_channel(helpers.len());
         let (filled, empty) = (Mutex::new(filled), Mutex::default());
-        let work = Work { filled, empty, failed: Mutex::default() };
+        let (failed, waited_for) = (Mutex::default(), AtomicBool::new(false));
+        let work = Work { filled, empty, failed, waited_for };
         let helped = thread::scope(|scope| {
             let work = &work;
             let help = |mut helper: ScatterWriter| {
                 let help = move || {
-                    yield_to_others();
-                    self.help(work, &mut helper);
+                    lower_priority(LOWEST_PRIORITY);
+                    self.help(work, &mut helper, encode);
                     helper
                 };
                 // Without another thread this one does all of the work.
                 thread::Builder::new().name("alluvium-snapshot".into()).spawn_scoped(scope, help)
             };
             let running: Vec<_> = helpers.into_iter().filter_map(|one| help(one).ok()).collect();
-            work.note(self.capture(view, work, &fill, writer));
+            work.note(self.capture(view, work, &fill, (writer, encode)));
             drop(fill);
+            self.help(work, writer, encode);
+            work.waited_for.store(true, Ordering::Relaxed);
             running.into_iter().map(thread::ScopedJoinHandle::join).collect::<Vec<_>>()
         });
         if let Some(error) = work.failed.lock().take() {
@@ -114,7 +141,7 @@ impl FullPass<'_> {
         mut view: TableView<K, V>,
         work: &Work<K, V>,
         fill: &SyncSender<ShardImage<K, V>>,
-        writer: &mut ScatterWriter,
+        (writer, encode): (&mut ScatterWriter, Encode<'a, K, V>),
     ) -> Result<()> {
         let mut image = ShardImage::default();
         while view.next_shard(&mut image) && !work.has_failed() {
@@ -123,63 +150,57 @@ impl FullPass<'_> {
                 Ok(()) => image = work.empty.lock().pop().unwrap_or_default(),
                 Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => {
                     image = back;
-                    self.shard(&image, writer)?;
+                    encode(self, &image, writer)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Encodes images until there is none left, and drops what comes after an error.
-    fn help<K: KeyRep, V: ValueCell>(self, work: &Work<K, V>, writer: &mut ScatterWriter) {
+    /// Encodes images until there is none left, and drops what comes after an error; then seals what
+    /// is buffered, unless somebody waits (F4).
+    fn help<K: KeyRep, V: ValueCell>(
+        self,
+        work: &Work<K, V>,
+        writer: &mut ScatterWriter,
+        encode: Encode<'a, K, V>,
+    ) {
         while let Some(image) = work.next() {
             if !work.has_failed() {
-                work.note(self.shard(&image, writer));
+                work.note(encode(self, &image, writer));
             }
             work.empty.lock().push(image);
         }
-        if !work.has_failed() {
-            work.note(writer.end_state());
+        while !work.has_failed() && !work.waited_for.load(Ordering::Relaxed) {
+            match writer.end_group() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => work.note(Err(error)),
+            }
         }
+    }
+
+    /// Entries whose widths the compiler knows go from table to buffer without a look at their parts.
+    fn plain_shard<const K: usize, const V: usize>(
+        self,
+        image: &ShardImage<[u8; K], Fixed<V>>,
+        writer: &mut ScatterWriter,
+    ) -> Result<()> {
+        let Some(mut entries) = writer.fixed_entries::<K, V>()? else {
+            return self.shard(image, writer);
+        };
+        let space = self.space;
+        match self.shape.key_width(K) {
+            Some(width) if width == K => encode(&mut entries, image, |key| space.group_of(key)),
+            Some(width) => encode(&mut entries, image, |key| {
+                space.group_of(key.get(..width).unwrap_or_default())
+            }),
+            None => return self.shard(image, writer),
+        }
+        entries.finish()
     }
 
     fn shard<K: KeyRep, V: ValueCell>(
-        self,
-        image: &ShardImage<K, V>,
-        writer: &mut ScatterWriter,
-    ) -> Result<()> {
-        let fixed = writer.fixed_layout();
-        match fixed.filter(|fixed| self.shape.width == Some(fixed.key_bytes())) {
-            Some(fixed) => self.fixed_entries(image, fixed, writer),
-            None => self.entries(image, writer),
-        }
-    }
-
-    /// Entries of fixed width go from table to buffer without a look at their parts.
-    fn fixed_entries<K: KeyRep, V: ValueCell>(
-        self,
-        image: &ShardImage<K, V>,
-        fixed: FixedLayout,
-        writer: &mut ScatterWriter,
-    ) -> Result<()> {
-        let mut failed = None;
-        image.for_each(|item| {
-            if failed.is_some() {
-                return;
-            }
-            let key = item.key.get(..fixed.key).unwrap_or_default();
-            let written = match self.space.group_of(key) {
-                Ok(group) => {
-                    writer.put_fixed(group, item.key, V::image_bytes(item.image, item.arena))
-                }
-                Err(error) => Err(error),
-            };
-            failed = written.err();
-        });
-        failed.map_or(Ok(()), Err)
-    }
-
-    fn entries<K: KeyRep, V: ValueCell>(
         self,
         image: &ShardImage<K, V>,
         writer: &mut ScatterWriter,
@@ -199,8 +220,30 @@ impl FullPass<'_> {
     }
 }
 
+/// The loop over most entries of most snapshots: each of its functions is to end up in it.
+fn encode<const K: usize, const V: usize>(
+    entries: &mut FixedEntries<'_, K, V>,
+    image: &ShardImage<[u8; K], Fixed<V>>,
+    group_of: impl Fn(&[u8; K]) -> Result<KeyGroup>,
+) {
+    let mut logged = Vec::new();
+    image.for_each_plain(
+        |key, value| match group_of(key) {
+            Ok(group) => entries.put(group, key, value),
+            Err(error) => entries.fail(error),
+        },
+        |key, value| logged.push((*key, *value)),
+    );
+    for (key, value) in logged {
+        match group_of(&key) {
+            Ok(group) => entries.put(group, &key, &value),
+            Err(error) => entries.fail(error),
+        }
+    }
+}
+
 /// How many threads a table of so many entries is worth.
-fn threads(entries: usize) -> usize {
+pub(super) fn threads(entries: usize) -> usize {
     let worth = (entries / ENTRIES_PER_THREAD).min(MOST_THREADS);
     if worth < 2 {
         return 1;
@@ -211,10 +254,12 @@ fn threads(entries: usize) -> usize {
     spare.clamp(1, worth)
 }
 
-/// Gives this thread the lowest priority; where that fails it works on with the one it has.
-fn yield_to_others() {
+/// Gives this thread a lower priority; where that fails it works on with the one it has.
+pub(super) fn lower_priority(by: i32) {
     #[cfg(target_os = "linux")]
-    let _unchanged_on_error = rustix::process::nice(LOWEST_PRIORITY);
+    let _unchanged_on_error = rustix::process::nice(by);
+    #[cfg(not(target_os = "linux"))]
+    let _ = by;
 }
 
 #[cfg(test)]
@@ -272,16 +317,18 @@ mod tests {
     fn errors_and_cancellation_end_all_threads() {
         let (mut backend, storage) = (filled(), TestStorage::default());
         let sink = |number| storage.sink(CheckpointId::new(number));
-        let failing = sink(1).failing_at(6);
-        let error = run(&mut backend, (1, SnapshotKind::Full), &failing, &CancelToken::default());
-        assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
-        let cancel = CancelToken::default();
-        let cancelling = sink(2).cancelling_at(6, cancel.clone());
-        let error = run(&mut backend, (2, SnapshotKind::Full), &cancelling, &cancel);
-        assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
-        let small = sink(3).inline(InlinePolicy::Everything { limit_bytes: 1 << 20 });
-        let error = run(&mut backend, (3, SnapshotKind::Full), &small, &CancelToken::default());
-        assert_eq!(error.unwrap_err().kind(), ErrorKind::LimitExceeded);
-        assert_eq!(failing.left_open() + cancelling.left_open() + small.left_open(), 0);
+        for (first, kind) in [(1, SnapshotKind::Full), (4, SnapshotKind::Canonical)] {
+            let failing = sink(first).failing_at(6);
+            let error = run(&mut backend, (first, kind), &failing, &CancelToken::default());
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable);
+            let cancel = CancelToken::default();
+            let cancelling = sink(first + 1).cancelling_at(6, cancel.clone());
+            let error = run(&mut backend, (first + 1, kind), &cancelling, &cancel);
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
+            let small = sink(first + 2).inline(InlinePolicy::Everything { limit_bytes: 1 << 20 });
+            let error = run(&mut backend, (first + 2, kind), &small, &CancelToken::default());
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::LimitExceeded);
+            assert_eq!(failing.left_open() + cancelling.left_open() + small.left_open(), 0);
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::cells::list::{ListCell, ListImage};
 use crate::cells::map::{MapCell, MapImage};
 use crate::cells::value::ValueCell;
 use crate::chain::{self, Base, Candidates, ChainFile, Plan};
-use crate::table::{Cell, Epoch, Item, KeyRep, ShardImage, TableView};
+use crate::table::{Cell, Epoch, Fixed, Item, KeyRep, ShardImage, TableView};
 use crate::tables::shape::Shape;
 
 /// A full snapshot, or an increment on a base.
@@ -150,13 +150,13 @@ struct Pass<'a> {
     failed: Option<Error>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     fn state(&mut self, state: StateView) -> Result<()> {
         match state.view {
-            AnyView::K8V8(view) => self.values(view),
-            AnyView::K8V16(view) => self.values(view),
+            AnyView::K8V8(view) => self.plain(view),
+            AnyView::K8V16(view) => self.plain(view),
             AnyView::K8(view) => self.values(view),
-            AnyView::K16V8(view) => self.values(view),
+            AnyView::K16V8(view) => self.plain(view),
             AnyView::K16(view) => self.values(view),
             AnyView::V8(view) => self.values(view),
             AnyView::Any(view) => self.values(view),
@@ -245,11 +245,31 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn values<K: KeyRep, V: ValueCell>(&mut self, view: TableView<K, V>) -> Result<()> {
-        if self.delta.is_none() {
-            let full = FullPass { space: self.space, shape: self.shape, cancel: self.cancel };
-            return full.values(view, self.writer);
+    /// The pass that writes all entries; none of increments.
+    fn full(&self) -> Option<FullPass<'a>> {
+        let full = FullPass { space: self.space, shape: self.shape, cancel: self.cancel };
+        self.delta.is_none().then_some(full)
+    }
+
+    /// Values in a table whose widths the compiler knows.
+    fn plain<const K: usize, const V: usize>(
+        &mut self,
+        view: TableView<[u8; K], Fixed<V>>,
+    ) -> Result<()> {
+        match self.full() {
+            Some(full) => full.plain(view, self.writer),
+            None => self.changed_values(view),
         }
+    }
+
+    fn values<K: KeyRep, V: ValueCell>(&mut self, view: TableView<K, V>) -> Result<()> {
+        match self.full() {
+            Some(full) => full.values(view, self.writer),
+            None => self.changed_values(view),
+        }
+    }
+
+    fn changed_values<K: KeyRep, V: ValueCell>(&mut self, view: TableView<K, V>) -> Result<()> {
         let mut removed = self.removed(&view)?;
         self.entries(view, |pass, (group, key), item, base| {
             if base.is_some() && !removed.is_empty() {

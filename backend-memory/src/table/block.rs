@@ -12,6 +12,7 @@ use super::words::{self, Unit};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::needs_drop;
+use std::ops::RangeInclusive;
 use std::ptr::NonNull;
 
 /// The memory of one shard.
@@ -207,6 +208,20 @@ impl<S> Mirror<S> {
     pub(super) fn entries(&self) -> impl Iterator<Item = (&S, u8)> {
         // SAFETY: heads and slots were copied together, and entries own nothing.
         unsafe { entries(&self.heads, &self.slots) }
+    }
+
+    /// Calls `each` with the entries copied whose generation is one of `wanted`.
+    #[inline]
+    pub(super) fn for_each(&self, wanted: RangeInclusive<u8>, mut each: impl FnMut(&S)) {
+        let (oldest, newest) = wanted.into_inner();
+        for (head, slots) in self.heads.iter().zip(&self.slots) {
+            for slot in head.full_within(oldest, newest) {
+                if let Some(entry) = slots.get(slot) {
+                    // SAFETY: the slot's tag says that it is full (R1).
+                    each(unsafe { entry.assume_init_ref() });
+                }
+            }
+        }
     }
 
     /// Forgets the copy, and keeps the memory.

@@ -14,7 +14,7 @@
 
 use super::Epoch;
 use super::block::Mirror;
-use super::cell::Cell;
+use super::cell::{Cell, Fixed};
 use super::key::KeyRep;
 use super::lock::Pause;
 use super::pool::Pool;
@@ -23,6 +23,7 @@ use super::records::{Chunk, Record, Records};
 use super::shard::Shard;
 use super::view::Marks;
 use super::words::Unit;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// An entry of a snapshot.
@@ -151,6 +152,11 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
                 each(Item { key: entry.key.bytes(), image: &image, arena: &unused, epoch });
             }
         }
+        self.for_each_record(&wanted, each);
+    }
+
+    /// Yields the entries that were copied one by one.
+    fn for_each_record(&self, wanted: &RangeInclusive<Epoch>, mut each: impl FnMut(Item<'_, C>)) {
         let mut tell = |record: &Record<K, C>, arena: &[u8]| {
             if wanted.contains(&record.epoch) {
                 let (key, image) = (K::image_bytes(&record.key, arena), &record.image);
@@ -161,5 +167,30 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
         if let Some((undo, marks)) = &self.undo {
             undo.records(marks).for_each(|record| tell(record, undo.arena()));
         }
+    }
+}
+
+impl<const K: usize, const V: usize> ShardImage<[u8; K], Fixed<V>> {
+    /// As [`for_each`](Self::for_each), with keys and values whose widths the compiler knows. Two
+    /// functions do the same: `each` is the loop's own, `other` is for what the undo log has.
+    #[inline]
+    pub(crate) fn for_each_plain(
+        &self,
+        mut each: impl FnMut(&[u8; K], &[u8; V]),
+        mut other: impl FnMut(&[u8; K], &[u8; V]),
+    ) {
+        let since = self.since.map_or(0, |base| base.saturating_add(1));
+        // As generations of this shard, which count from its base.
+        let oldest = u8::try_from(since.saturating_sub(self.base));
+        let newest = self.snapshot.checked_sub(self.base);
+        if let (Ok(oldest), Some(newest)) = (oldest, newest) {
+            let newest = u8::try_from(newest).unwrap_or(u8::MAX);
+            self.mirror.for_each(oldest..=newest, |entry| each(&entry.key, &entry.cell.0));
+        }
+        self.for_each_record(&(since..=self.snapshot), |item| {
+            if let Some(key) = item.key.first_chunk() {
+                other(key, &item.image.0);
+            }
+        });
     }
 }

@@ -26,7 +26,7 @@
 #![expect(unsafe_code, reason = "uninitialised slots, and a probe without a lock (R1, R4)")]
 
 use super::hash::Hash;
-use super::tags::{DELETED, EMPTY, Tags, WIDTH};
+use super::tags::{DELETED, EMPTY, Mask, Tags, WIDTH};
 use super::words::{self, Unit};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -57,6 +57,19 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) const EMPTY: Self = Self { tags: Tags::EMPTY, gens: [0; WIDTH] };
+
+    /// The full slots with a generation from `oldest` to `newest`.
+    #[inline]
+    pub(super) fn full_within(&self, oldest: u8, newest: u8) -> Mask {
+        let within = |generation: &u8| (oldest..=newest).contains(generation);
+        if self.gens.iter().all(within) {
+            return self.tags.full();
+        }
+        let bits = (0..).zip(&self.gens);
+        let bits =
+            bits.fold(0, |bits, (slot, generation)| bits | (u32::from(within(generation)) << slot));
+        self.tags.full().and(bits)
+    }
 }
 
 /// The slots of a group.

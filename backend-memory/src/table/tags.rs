@@ -67,6 +67,12 @@ impl Mask {
         self.0 != 0
     }
 
+    /// Those of the slots whose bits are set.
+    #[inline]
+    pub(super) fn and(&self, bits: u32) -> Self {
+        Self(self.0 & bits)
+    }
+
     /// The lowest slot, if there is any.
     #[inline]
     pub(super) fn first(&self) -> Option<usize> {

@@ -61,6 +61,16 @@ impl Shape {
         if self.width == Some(8) { hash_of_8(table_key) } else { hash_bytes(table_key) }
     }
 
+    /// The width of an entry's key in a table's key of `width` bytes; `None` where it differs.
+    pub(crate) fn key_width(&self, width: usize) -> Option<usize> {
+        match self.boundary {
+            Boundary::End => Some(width),
+            Boundary::KeyWidth(key) => Some(key),
+            Boundary::NamespaceWidth(namespace) => width.checked_sub(namespace),
+            Boundary::Trailer => None,
+        }
+    }
+
     /// Whether a table's key is the entry's key, without a namespace.
     pub(crate) fn is_key_alone(&self) -> bool {
         self.boundary == Boundary::End

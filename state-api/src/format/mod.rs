@@ -101,7 +101,7 @@ pub use metadata::{
 };
 pub use reader::StateFile;
 pub use records::{Block, BlockKind, Entries, Record, Records};
-pub use scatter::ScatterWriter;
+pub use scatter::{FixedEntries, ScatterWriter};
 pub use section::{EncodedSection, SectionEncoder, SectionEncoding};
 pub use sequential::SequentialWriter;
 pub use writer::{

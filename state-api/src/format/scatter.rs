@@ -8,7 +8,8 @@
 //! # Invariants
 //! * I1 One state is being written at a time; choosing another one seals what is buffered.
 //! * I2 The buffers of all key groups and threads together stay within the memory budget, apart from an entry that
-//!   is larger than its buffer and a list segment of up to 64 KiB.
+//!   is larger than its buffer and a list segment of up to 64 KiB. What waits for the file comes on top:
+//!   a few buffers of 256 KiB.
 //!
 //! # Cost
 //! One copy into the group's buffer per entry, then digest and checksum per block. Buffers have
@@ -17,7 +18,6 @@
 
 use super::builder::{BLOCK_BYTES, SectionBuilder};
 use super::header::FileForm;
-use super::layout::FixedLayout;
 use super::records::BlockKind;
 use super::run::Run;
 use super::section;
@@ -47,6 +47,8 @@ pub struct ScatterWriter {
     chosen: Vec<u16>,
     /// Whether the state was chosen before.
     again: bool,
+    /// So many sections are noted with their places in the file.
+    placed: usize,
 }
 
 impl ScatterWriter {
@@ -67,6 +69,7 @@ impl ScatterWriter {
             removing: false,
             chosen: Vec::new(),
             again: false,
+            placed: 0,
         })
     }
 
@@ -91,7 +94,7 @@ impl ScatterWriter {
         };
         let range = spec.range;
         self.writer.bench.capacity = capacity(&self.writer, count.saturating_add(1));
-        let layout = self.fixed_layout();
+        let layout = self.writer.bench.layout.fixed;
         let helper = |_| Self {
             writer: self.writer.share(),
             state: Some(state),
@@ -102,17 +105,20 @@ impl ScatterWriter {
             removing: false,
             chosen: vec![state],
             again: self.again,
+            placed: 0,
         };
         Ok((0..count).map(helper).collect())
     }
 
-    /// Takes over what a helper wrote; it has ended its state.
+    /// Takes over what a helper wrote, and seals what it has buffered.
     ///
     /// # Errors
     /// As [`put`](Self::put).
     pub fn join(&mut self, mut helper: Self) -> Result<()> {
         helper.end_state()?;
+        self.hand_over()?;
         self.writer.join(helper.writer);
+        self.placed = self.writer.noted();
         Ok(())
     }
 
@@ -143,15 +149,33 @@ impl ScatterWriter {
     /// # Errors
     /// As [`put`](Self::put).
     pub fn end_state(&mut self) -> Result<()> {
+        while self.end_group()? {}
+        self.hand_over()
+    }
+
+    /// Seals what is buffered of one more key group, to which nothing can be added then; `false` if
+    /// there is none left. [`end_state`](Self::end_state) and [`join`](Self::join) do so for all.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub fn end_group(&mut self) -> Result<bool> {
         self.settle()?;
-        for slot in 0..self.builders.len() {
-            self.unstage(slot)?;
+        if let Some(last) = self.builders.len().checked_sub(1) {
+            self.unstage(last)?;
         }
-        self.state = None;
-        for builder in std::mem::take(&mut self.builders) {
-            let section = builder.finish(&mut self.writer.bench)?;
-            self.writer.record(section)?;
-        }
+        let Some(builder) = self.builders.pop() else {
+            self.state = None;
+            return Ok(false);
+        };
+        let section = builder.finish(&mut self.writer.bench)?;
+        self.writer.record(section)?;
+        Ok(true)
+    }
+
+    /// Leaves what was sealed to the file, if it is shared.
+    fn hand_over(&mut self) -> Result<()> {
+        self.writer.hand_over(self.placed)?;
+        self.placed = self.writer.noted();
         Ok(())
     }
 
@@ -204,37 +228,25 @@ impl ScatterWriter {
         builder.entry(bench, key, value)
     }
 
-    /// The widths of the chosen state's entries, where they all have the same.
-    pub fn fixed_layout(&self) -> Option<FixedLayout> {
-        self.writer.bench.layout.fixed
-    }
-
-    /// [`put`](Self::put) for a state with a [`fixed_layout`](Self::fixed_layout), where key,
-    /// namespace and map key need not be told apart.
+    /// Takes entries of the chosen state, where all of them have keys (with namespace and map key) of
+    /// `K` and values of `V` bytes, and there are few enough key groups for the stage; `None` otherwise.
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    #[inline]
-    pub fn put_fixed(&mut self, group: KeyGroup, key: &[u8], value: &[u8]) -> Result<()> {
-        let slot = self.prepare(group)?;
-        match self.stage.put(slot, key, value) {
-            Staged::Kept => Ok(()),
-            Staged::Full => self.unstage(slot),
-            Staged::Refused => self.put_unstaged(group, key, value),
+    pub fn fixed_entries<const K: usize, const V: usize>(
+        &mut self,
+    ) -> Result<Option<FixedEntries<'_, K, V>>> {
+        if self.run.is_open() || self.removing {
+            self.settle()?;
         }
-    }
-
-    #[inline(never)]
-    fn put_unstaged(&mut self, group: KeyGroup, key: &[u8], value: &[u8]) -> Result<()> {
-        let (key_end, end) = match self.fixed_layout() {
-            Some(fixed) => (fixed.key, fixed.key + fixed.namespace),
-            None => (key.len(), key.len()),
-        };
-        self.put(group, EntryKey::new(key, key_end, end)?, value)
+        let layout = self.writer.bench.layout.fixed;
+        let fits = layout.is_some_and(|layout| (layout.key_bytes(), layout.value) == (K, V));
+        let first_group = self.first_group;
+        let usable = fits && self.stage.is_used();
+        Ok(usable.then_some(FixedEntries { writer: self, first_group, failed: None }))
     }
 
     /// Puts what is staged of a key group into its block.
-    #[inline(never)]
     fn unstage(&mut self, slot: usize) -> Result<()> {
         let bench = &mut self.writer.bench;
         let width = bench.layout.fixed.map_or(0, |fixed| fixed.entry_bytes());
@@ -325,6 +337,55 @@ impl ScatterWriter {
     pub fn finish(mut self) -> Result<WrittenStateFile> {
         self.end_state()?;
         self.writer.finish()
+    }
+}
+
+/// Takes entries whose widths the compiler knows; made by [`ScatterWriter::fixed_entries`].
+#[derive(Debug)]
+pub struct FixedEntries<'a, const K: usize, const V: usize> {
+    writer: &'a mut ScatterWriter,
+    first_group: u16,
+    failed: Option<Error>,
+}
+
+impl<const K: usize, const V: usize> FixedEntries<'_, K, V> {
+    /// Adds an entry. What goes wrong is told in the [end](Self::finish); what comes then, is lost.
+    #[inline]
+    pub fn put(&mut self, group: KeyGroup, key: &[u8; K], value: &[u8; V]) {
+        let slot = usize::from(group.index().wrapping_sub(self.first_group));
+        match self.writer.stage.put(slot, key, value) {
+            Staged::Kept => {}
+            Staged::Full => self.unstage(slot),
+            Staged::Refused => self.refuse(group),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, group: KeyGroup) {
+        self.fail(not_covered(group));
+    }
+
+    #[inline(never)]
+    fn unstage(&mut self, slot: usize) {
+        if let Err(error) = self.writer.unstage(slot) {
+            self.fail(error);
+        }
+    }
+
+    /// Makes this an error, unless there was one before.
+    #[cold]
+    #[inline(never)]
+    pub fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// Tells what went wrong.
+    ///
+    /// # Errors
+    /// As [`ScatterWriter::put`].
+    pub fn finish(self) -> Result<()> {
+        self.failed.map_or(Ok(()), Err)
     }
 }
 

@@ -226,6 +226,23 @@ impl StateFileWriter {
         }
     }
 
+    /// Leaves what is buffered to the file, and says of the sections from `first` on where they are in it.
+    pub(crate) fn hand_over(&mut self, first: usize) -> Result<()> {
+        let output = &mut self.bench.output;
+        output.hand_over()?;
+        for section in self.sections.iter_mut().skip(first) {
+            for extent in std::mem::take(&mut section.extents) {
+                section.push_extent(output.in_file(extent.offset), extent.length);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sections that were noted so far.
+    pub(crate) fn noted(&self) -> usize {
+        self.sections.len()
+    }
+
     /// Takes over what a writer for another thread noted.
     pub(crate) fn join(&mut self, other: Self) {
         self.sections.extend(other.sections);
