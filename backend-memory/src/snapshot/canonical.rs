@@ -2,7 +2,7 @@
 //!
 //! Tables are unordered, so each state is first copied out of its table, then sorted by key group and
 //! entry, then written section by section. Memory is in proportion to the state; of lists only
-//! references are held.
+//! references are held. Tables of entries of fixed widths have a pass of their own: see `sorted.rs`.
 
 use alluvium_state_api::format::{FileForm, SequentialWriter, StateFileWriter};
 use alluvium_state_api::schema::KeySpace;
@@ -13,6 +13,7 @@ use alluvium_state_api::snapshot::{
 use alluvium_state_api::storage::FileScope;
 use alluvium_state_api::{Elements, EntryKey, Error, KeyGroup, Result};
 
+use super::sorted::SortedPass;
 use super::{AnyView, Job, StateView};
 use crate::cells::list::{ListCell, ListImage};
 use crate::cells::map::MapCell;
@@ -81,6 +82,8 @@ impl CanonicalTask {
 /// An entry to sort; bytes lie in an arena, lists beside it.
 struct Sortable<P> {
     group: u16,
+    /// The first bytes of the key as a number that is ordered like them: mostly they decide.
+    front: u64,
     key_end: u32,
     namespace_end: u32,
     key: Span,
@@ -97,10 +100,10 @@ struct Sorter<'a> {
 impl Sorter<'_> {
     fn write(&self, state: StateView, id: u16, writer: &mut SequentialWriter) -> Result<()> {
         match state.view {
-            AnyView::K8V8(view) => self.values(view, id, writer),
-            AnyView::K8V16(view) => self.values(view, id, writer),
+            AnyView::K8V8(view) => self.plain(id).write(view, writer),
+            AnyView::K8V16(view) => self.plain(id).write(view, writer),
             AnyView::K8(view) => self.values(view, id, writer),
-            AnyView::K16V8(view) => self.values(view, id, writer),
+            AnyView::K16V8(view) => self.plain(id).write(view, writer),
             AnyView::K16(view) => self.values(view, id, writer),
             AnyView::V8(view) => self.values(view, id, writer),
             AnyView::Any(view) => self.values(view, id, writer),
@@ -111,6 +114,10 @@ impl Sorter<'_> {
             AnyView::MapsK16(view) => self.maps(view, id, writer),
             AnyView::MapsAny(view) => self.maps(view, id, writer),
         }
+    }
+
+    fn plain(&self, id: u16) -> SortedPass<'_> {
+        SortedPass { space: self.space, shape: self.shape, cancel: self.cancel, id }
     }
 
     /// Copies the table out: `copy` puts what it needs of an entry into the arena and the list.
@@ -138,7 +145,8 @@ impl Sorter<'_> {
             return Err(error);
         }
         found.sort_unstable_by(|a, b| {
-            a.group.cmp(&b.group).then_with(|| a.key.of(&arena).cmp(b.key.of(&arena)))
+            let known = (a.group, a.front).cmp(&(b.group, b.front));
+            known.then_with(|| a.key.of(&arena).cmp(b.key.of(&arena)))
         });
         Ok((arena, found))
     }
@@ -224,8 +232,13 @@ impl Sorter<'_> {
 
 fn sortable<P>(key: EntryKey<'_>, group: KeyGroup, bytes: Span, payload: P) -> Sortable<P> {
     let end = |end: usize| u32::try_from(end).unwrap_or(u32::MAX);
+    let mut front = [0; size_of::<u64>()];
+    for (slot, byte) in front.iter_mut().zip(key.bytes()) {
+        *slot = *byte;
+    }
     Sortable {
         group: group.index(),
+        front: u64::from_be_bytes(front),
         key_end: end(key.key_end()),
         namespace_end: end(key.namespace_end()),
         key: bytes,

@@ -1,7 +1,8 @@
 //! Snapshots: the synchronous phase here, the rest as tasks.
 //!
 //! * [`own`]: full snapshots and increments in the backend's own form, in one pass over the tables;
-//! * [`canonical`]: the canonical form, sorted by key group and key.
+//! * [`canonical`]: the canonical form, sorted by key group and key; `sorted` does so for tables of
+//!   entries of fixed widths.
 //!
 //! # Invariants
 //! N1. The synchronous phase ends an epoch in every table and shares their segments: its cost depends
@@ -13,6 +14,7 @@
 pub(crate) mod canonical;
 mod full;
 pub(crate) mod own;
+mod sorted;
 
 use std::sync::Arc;
 

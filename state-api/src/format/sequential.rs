@@ -12,7 +12,7 @@
 use super::builder::SectionBuilder;
 use super::records::BlockKind;
 use super::run::Run;
-use super::section;
+use super::section::{self, EncodedSection, SectionEncoding};
 use super::writer::{StateFileWriter, WrittenStateFile};
 use crate::{Elements, EntryKey, Error, KeyGroup, Result};
 
@@ -111,6 +111,21 @@ impl SequentialWriter {
     pub fn remove_map(&mut self, key: EntryKey<'_>) -> Result<()> {
         let builder = self.builder.as_mut().ok_or_else(no_section)?;
         builder.map_removal(&mut self.writer.bench, key)
+    }
+
+    /// Makes encoders of single sections, for this and other threads, to be given to
+    /// [`append_section`](Self::append_section).
+    pub fn encoding(&self) -> SectionEncoding {
+        self.writer.encoding()
+    }
+
+    /// Ends the section before, and adds one that was encoded for this file.
+    ///
+    /// # Errors
+    /// As [`StateFileWriter::append_section`].
+    pub fn append_section(&mut self, section: EncodedSection) -> Result<()> {
+        self.end_section()?;
+        self.writer.append_section(section)
     }
 
     /// Ends the last section, writes index and footer and makes the file durable.
