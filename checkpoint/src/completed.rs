@@ -13,18 +13,25 @@
 //! * I4 A deletion that fails is tried again later; it fails nothing else.
 //! * I5 A claimed snapshot is deleted before the checkpoint that remembers it, see
 //!   [`claim`](crate::claim).
+//! * I6 Deletions are handed out one at a time, as [`Cleaning`]s that any thread may run. Until one is
+//!   back, what it deletes counts as used by nobody new: metadata that names it is refused. What is
+//!   being published counts as used, like what is retained.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod cleaning;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use alluvium_state_api::format::metadata::{CheckpointMetadata, CheckpointStatistics, Origin};
-use alluvium_state_api::snapshot::FileName;
-use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage};
+use alluvium_state_api::snapshot::{FileName, SnapshotFile};
+use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage, StoredCheckpoint};
 use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
 
-use crate::claim;
 use crate::ended::Leftovers;
-use crate::files::SharedFiles;
+use crate::files::{self, SharedFiles};
+use cleaning::Task;
+
+pub(crate) use cleaning::{Cleaned, Cleaning};
 
 /// A completed checkpoint that is retained.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +68,7 @@ impl From<Retained> for Doomed {
     }
 }
 
-/// An attempt whose abortion failed. Its publication may be in doubt.
+/// An attempt that is to be aborted. Its publication may be in doubt.
 #[derive(Debug)]
 struct Stuck {
     /// `None` for savepoints.
@@ -78,9 +85,17 @@ pub(crate) struct CompletedStore {
     retained: BTreeMap<CheckpointId, Retained>,
     unreadable: BTreeMap<CheckpointId, Error>,
     doomed: BTreeMap<CheckpointId, Doomed>,
-    stuck: Vec<Stuck>,
+    stuck: BTreeMap<u64, Stuck>,
     /// What only stuck attempts had kept.
-    loose: Vec<SharedFiles>,
+    loose: BTreeMap<u64, SharedFiles>,
+    /// Numbers the two above.
+    next_key: u64,
+    /// What is to be tried, in this order.
+    todo: VecDeque<Task>,
+    /// What is being tried, and the shared files that it deletes.
+    running: Option<(Task, Vec<FileName>)>,
+    /// What the metadata names that is being published.
+    publishing: SharedFiles,
 }
 
 impl CompletedStore {
@@ -95,8 +110,12 @@ impl CompletedStore {
             retained: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             doomed: BTreeMap::new(),
-            stuck: Vec::new(),
-            loose: Vec::new(),
+            stuck: BTreeMap::new(),
+            loose: BTreeMap::new(),
+            next_key: 0,
+            todo: VecDeque::new(),
+            running: None,
+            publishing: SharedFiles::default(),
         };
         for id in store.storage.list()? {
             store.adopt(id);
@@ -111,7 +130,13 @@ impl CompletedStore {
     /// Takes in checkpoint `id`, which is published but was not added here. Where it cannot be read,
     /// [`unreadable`](Self::unreadable) says why.
     pub(crate) fn adopt(&mut self, id: CheckpointId) {
-        let stored = match self.storage.load(id) {
+        let loaded = self.storage.load(id);
+        self.adopt_loaded(id, loaded);
+    }
+
+    /// The same with what loading it returned.
+    pub(crate) fn adopt_loaded(&mut self, id: CheckpointId, loaded: Result<StoredCheckpoint>) {
+        let stored = match loaded {
             Err(error) if error.kind() == ErrorKind::NotFound => return,
             Err(error) => {
                 self.unreadable.insert(id, error);
@@ -178,20 +203,47 @@ impl CompletedStore {
         self.retained.values().map(|retained| &retained.shared)
     }
 
-    /// Keeps an attempt whose abortion failed, with what its metadata may refer to.
-    pub(crate) fn add_stuck(
+    /// Takes an attempt over that is to be aborted, with what its metadata may refer to. `id`: `None` for
+    /// savepoints.
+    pub(crate) fn give_up(
         &mut self,
         id: Option<CheckpointId>,
         attempt: Arc<dyn CheckpointAttempt>,
         shared: SharedFiles,
     ) {
-        self.stuck.push(Stuck { id, attempt, shared });
+        let key = self.take_key();
+        self.stuck.insert(key, Stuck { id, attempt, shared });
+        self.want(Task::Abort(key));
     }
 
-    /// Whether something waits for [`sweep`](Self::sweep).
-    pub(crate) fn has_leftovers(&self) -> bool {
-        let waiting = self.doomed.len() + self.stuck.len() + self.loose.len();
-        waiting > 0 || !self.out_of_reach().is_empty()
+    fn take_key(&mut self) -> u64 {
+        let key = self.next_key;
+        self.next_key = key.wrapping_add(1);
+        key
+    }
+
+    /// `metadata` is about to be published: what it names is not deleted until
+    /// [`release`](Self::release). Returns what has to be looked for first.
+    ///
+    /// # Errors
+    /// `Corrupted` where it contradicts itself or a retained checkpoint; `NotFound` where it names
+    /// what is being deleted.
+    pub(crate) fn hold(&mut self, metadata: &CheckpointMetadata) -> Result<Vec<SnapshotFile>> {
+        let shared = SharedFiles::of(metadata)?;
+        let unknown = files::unknown(metadata, &self.shared())?;
+        let deleted = self.running.iter().flat_map(|(_, deleted)| deleted);
+        for name in deleted {
+            if shared.names().any(|named| named == name) {
+                return Err(Error::not_found(format!("shared file {name} is being deleted")));
+            }
+        }
+        self.publishing = shared;
+        Ok(unknown)
+    }
+
+    /// The publication is over. Returns what its metadata names.
+    pub(crate) fn release(&mut self) -> SharedFiles {
+        std::mem::take(&mut self.publishing)
     }
 
     /// What was not read because the storage failed, which may pass, unlike damage.
@@ -212,71 +264,6 @@ impl CompletedStore {
         }
     }
 
-    /// Ends stuck attempts and deletes what is doomed; what fails is left for the next call.
-    ///
-    /// # Errors
-    /// The first failure. Everything else was tried all the same.
-    pub(crate) fn sweep(&mut self) -> Result<()> {
-        let mut outcome = Ok(());
-        for id in self.out_of_reach() {
-            self.unreadable.remove(&id);
-            self.adopt(id);
-        }
-        for stuck in std::mem::take(&mut self.stuck) {
-            match stuck.attempt.abort() {
-                Ok(()) => self.loose.push(stuck.shared),
-                // It is published after all, and therefore one of the job's.
-                Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                    if let Some(id) = stuck.id {
-                        self.adopt(id);
-                    }
-                }
-                Err(error) => {
-                    outcome = outcome.and(Err(error));
-                    self.stuck.push(stuck);
-                }
-            }
-        }
-        let doomed: Vec<_> = self.doomed.keys().copied().collect();
-        for id in doomed {
-            let Some(Doomed { shared, origin }) = self.doomed.remove(&id) else {
-                continue;
-            };
-            if let Err(error) = self.delete(id, &shared, origin.as_ref()) {
-                outcome = outcome.and(Err(error));
-                self.doomed.insert(id, Doomed { shared, origin });
-            }
-        }
-        for shared in std::mem::take(&mut self.loose) {
-            let unused = self.unused(&shared);
-            if unused.is_empty() {
-                continue;
-            }
-            if let Err(error) = self.storage.discard_shared(&unused) {
-                outcome = outcome.and(Err(error));
-                self.loose.push(shared);
-            }
-        }
-        outcome
-    }
-
-    fn delete(
-        &self,
-        id: CheckpointId,
-        shared: &SharedFiles,
-        origin: Option<&Origin>,
-    ) -> Result<()> {
-        if let (Some(origin), Some(job)) = (origin, &self.job) {
-            claim::release(&*self.storage, job.as_str(), origin)?;
-        }
-        self.storage.discard(id, &self.unused(shared))
-    }
-
-    /// Those of `shared` that nothing needs; none while that is not known.
-    fn unused(&self, shared: &SharedFiles) -> Vec<FileName> {
-        if self.unreadable.is_empty() { shared.unused(&self.used()) } else { Vec::new() }
-    }
-
     /// The checkpoints whose deletion has not succeeded yet.
     pub(crate) fn doomed(&self) -> BTreeSet<CheckpointId> {
         self.doomed.keys().copied().collect()
@@ -284,11 +271,20 @@ impl CompletedStore {
 
     /// Every shared file that a manifest may need.
     pub(crate) fn used(&self) -> BTreeSet<FileName> {
-        let retained = self.shared();
-        let doomed = self.doomed.values().map(|doomed| &doomed.shared);
-        let stuck = self.stuck.iter().map(|stuck| &stuck.shared);
-        let all = retained.chain(doomed).chain(stuck);
-        all.flat_map(SharedFiles::names).cloned().collect()
+        self.used_but_by(None)
+    }
+
+    /// Every shared file that a manifest may need, but that of a doomed checkpoint.
+    fn used_but_by(&self, but: Option<CheckpointId>) -> BTreeSet<FileName> {
+        let doomed = self.doomed.iter().filter(|(id, _)| Some(**id) != but);
+        let stuck = self.stuck.values().map(|stuck| &stuck.shared);
+        let all = self.shared().chain(doomed.map(|(_, doomed)| &doomed.shared)).chain(stuck);
+        all.chain([&self.publishing]).flat_map(SharedFiles::names).cloned().collect()
+    }
+
+    /// Those of `shared` that nothing needs but a doomed checkpoint; none while that is not known.
+    fn unused(&self, shared: &SharedFiles, but: Option<CheckpointId>) -> Vec<FileName> {
+        if self.unreadable.is_empty() { shared.unused(&self.used_but_by(but)) } else { Vec::new() }
     }
 
     /// Dooms every checkpoint, the newest too: the job has ended and keeps none. Returns whether
@@ -300,10 +296,11 @@ impl CompletedStore {
         some
     }
 
-    /// What waits for [`sweep`](Self::sweep), or will never be deleted.
+    /// What is to be deleted, or will never be.
     pub(crate) fn leftovers(&self) -> Leftovers {
-        let attempts = self.stuck.iter().map(|stuck| stuck.attempt.pointer().to_owned());
-        let loose: BTreeSet<_> = self.loose.iter().flat_map(|files| self.unused(files)).collect();
+        let attempts = self.stuck.values().map(|stuck| stuck.attempt.pointer().to_owned());
+        let loose = self.loose.values().flat_map(|files| self.unused(files, None));
+        let loose: BTreeSet<_> = loose.collect();
         Leftovers {
             checkpoints: self.doomed.keys().copied().collect(),
             attempts: attempts.collect(),

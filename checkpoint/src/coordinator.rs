@@ -4,7 +4,8 @@
 //! A plain state machine that a runtime embeds in its master. It has no threads and reads time from
 //! the clock it is given; every call returns what happened, and [`Coordinator::notifications`] what
 //! the subtasks must be told. Storage calls happen inside `start`, `trigger`, `acknowledge`, `abort`
-//! and `tick`, on the caller's thread.
+//! and `tick`, on the caller's thread. Publications and deletions are owned work that is run at the end
+//! of the call ([`work`]); a [driver](crate::driver) runs it on other threads instead.
 //!
 //! # Invariants
 //! * I1 A checkpoint is complete if and only if its metadata is published, and that happens after
@@ -16,6 +17,10 @@
 //!   those that complete meanwhile. A checkpoint that completes subsumes the older ones under way,
 //!   so it never builds on what a later one has replaced.
 //! * I5 No error of a deletion reaches a checkpoint; see [`completed`](crate::Coordinator::completed).
+//! * I6 At most one checkpoint is being published, and it is complete or not when the storage answers:
+//!   until then nothing ends it, and it counts as under way. One that has all acknowledgements and waits
+//!   for its turn can be aborted, subsumed or late like any other. So completions happen in the order of
+//!   publications, and none is overtaken by a newer one.
 //!
 //! # What the runtime owes
 //! Each subtask gets notifications in order, and before any request that was triggered after them
@@ -29,6 +34,7 @@ mod finish;
 mod orphans;
 mod schedule;
 mod start;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -51,6 +57,7 @@ use ending::Phase;
 
 pub use schedule::Tick;
 pub use start::StartFrom;
+pub use work::{Done, Work};
 
 /// How many numbers that others have published meanwhile are skipped in one trigger.
 const MOST_TAKEN_IDS: usize = 100;
@@ -76,6 +83,12 @@ pub struct Coordinator {
     operators: Vec<Operator>,
     next_id: u64,
     pending: BTreeMap<CheckpointId, Pending>,
+    /// Those of `pending` that all subtasks have acknowledged, in the order of publication.
+    ready: VecDeque<CheckpointId>,
+    /// What is being published; not in `pending` any more.
+    publishing: Option<Pending>,
+    /// Whether somebody else runs what [`work`] hands out.
+    deferred: bool,
     completed: CompletedStore,
     /// What the subtasks' next increments build on.
     base: Option<CheckpointId>,
@@ -108,6 +121,9 @@ impl Coordinator {
             operators: Vec::new(),
             next_id: newest.saturating_add(1),
             pending: BTreeMap::new(),
+            ready: VecDeque::new(),
+            publishing: None,
+            deferred: false,
             completed,
             base: None,
             last_end: None,
@@ -194,20 +210,29 @@ impl Coordinator {
             return Err(unknown_operator(uid));
         };
         let Some(pending) = self.pending.get_mut(&id) else {
-            return Ok(Acknowledged::Late);
+            let complete = self.publishing.as_ref().is_some_and(|published| published.id == id);
+            return Ok(if complete { Acknowledged::Duplicate } else { Acknowledged::Late });
         };
         if pending.acks.contains_key(&(index, subtask)) {
             return Ok(Acknowledged::Duplicate);
         }
         if let Err(error) = pending.check(operator, subtask, &ack) {
             self.end(id, AbortReason::Invalid, Some(error));
+            self.work_off();
             return Ok(Acknowledged::Aborted);
         }
         pending.acks.insert((index, subtask), ack);
-        match pending.missing() {
-            0 => Ok(self.complete(id)),
-            missing => Ok(Acknowledged::Accepted { missing }),
+        let missing = pending.missing();
+        if missing > 0 || self.deferred {
+            self.ready.extend((missing == 0).then_some(id));
+            return Ok(Acknowledged::Accepted { missing });
         }
+        self.ready.push_back(id);
+        self.work_off();
+        let mut ended = self.notifications.iter().rev();
+        let ended = ended.find(|notification| notification.id() == id);
+        let completed = ended.is_some_and(Notification::is_completed);
+        Ok(if completed { Acknowledged::Completed } else { Acknowledged::Aborted })
     }
 
     /// A subtask could not take its part: the checkpoint is aborted. Returns whether it was still
@@ -234,7 +259,9 @@ impl Coordinator {
             ErrorKind::Cancelled => AbortReason::Cancelled,
             _ => AbortReason::Declined,
         };
-        self.end(id, reason, Some(error))
+        let ended = self.end(id, reason, Some(error));
+        self.work_off();
+        ended
     }
 
     /// Adds bytes of the application to a checkpoint under way, where they are known only once its
@@ -253,7 +280,9 @@ impl Coordinator {
 
     /// Gives a checkpoint up. Returns whether it was still under way.
     pub fn abort(&mut self, id: CheckpointId) -> bool {
-        self.end(id, AbortReason::Cancelled, None)
+        let ended = self.end(id, AbortReason::Cancelled, None);
+        self.work_off();
+        ended
     }
 
     /// What the subtasks must be told since the last call, in order.
@@ -268,7 +297,12 @@ impl Coordinator {
 
     /// The checkpoints under way, oldest first.
     pub fn pending(&self) -> impl Iterator<Item = CheckpointId> {
-        self.pending.keys().copied()
+        let ids: BTreeSet<_> = self.under_way().map(|pending| pending.id).collect();
+        ids.into_iter()
+    }
+
+    fn under_way(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.values().chain(&self.publishing)
     }
 
     /// The completed checkpoints that are retained, oldest first. Those that were to be deleted and
@@ -349,7 +383,7 @@ impl Coordinator {
 
     /// Checkpoints that nothing may remove now.
     fn pinned(&self) -> BTreeSet<CheckpointId> {
-        let bases = self.pending.values().flat_map(|pending| &pending.bases);
+        let bases = self.under_way().flat_map(|pending| &pending.bases);
         bases.copied().chain(self.base).collect()
     }
 }

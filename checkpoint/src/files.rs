@@ -74,6 +74,10 @@ impl SharedFiles {
         self.0.keys()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The names that are not in `used`.
     pub(crate) fn unused(&self, used: &BTreeSet<FileName>) -> Vec<FileName> {
         let names = self.0.keys();
@@ -110,17 +114,16 @@ pub(crate) fn own_files(metadata: &CheckpointMetadata) -> Vec<FileName> {
     names.into_iter().collect()
 }
 
-/// Checks that every file of `metadata` is there: a shared one that a retained checkpoint uses is,
-/// everything else is opened, which compares its length.
+/// The files of `metadata` of which it is not known that they are there: all but shared ones that a
+/// retained checkpoint uses. Each is named once.
 ///
 /// # Errors
-/// `NotFound`, `Corrupted`, `Unavailable`.
-pub(crate) fn verify<'a>(
+/// `Corrupted` where a shared one is known with another length or checksum.
+pub(crate) fn unknown<'a>(
     metadata: &CheckpointMetadata,
     retained: &(impl Iterator<Item = &'a SharedFiles> + Clone),
-    source: &dyn SnapshotSource,
-) -> Result<()> {
-    let mut seen = BTreeSet::new();
+) -> Result<Vec<SnapshotFile>> {
+    let (mut seen, mut unknown) = (BTreeSet::new(), Vec::new());
     for file in files_of(keyed_of(metadata)) {
         let Some(place) = place(&file.stored.location) else {
             continue;
@@ -136,8 +139,29 @@ pub(crate) fn verify<'a>(
             }
         }
         if !known {
-            drop(source.open(file)?);
+            unknown.push(file.clone());
         }
     }
-    Ok(())
+    Ok(unknown)
+}
+
+/// Checks that files are there, by opening them, which compares their lengths.
+///
+/// # Errors
+/// `NotFound`, `Corrupted`, `Unavailable`.
+pub(crate) fn open_all(files: &[SnapshotFile], source: &dyn SnapshotSource) -> Result<()> {
+    files.iter().try_for_each(|file| source.open(file).map(drop))
+}
+
+/// Checks that every file of `metadata` is there: a shared one that a retained checkpoint uses is,
+/// everything else is opened.
+///
+/// # Errors
+/// `NotFound`, `Corrupted`, `Unavailable`.
+pub(crate) fn verify<'a>(
+    metadata: &CheckpointMetadata,
+    retained: &(impl Iterator<Item = &'a SharedFiles> + Clone),
+    source: &dyn SnapshotSource,
+) -> Result<()> {
+    open_all(&unknown(metadata, retained)?, source)
 }

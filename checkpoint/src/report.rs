@@ -42,8 +42,8 @@ pub enum Acknowledged {
     },
     /// It was the last one, and the checkpoint is complete and durable.
     Completed,
-    /// It was the last one and publication failed, or it did not fit the operator: the checkpoint
-    /// was aborted, and the notification says why.
+    /// It was the last one and the checkpoint was not published, or it did not fit the operator: the
+    /// checkpoint was aborted, and the notification says why.
     Aborted,
     /// The subtask had acknowledged already; ignored.
     Duplicate,

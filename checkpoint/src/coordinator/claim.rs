@@ -7,7 +7,6 @@
 //! | the checkpoint is subsumed: the original is deleted | nothing points to it |
 //! | the checkpoint is deleted | |
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_state_api::format::file_checksum;
@@ -47,12 +46,11 @@ impl Coordinator {
                 if error.kind() == ErrorKind::AlreadyExists {
                     self.completed.adopt(id);
                 }
-                if attempt.abort().is_err() {
-                    // The metadata may be there all the same: what it refers to must stay for now.
-                    let doubtful = files::keyed_of(&metadata);
-                    let shared = SharedFiles::of_snapshots(doubtful).unwrap_or_default();
-                    self.completed.add_stuck(Some(id), Arc::clone(&attempt), shared);
-                }
+                // The metadata may be there all the same: what it refers to must stay for now.
+                let doubtful = files::keyed_of(&metadata);
+                let shared = SharedFiles::of_snapshots(doubtful).unwrap_or_default();
+                self.completed.give_up(Some(id), attempt, shared);
+                self.work_off();
                 Err(error.with_checkpoint(id))
             }
         }

@@ -40,7 +40,8 @@ impl Coordinator {
     /// again with the same end.
     ///
     /// # Errors
-    /// `InvalidInput` where the job was shut down with another end.
+    /// `InvalidInput` where the job was shut down with another end, and while [work](Self::next_work) is
+    /// out.
     pub fn shut_down(&mut self, end: JobEnd) -> Result<Ended> {
         if let Phase::ShutDown(before) = self.phase
             && before != end
@@ -49,12 +50,14 @@ impl Coordinator {
                 "the job was shut down as {before} and cannot be {end} now"
             )));
         }
+        self.check_nothing_is_out()?;
         self.phase = Phase::ShutDown(end);
         self.base = None;
         self.next_periodic = None;
         self.end_all(AbortReason::JobEnded);
         self.completed.subsume(self.options.retained, &BTreeSet::new());
         self.clear_away();
+        self.work_off();
         Ok(Ended {
             end,
             retained: self.completed.iter().cloned().collect(),
@@ -74,7 +77,7 @@ impl Coordinator {
     /// The savepoint under way that will end the job. Until it is complete or aborted nothing else can
     /// be triggered.
     pub fn stopping(&self) -> Option<CheckpointId> {
-        let mut last = self.pending.values().filter(|pending| pending.ends.is_some());
+        let mut last = self.under_way().filter(|pending| pending.ends.is_some());
         last.next().map(|pending| pending.id)
     }
 
@@ -120,16 +123,17 @@ impl Coordinator {
         }
     }
 
-    /// Deletes what is to be deleted.
+    /// Lines up what is to be deleted.
     pub(super) fn clear_away(&mut self) {
-        self.deletion_failure = self.completed.sweep().err();
-        let keeps = match self.phase {
-            Phase::ShutDown(end) => end.keeps_checkpoints(self.options.retention),
-            Phase::Running | Phase::Stopped(_) => true,
-        };
-        // After the sweep, which may have come to read what was out of reach.
-        if !keeps && self.completed.doom_all() {
-            self.deletion_failure = self.completed.sweep().err();
+        self.deletion_failure = None;
+        self.completed.want_all();
+    }
+
+    /// Whether the end of the job does away with its checkpoints.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        match self.phase {
+            Phase::ShutDown(end) => !end.keeps_checkpoints(self.options.retention),
+            Phase::Running | Phase::Stopped(_) => false,
         }
     }
 }

@@ -15,65 +15,39 @@
 use std::sync::Arc;
 
 use alluvium_state_api::format::metadata::CheckpointMetadata;
-use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
+use alluvium_state_api::{CheckpointId, Error, ErrorKind};
 
 use super::Coordinator;
-use crate::files::{self, SharedFiles};
+use super::work::Published;
+use crate::files::SharedFiles;
 use crate::pending::Pending;
-use crate::report::{AbortReason, Acknowledged, Notification};
+use crate::report::{AbortReason, Notification};
 
 impl Coordinator {
-    /// Completes checkpoint `id`, which all subtasks have acknowledged.
-    pub(super) fn complete(&mut self, id: CheckpointId) -> Acknowledged {
-        let Some(mut pending) = self.pending.remove(&id) else {
-            return Acknowledged::Late;
+    /// Takes the outcome of the publication that was handed out.
+    pub(super) fn published(&mut self, published: Published) {
+        let Some(pending) = self.publishing.take() else {
+            return;
         };
-        let now = self.components.clock.now();
-        let metadata = pending.metadata(self.job.as_str(), &self.operators, now);
-        let shared = match self.publish(&pending, &metadata) {
-            Ok(shared) => shared,
-            Err(error) => {
-                let reason = match error.kind() {
-                    ErrorKind::Corrupted | ErrorKind::NotFound | ErrorKind::InvalidInput => {
-                        AbortReason::Invalid
-                    }
-                    _ => AbortReason::NotPublished,
-                };
-                // The metadata may be there all the same: what it refers to must stay for now.
-                let doubtful = files::keyed_of(&metadata);
-                let shared = SharedFiles::of_snapshots(doubtful).unwrap_or_default();
-                self.give_up(&pending, shared, reason, Some(error));
-                return Acknowledged::Aborted;
+        let shared = self.completed.release();
+        let (id, pointer) = (pending.id, pending.attempt.pointer().to_owned());
+        if let Err(error) = published.result {
+            if let Some(winner) = published.winner {
+                self.completed.adopt_loaded(id, winner);
             }
-        };
-        let pointer = pending.attempt.pointer().to_owned();
-        if pending.is_savepoint() {
+            // The metadata may be there all the same: what it refers to must stay for now.
+            self.give_up(&pending, shared, not_published(&error), Some(error));
+        } else if pending.is_savepoint() {
             if let Some(end) = pending.ends {
                 self.stop(end);
             }
-            let savepoint = Some(pointer);
-            let notification = Notification::Completed { id, savepoint };
+            let notification = Notification::Completed { id, savepoint: Some(pointer) };
             self.notifications.push_back(notification);
         } else {
             self.failures = 0;
-            self.last_end = Some(now);
-            self.succeed(id, &metadata, pointer, shared);
+            self.last_end = Some(self.components.clock.now());
+            self.succeed(id, &published.metadata, pointer, shared);
         }
-        Acknowledged::Completed
-    }
-
-    fn publish(&mut self, pending: &Pending, metadata: &CheckpointMetadata) -> Result<SharedFiles> {
-        let shared = SharedFiles::of(metadata)?;
-        files::verify(metadata, &self.completed.shared(), &*pending.attempt.source())
-            .map_err(|error| error.with_checkpoint(pending.id))?;
-        let published = pending.attempt.publish(&metadata.encode()?);
-        if let Err(error) = &published
-            && error.kind() == ErrorKind::AlreadyExists
-            && !pending.is_savepoint()
-        {
-            self.completed.adopt(pending.id);
-        }
-        published.map(|()| shared)
     }
 
     fn succeed(
@@ -118,7 +92,7 @@ impl Coordinator {
     }
 
     /// `doubtful`: what the metadata refers to, if it may have been published.
-    fn give_up(
+    pub(super) fn give_up(
         &mut self,
         pending: &Pending,
         doubtful: SharedFiles,
@@ -126,11 +100,8 @@ impl Coordinator {
         error: Option<Error>,
     ) {
         pending.cancel.cancel();
-        if pending.attempt.abort().is_err() {
-            let attempt = Arc::clone(&pending.attempt);
-            let id = (!pending.is_savepoint()).then_some(pending.id);
-            self.completed.add_stuck(id, attempt, doubtful);
-        }
+        let id = (!pending.is_savepoint()).then_some(pending.id);
+        self.completed.give_up(id, Arc::clone(&pending.attempt), doubtful);
         if !pending.is_savepoint() {
             if reason.is_failure() {
                 self.failures = self.failures.saturating_add(1);
@@ -143,5 +114,15 @@ impl Coordinator {
         // What only this one pinned may go now.
         let pinned = self.pinned();
         self.completed.subsume(self.options.retained, &pinned);
+    }
+}
+
+/// Why a checkpoint is aborted that could not be published.
+pub(super) fn not_published(error: &Error) -> AbortReason {
+    match error.kind() {
+        ErrorKind::Corrupted | ErrorKind::NotFound | ErrorKind::InvalidInput => {
+            AbortReason::Invalid
+        }
+        _ => AbortReason::NotPublished,
     }
 }

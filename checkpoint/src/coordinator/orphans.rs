@@ -15,8 +15,9 @@ impl Coordinator {
     /// safe: nothing is an orphan that is younger than the oldest checkpoint under way.
     ///
     /// # Errors
-    /// As [`collect_orphans`](crate::collect_orphans).
+    /// As [`collect_orphans`](crate::collect_orphans); `InvalidInput` while [work](Self::next_work) is out.
     pub fn collect_orphans(&self, options: OrphanOptions) -> Result<Orphans> {
+        self.check_nothing_is_out()?;
         let storage = &*self.components.storage;
         let now = self.components.clock.now();
         let started = self.pending.values().map(|pending| pending.started).min();

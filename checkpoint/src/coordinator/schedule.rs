@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alluvium_state_api::{CheckpointId, Error, Result};
+use alluvium_state_api::{Error, Result};
 
 use super::Coordinator;
 use crate::report::AbortReason;
@@ -24,21 +24,20 @@ impl Coordinator {
     /// checkpoint is due. Call it at least as often as it asks for.
     pub fn tick(&mut self) -> Tick {
         let now = self.components.clock.now();
-        let late: Vec<CheckpointId> = self
-            .pending
-            .values()
-            .filter(|pending| pending.deadline <= now)
-            .map(|pending| pending.id)
-            .collect();
-        for id in late {
-            let error = Error::unavailable(format!(
-                "not every subtask acknowledged within {:?}",
-                self.options.timeout
-            ));
+        let late = self.pending.values().filter(|pending| pending.deadline <= now);
+        let late: Vec<_> = late.map(|pending| (pending.id, pending.missing())).collect();
+        for (id, missing) in late {
+            let what = match missing {
+                0 => "another checkpoint was being published until the end of",
+                _ => "not every subtask acknowledged within",
+            };
+            let error = Error::unavailable(format!("{what} {:?}", self.options.timeout));
             self.end(id, AbortReason::TimedOut, Some(error));
         }
+        self.work_off();
         if self.completed.has_leftovers() && self.next_sweep <= now {
             self.clear_away();
+            self.work_off();
             self.next_sweep = now.saturating_add(SWEEP_PAUSE);
         }
         let periodic = self.next_periodic.filter(|_| self.has_room() && self.stopping().is_none());
@@ -77,8 +76,7 @@ impl Coordinator {
     }
 
     fn has_room(&self) -> bool {
-        let pending = self.pending.values();
-        let running = pending.filter(|pending| !pending.is_savepoint()).count();
+        let running = self.under_way().filter(|pending| !pending.is_savepoint()).count();
         running < self.options.max_concurrent
     }
 

@@ -28,7 +28,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// Nothing has changed then, but that numbers may have been used. `InvalidInput` after the job's
-    /// end. `NotFound`, `Corrupted`, `Unavailable` where there is nothing to
+    /// end, and while [work](Self::next_work) is out. `NotFound`, `Corrupted`, `Unavailable` where there is nothing to
     /// restore or it cannot be read (an older checkpoint is never taken silently: name one); those of
     /// [`RestorePoint::plan`].
     pub fn start(
@@ -38,6 +38,7 @@ impl Coordinator {
         options: RestoreOptions,
     ) -> Result<RestorePlan> {
         self.check_running()?;
+        self.check_nothing_is_out()?;
         let mut point = self.restore_point(from)?;
         let mut plan = match &point {
             Some(point) => point.plan(operators, options)?,
@@ -61,6 +62,7 @@ impl Coordinator {
         self.failures = 0;
         self.last_end = None;
         self.schedule_after(self.components.clock.now());
+        self.work_off();
         Ok(plan)
     }
 

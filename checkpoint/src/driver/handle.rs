@@ -70,7 +70,8 @@ impl Handle {
     }
 
     /// As [`Coordinator::acknowledge`](crate::Coordinator::acknowledge). The receipt is the only one to
-    /// learn that there is no such operator or subtask.
+    /// learn that there is no such operator or subtask; that of the last subtask is answered when the
+    /// checkpoint is published, or ends otherwise.
     pub fn acknowledge(
         &self,
         id: CheckpointId,
@@ -123,7 +124,8 @@ impl Handle {
         self.trigger(Trigger::cancel_with_savepoint(target))
     }
 
-    /// As [`Coordinator::abort`](crate::Coordinator::abort).
+    /// As [`Coordinator::abort`](crate::Coordinator::abort): `false`, too, for what is being published,
+    /// of which only the storage's answer tells how it ends.
     pub fn abort(&self, id: CheckpointId) -> Waiting<bool> {
         self.ask(|answer| Command::Abort { id, answer })
     }
@@ -137,7 +139,7 @@ impl Handle {
 
     /// Makes the driver look at its clock. It does by itself when the clock runs as fast as the
     /// machine's; one that is moved by hand needs this. The receipt is answered when everything that
-    /// was asked before is done, and what is due is begun.
+    /// was asked before is done or handed to the storage, and what is due is begun.
     pub fn wake(&self) -> Waiting<()> {
         self.ask(|answer| Command::Wake { answer })
     }

@@ -2,9 +2,14 @@
 //!
 //! # Role
 //! [`Coordinator`] is a plain state machine that talks to storage on its caller's thread. A [`Driver`]
-//! moves it to a thread of its own: publication and deletion happen there, periodic checkpoints are
-//! triggered there, and everybody else has a [`Handle`], whose calls put something in a queue and
-//! return. It adds no rule of its own: what the handles ask for is done one by one, in order.
+//! moves it to a thread of its own, where periodic checkpoints are triggered, and everybody else has a
+//! [`Handle`], whose calls put something in a queue and return. It adds no rule of its own: what the
+//! handles ask for is done one by one, in order.
+//!
+//! Two more threads wait for the storage, one to publish and one to delete. Meanwhile acknowledgements
+//! are taken, what is late is aborted, and what is given up ends at once: neither a slow publication nor a
+//! slow deletion holds up another checkpoint, but that publications take turns. What is being published
+//! cannot be given up any more. To begin a checkpoint the driver's thread does call the storage.
 //!
 //! # Invariants
 //! 1. Before a plan is handed out, everything that was queued before it has been delivered.
@@ -13,6 +18,8 @@
 //! 3. A receipt is answered after the notification was delivered and [`Handle::status`] shows it.
 //! 4. Whatever ends the driver, each receipt gets an answer, and handles never wait for ever.
 //! 5. No lock is held while storage or the runtime is called.
+//! 6. When the coordinator comes back, nothing of it is on another thread: whatever ends the driver waits
+//!    for the publication and the deletions that were begun.
 //!
 //! # How it ends
 //! | by | under way | the coordinator |
@@ -22,6 +29,9 @@
 //! | a panic of the runtime, [`Driver::join`] | aborted | comes back, with the panic |
 //! | a panic of the storage, [`Driver::join`] | left as after a crash | is lost: open another |
 //! | dropping the [`Driver`] | aborted, delivered | is dropped |
+//!
+//! What all subtasks have acknowledged is published first by `stop` and `shut_down`; the others wait only
+//! for what is with the storage already, which is complete or not when that answers.
 //!
 //! # Example
 //! ```
@@ -82,6 +92,7 @@
 //! ```
 
 mod handle;
+mod lanes;
 mod status;
 mod worker;
 
@@ -124,7 +135,7 @@ pub trait Runtime: Send {
     fn too_many_failures(&mut self, failures: u32);
 }
 
-/// The owner of the thread. Dropping it aborts what is under way and waits for the thread: for a call
+/// The owner of the threads. Dropping it aborts what is under way and waits for the threads: for a call
 /// to the storage or the runtime to return, too.
 #[derive(Debug)]
 pub struct Driver<R> {
@@ -150,20 +161,21 @@ impl<R: Runtime + 'static> Driver<R> {
     /// already is delivered first.
     ///
     /// # Errors
-    /// `Unavailable` where there can be no thread. The coordinator is dropped then.
+    /// `Unavailable` where there can be no threads. The coordinator is dropped then.
     pub fn spawn(coordinator: Coordinator, runtime: R) -> Result<Self> {
         let (sender, commands) = channel();
         let shared = Arc::new(status::Shared::of(&coordinator));
-        let worker = Worker::new(coordinator, runtime, commands, Arc::clone(&shared));
+        let lanes = lanes::Lanes::start(&sender)?;
+        let worker = Worker::new(coordinator, runtime, commands, lanes, Arc::clone(&shared));
         let thread = thread::Builder::new().name("checkpoints".into());
-        let thread = thread.spawn(move || worker.run()).map_err(|error| {
-            Error::unavailable("no thread can be started for the coordinator").with_source(error)
-        })?;
+        let thread = thread
+            .spawn(move || worker.run())
+            .map_err(|error| lanes::no_thread().with_source(error))?;
         Ok(Self { handle: Handle::new(sender, shared), thread: Some(thread) })
     }
 
-    /// Does what the handles have asked for up to now, and gives the coordinator back: to start the
-    /// job again after a failure, say, which aborts what is under way. Handles are dead from then on:
+    /// Does what the handles have asked for up to now, waits for the storage, and gives the coordinator
+    /// back: to start the job again after a failure, say, which aborts what is under way. Handles are dead from then on:
     /// their receipts say `Cancelled`, so that a subtask of the former run disturbs nothing.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
-//! The driver's thread: takes what handles ask for, one by one, and looks at the clock in between.
+//! The driver's thread: takes what handles ask for and what the storage has done, one by one, and looks
+//! at the clock in between.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -11,9 +12,10 @@ use std::time::Duration;
 use alluvium_state_api::{CheckpointId, Error, Result};
 
 use super::handle::Completion;
+use super::lanes::Lanes;
 use super::status::Shared;
 use super::{Runtime, Stopped};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Done};
 use crate::ended::{Ended, JobEnd};
 use crate::report::{Acknowledged, Notification, SubtaskAck};
 use crate::trigger::Trigger;
@@ -21,7 +23,7 @@ use crate::trigger::Trigger;
 /// Where an answer goes. Nobody may be waiting any more, so what sending returns means nothing.
 pub(super) type Answer<T> = Sender<Result<T>>;
 
-/// What a handle asks for.
+/// What a handle asks for, or the storage has done.
 #[derive(Debug)]
 pub(super) enum Command {
     Acknowledge {
@@ -53,6 +55,9 @@ pub(super) enum Command {
     Wake {
         answer: Answer<()>,
     },
+    Done(Box<Done>),
+    /// The storage has panicked.
+    Broken(Box<dyn Any + Send>),
     /// End, and leave what is under way to the coordinator's next owner.
     Stop,
     /// End for good.
@@ -76,12 +81,18 @@ pub(super) struct Worker<R> {
     coordinator: Coordinator,
     runtime: R,
     commands: Receiver<Command>,
+    /// Came while there was no time for it.
+    backlog: VecDeque<Command>,
+    lanes: Lanes,
     shared: Arc<Shared>,
     /// Taken from the coordinator, and not delivered yet.
     untold: VecDeque<Notification>,
     receipts: BTreeMap<CheckpointId, Receipt>,
+    /// Whose acknowledgement was the last.
+    last: BTreeMap<CheckpointId, Answer<Acknowledged>>,
     /// Decided, to be sent when the status shows it.
     answers: Vec<(Answer<Completion>, Result<Completion>)>,
+    acknowledged: Vec<(Answer<Acknowledged>, Acknowledged)>,
     warned: bool,
 }
 
@@ -95,20 +106,26 @@ impl Drop for Running {
 }
 
 impl<R: Runtime> Worker<R> {
-    pub(super) const fn new(
-        coordinator: Coordinator,
+    pub(super) fn new(
+        mut coordinator: Coordinator,
         runtime: R,
         commands: Receiver<Command>,
+        lanes: Lanes,
         shared: Arc<Shared>,
     ) -> Self {
+        coordinator.defer_work(true);
         Self {
             coordinator,
             runtime,
             commands,
+            backlog: VecDeque::new(),
+            lanes,
             shared,
             untold: VecDeque::new(),
             receipts: BTreeMap::new(),
+            last: BTreeMap::new(),
             answers: Vec::new(),
+            acknowledged: Vec::new(),
             warned: false,
         }
     }
@@ -121,17 +138,20 @@ impl<R: Runtime> Worker<R> {
             Exit::Stopped => None,
             Exit::Abandoned => {
                 self.abort_all();
+                self.wait_for_storage();
                 self.settle().err().and_then(Exit::into_panic)
             }
             Exit::Panicked(error) => Some(error),
         };
         if panic.is_some() {
             self.abort_all();
+            self.wait_for_storage();
             self.untold.extend(self.coordinator.notifications());
             while let Some(notification) = self.untold.pop_front() {
                 self.decide(notification);
             }
         }
+        self.coordinator.defer_work(false);
         self.shared.refresh(&self.coordinator, false);
         self.answer();
         Stopped { coordinator: self.coordinator, runtime: self.runtime, panic }
@@ -139,9 +159,11 @@ impl<R: Runtime> Worker<R> {
 
     fn drive(&mut self) -> Result<Infallible, Exit> {
         loop {
-            let received = match self.tick()? {
-                Some(pause) => self.commands.recv_timeout(pause),
-                None => self.commands.recv().map_err(RecvTimeoutError::from),
+            let pause = self.tick()?;
+            let received = match (self.backlog.pop_front(), pause) {
+                (Some(command), _) => Ok(command),
+                (None, Some(pause)) => self.commands.recv_timeout(pause),
+                (None, None) => self.commands.recv().map_err(RecvTimeoutError::from),
             };
             match received {
                 Ok(command) => self.obey(command)?,
@@ -168,6 +190,10 @@ impl<R: Runtime> Worker<R> {
         match command {
             Command::Acknowledge { id, uid, subtask, ack, answer } => {
                 let outcome = self.coordinator.acknowledge(id, &uid, subtask, *ack);
+                if let Ok(Acknowledged::Accepted { missing: 0 }) = outcome {
+                    self.last.insert(id, answer);
+                    return self.settle();
+                }
                 self.settle_and_answer(&answer, outcome)
             }
             Command::Decline { id, uid, subtask, error, answer } => {
@@ -183,7 +209,11 @@ impl<R: Runtime> Worker<R> {
                 self.settle_and_answer(&answer, Ok(outcome))
             }
             Command::ShutDown { end, answer } => {
+                // What is being published is complete or not before the job ends.
+                self.wait_for_storage();
+                self.coordinator.defer_work(false);
                 let ended = self.coordinator.shut_down(end);
+                self.coordinator.defer_work(true);
                 let exit = if ended.is_ok() { Err(Exit::Stopped) } else { Ok(()) };
                 self.settle_and_answer(&answer, ended)?;
                 exit
@@ -192,7 +222,13 @@ impl<R: Runtime> Worker<R> {
                 self.tick()?;
                 self.settle_and_answer(&answer, Ok(()))
             }
+            Command::Done(done) => {
+                self.coordinator.done(*done);
+                self.settle()
+            }
+            Command::Broken(payload) => resume_unwind(payload),
             Command::Stop => {
+                self.wait_for_storage();
                 self.settle()?;
                 Err(Exit::Stopped)
             }
@@ -224,8 +260,32 @@ impl<R: Runtime> Worker<R> {
         Ok(Ok(()))
     }
 
-    /// Delivers what there is to tell, and then answers those who wait for it.
+    /// Hands work to the other threads.
+    fn hand_over(&mut self) {
+        while let Some(work) = self.coordinator.next_work() {
+            self.lanes.send(work);
+        }
+    }
+
+    /// Waits until there is no work any more. Whatever else comes meanwhile is left for later.
+    fn wait_for_storage(&mut self) {
+        self.hand_over();
+        while self.coordinator.has_work() {
+            match self.commands.recv() {
+                Ok(Command::Done(done)) => self.coordinator.done(*done),
+                Ok(Command::Broken(payload)) => resume_unwind(payload),
+                Ok(command) => self.backlog.push_back(command),
+                // The threads of the storage are gone, and with them what they had.
+                Err(_) => return,
+            }
+            self.hand_over();
+        }
+    }
+
+    /// Hands over what there is to do, delivers what there is to tell, and then answers those who wait
+    /// for it.
     fn settle(&mut self) -> Result<(), Exit> {
+        self.hand_over();
         self.untold.extend(self.coordinator.notifications());
         while let Some(notification) = self.untold.pop_front() {
             let told = self.call("deliver", |runtime| runtime.deliver(&notification));
@@ -253,6 +313,11 @@ impl<R: Runtime> Worker<R> {
     /// What whoever waits for a checkpoint will be answered, now that it has ended.
     fn decide(&mut self, notification: Notification) {
         let id = notification.id();
+        if let Some(answer) = self.last.remove(&id) {
+            let completed = notification.is_completed();
+            let outcome = if completed { Acknowledged::Completed } else { Acknowledged::Aborted };
+            self.acknowledged.push((answer, outcome));
+        }
         let Some(Receipt { pointer, answer }) = self.receipts.remove(&id) else {
             return;
         };
@@ -269,6 +334,9 @@ impl<R: Runtime> Worker<R> {
     fn answer(&mut self) {
         for (answer, outcome) in self.answers.drain(..) {
             drop(answer.send(outcome));
+        }
+        for (answer, outcome) in self.acknowledged.drain(..) {
+            drop(answer.send(Ok(outcome)));
         }
     }
 

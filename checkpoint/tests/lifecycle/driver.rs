@@ -15,18 +15,32 @@ use alluvium_state_api::{Error, ErrorKind, Result};
 
 use crate::fake::{Job, UID, id};
 
+/// How handing out a plan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Clear,
+    /// From this checkpoint on there is an error.
+    Lost(u64),
+    /// From this checkpoint on there is a panic.
+    Panics(u64),
+}
+
 #[derive(Debug)]
-struct Recorder {
+pub(crate) struct Recorder {
     plans: Sender<CheckpointPlan>,
     told: Sender<String>,
-    /// While it is held, deliveries wait, and the thread is as busy as with slow storage.
+    /// While it is held, deliveries wait.
     gate: Option<Receiver<()>>,
-    panics: bool,
+    way: Way,
 }
 
 impl Runtime for Recorder {
     fn hand_out(&mut self, plan: &CheckpointPlan) -> Result<Application> {
-        assert!(!self.panics, "no way to the subtasks");
+        let number = plan.id.get();
+        assert!(!matches!(self.way, Way::Panics(from) if from <= number), "no way to the subtasks");
+        if matches!(self.way, Way::Lost(from) if from <= number) {
+            return Err(Error::unavailable("the subtask is gone"));
+        }
         self.plans.send(plan.clone()).unwrap();
         Ok(Application::job("position"))
     }
@@ -47,21 +61,25 @@ impl Runtime for Recorder {
     }
 }
 
-struct Driven {
-    driver: Driver<Recorder>,
-    plans: Receiver<CheckpointPlan>,
-    told: Receiver<String>,
-    clock: Arc<ManualClock>,
-    job: Job,
+pub(crate) struct Driven {
+    pub(crate) driver: Driver<Recorder>,
+    pub(crate) plans: Receiver<CheckpointPlan>,
+    pub(crate) told: Receiver<String>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) job: Job,
 }
 
-fn driven(options: Options, gate: Option<Receiver<()>>, panics: bool) -> Driven {
-    let (mut job, _) = Job::started(options);
+fn driven(options: Options, gate: Option<Receiver<()>>, way: Way) -> Driven {
+    drive(Job::started(options).0, gate, way)
+}
+
+/// Drives a job that was started.
+pub(crate) fn drive(mut job: Job, gate: Option<Receiver<()>>, way: Way) -> Driven {
     // The job's own coordinator is replaced by another over the same storage, which stays idle.
     let spare = Job::over(Arc::clone(&job.storage), Options::default()).coordinator;
     let coordinator = std::mem::replace(&mut job.coordinator, spare);
     let ((to_plans, plans), (to_told, told)) = (channel(), channel());
-    let runtime = Recorder { plans: to_plans, told: to_told, gate, panics };
+    let runtime = Recorder { plans: to_plans, told: to_told, gate, way };
     let driver = Driver::spawn(coordinator, runtime).unwrap();
     Driven { driver, plans, told, clock: Arc::clone(&job.clock), job }
 }
@@ -79,7 +97,7 @@ impl Driven {
 fn a_driven_life_is_that_of_the_state_machine() {
     let options = || Options { interval: Some(Duration::from_secs(10)), ..Options::default() };
     let (mut plain, _) = Job::started(options());
-    let run = driven(options(), None, false);
+    let run = driven(options(), None, Way::Clear);
     let handle = run.driver.handle();
     let mut want = Vec::new();
     for round in 0..3_u64 {
@@ -114,7 +132,7 @@ fn a_driven_life_is_that_of_the_state_machine() {
 
 #[test]
 fn a_stop_with_savepoint_ends_the_job_and_then_the_driver() {
-    let run = driven(Options::default(), None, false);
+    let run = driven(Options::default(), None, Way::Clear);
     let handle = run.driver.handle();
     let savepoint = handle.stop_with_savepoint(None);
     let plan = run.plans.recv().unwrap();
@@ -133,7 +151,7 @@ fn a_stop_with_savepoint_ends_the_job_and_then_the_driver() {
 #[test]
 fn callers_do_not_wait_for_a_thread_that_is_held_up() {
     let (open, gate) = channel();
-    let run = driven(Options::default(), Some(gate), false);
+    let run = driven(Options::default(), Some(gate), Way::Clear);
     let handle = run.driver.handle();
     let aborted = handle.checkpoint();
     let plan = run.plans.recv().unwrap();
@@ -149,7 +167,7 @@ fn callers_do_not_wait_for_a_thread_that_is_held_up() {
 
 #[test]
 fn a_panic_of_the_runtime_aborts_and_gives_the_coordinator_back() {
-    let run = driven(Options::default(), None, true);
+    let run = driven(Options::default(), None, Way::Panics(0));
     let handle = run.driver.handle();
     let refused = handle.checkpoint().wait().unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Cancelled);
@@ -163,7 +181,7 @@ fn a_panic_of_the_runtime_aborts_and_gives_the_coordinator_back() {
 
 #[test]
 fn handles_of_a_stopped_driver_are_dead() {
-    let mut run = driven(Options::default(), None, false);
+    let mut run = driven(Options::default(), None, Way::Clear);
     let handle = run.driver.handle();
     let waiting = handle.checkpoint();
     let plan = run.plans.recv().unwrap();
@@ -178,7 +196,7 @@ fn handles_of_a_stopped_driver_are_dead() {
 
 #[test]
 fn dropping_the_driver_aborts_and_tells_but_dropping_handles_does_not() {
-    let run = driven(Options::default(), None, false);
+    let run = driven(Options::default(), None, Way::Clear);
     let waiting = run.driver.handle().checkpoint();
     let plan = run.plans.recv().unwrap();
     assert!(!plan.cancel.is_cancelled());
