@@ -88,8 +88,9 @@ fn a_copy_outlives_the_job_that_it_was_taken_from() {
         assert_eq!(entries(&left.path(name)), before);
         assert_eq!(entries(&format!("file://{}", left.path(name))), before);
     }
-    refused(&["dispose", &left.path("copied")], &["checkpoint", "remove its directory"]);
-    assert!(Path::new(&left.path("copied")).join("_metadata").exists());
+    report(&["dispose", &left.path("copied"), "--json"]);
+    assert!(!Path::new(&left.path("copied")).exists());
+    assert_eq!(entries(&left.path("linked")), before);
     refused(&["checkpoints", "copy", "/nonexistent", &left.path("x")], &["/nonexistent"]);
     assert!(!Path::new(&left.path("x")).exists());
 }
@@ -180,7 +181,14 @@ fn gc_refuses_what_is_no_directory_of_a_job() {
 #[test]
 fn dispose_removes_savepoints_and_nothing_else() {
     let left = Left::new();
-    refused(&["dispose", &left.savepoint, &left.checkpoint], &["is a checkpoint", "nothing was"]);
+    let advice = ["is a checkpoint", "a job that runs deletes it", "nothing was"];
+    refused(&["dispose", &left.savepoint, &left.checkpoint], &advice);
+    let job = &report(&["checkpoints", "--json", &left.job])["jobs"][0];
+    assert_eq!(job["savepoints"][0]["path"], left.savepoint.as_str(), "{job}");
+    assert_eq!(job["savepoints"].as_array().unwrap().len(), 1);
+    let shown = alluvium(&["checkpoints", &left.job]).stdout;
+    let name = Path::new(&left.savepoint).file_name().unwrap().to_str().unwrap();
+    assert!(String::from_utf8(shown).unwrap().contains(name));
     assert!(entries(&left.savepoint) > 0);
     assert_eq!(report(&["dispose", &left.savepoint, "--json"])["disposed"][0], left.savepoint);
     assert!(!Path::new(&left.savepoint).exists());

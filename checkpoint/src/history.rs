@@ -16,7 +16,9 @@ use alluvium_state_api::format::metadata::{
 use alluvium_state_api::snapshot::{
     EntryCount, FileLocation, KeyedSnapshot, SnapshotFile, SnapshotKind,
 };
-use alluvium_state_api::storage::{CheckpointStorage, StoredCheckpoint, SurveyedCheckpoint};
+use alluvium_state_api::storage::{
+    CheckpointStorage, StoredCheckpoint, SurveyedCheckpoint, SurveyedSavepoint,
+};
 use alluvium_state_api::{CheckpointId, Error, ErrorKind, KeyGroupRange, Result};
 
 use crate::completed::check_id;
@@ -63,12 +65,19 @@ use crate::summary::{Figures, Summary};
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct History {
-    /// The complete checkpoints, oldest first. Savepoints are not among them.
+    /// The complete checkpoints, oldest first.
     pub checkpoints: Vec<CheckpointRecord>,
     /// The places of checkpoints that are under way, or were never completed.
     pub incomplete: Vec<SurveyedCheckpoint>,
     /// Published checkpoints whose metadata cannot be read, and why.
     pub unreadable: Vec<(CheckpointId, Error)>,
+    /// The complete savepoints in the configured place, by pointer. Names tell only how their job's begins,
+    /// so those of other jobs may be among them: see [`CheckpointRecord::job`].
+    pub savepoints: Vec<CheckpointRecord>,
+    /// Places of savepoints there that are under way, or were never completed.
+    pub incomplete_savepoints: Vec<SurveyedSavepoint>,
+    /// Savepoints there whose metadata cannot be read, and why.
+    pub unreadable_savepoints: Vec<(String, Error)>,
 }
 
 /// A complete checkpoint or savepoint, as its metadata tells it.
@@ -132,7 +141,8 @@ pub struct FileCounts {
 }
 
 impl History {
-    /// Reads the metadata of every checkpoint that `storage` holds.
+    /// Reads the metadata of every checkpoint that `storage` holds, and of the savepoints in the configured
+    /// place.
     ///
     /// # Errors
     /// `Unavailable` where the storage fails. What is damaged is no error, see
@@ -157,7 +167,29 @@ impl History {
         }
         let open = |place: &SurveyedCheckpoint| !place.published && !published.contains(&place.id);
         history.incomplete = places.into_iter().filter(open).collect();
+        for place in storage.survey_savepoints()? {
+            if place.published {
+                history.add_savepoint(storage, place.pointer)?;
+            } else {
+                history.incomplete_savepoints.push(place);
+            }
+        }
         Ok(history)
+    }
+
+    fn add_savepoint(&mut self, storage: &dyn CheckpointStorage, pointer: String) -> Result<()> {
+        let stored = storage.open_pointer(&pointer);
+        match stored.and_then(|stored| CheckpointRecord::read(&stored)) {
+            Ok(record) => self.savepoints.push(record),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound => {}
+                ErrorKind::Corrupted | ErrorKind::Unsupported | ErrorKind::InvalidInput => {
+                    self.unreadable_savepoints.push((pointer, error));
+                }
+                _ => return Err(error),
+            },
+        }
+        Ok(())
     }
 
     /// How the figures of the retained checkpoints are spread; `None` where there are none.

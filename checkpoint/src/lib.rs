@@ -126,7 +126,7 @@ pub use report::{AbortReason, Acknowledged, Notification, SubtaskAck};
 pub use restore::{
     ClaimMode, OperatorPlan, RestoreOptions, RestorePlan, RestorePoint, SubtaskPlan,
 };
-pub use savepoint::dispose_savepoint;
+pub use savepoint::{check_disposable, dispose_savepoint};
 pub use storage::{Directory, Environment, StorageEnv, local_path, open_pointer, open_storage};
 pub use summary::{Figures, Spread, Summary};
 pub use trigger::{Application, CheckpointPlan, Trigger};

@@ -73,9 +73,10 @@ pub(super) enum Command {
     /// Exit status: 0 if done, 1 if something failed or some checkpoint cannot be read, 2 if the request
     /// is wrong.
     Gc(GcArgs),
-    /// Remove savepoints: the metadata, then the files that it names, and nothing else.
+    /// Remove savepoints and copies of checkpoints: the metadata, then the files that it names, and nothing
+    /// else.
     ///
-    /// Checkpoints are refused: their jobs delete them.
+    /// Checkpoints in the directory of a job are refused: the job deletes them.
     ///
     /// Exit status: 0 if all are gone, 1 if something failed, 2 if the request is wrong and nothing was
     /// removed.

@@ -21,12 +21,16 @@ use super::table::{Table, grouped, millis, size, utc};
 pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
     let mut histories = Vec::new();
     for (name, path) in jobs(&args.dir)? {
-        let history = open_job(&path, None)
+        let mut history = open_job(&path, None)
             .and_then(|storage| History::read(&storage))
             .map_err(|error| refused(&error))?;
+        // Those of other jobs whose names begin alike lie beside them.
+        history.savepoints.retain(|savepoint| *savepoint.job == *name);
         histories.push((name, path, history));
     }
-    let damaged = histories.iter().any(|(_, _, history)| !history.unreadable.is_empty());
+    let damaged = histories.iter().any(|(_, _, history)| {
+        !history.unreadable.is_empty() || !history.unreadable_savepoints.is_empty()
+    });
     if args.json {
         let jobs: Vec<Value> =
             histories.iter().map(|(name, path, found)| job_json(name, path, found, args)).collect();
@@ -137,7 +141,31 @@ fn render(name: &str, path: &Directory, found: &History, args: &ListArgs) -> Str
     }));
     let unreadable = found.unreadable.iter();
     lines.extend(unreadable.map(|(id, error)| format!("  {id} CANNOT BE READ: {}", chain(error))));
+    lines.extend(savepoints(found));
     lines.join("\n") + "\n"
+}
+
+/// The savepoints beside the job.
+fn savepoints(found: &History) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !found.savepoints.is_empty() {
+        let mut table = Table::default();
+        table.row(["savepoint", "kind", "triggered (UTC)", "new", "full", "entries", "files"]);
+        for one in &found.savepoints {
+            let place = Path::new(&one.pointer);
+            let name = place.file_name().unwrap_or(place.as_os_str()).to_string_lossy();
+            let (time, files) = (utc(one.time_ms), one.files.total());
+            table.row(content(name.into_owned(), time, one.form, &one.figures, files));
+        }
+        lines.push(table.render());
+    }
+    let open = found.incomplete_savepoints.iter();
+    lines.extend(open.map(|place| {
+        format!("  {} is incomplete: under way, or left behind by a crash", place.pointer)
+    }));
+    let unreadable = found.unreadable_savepoints.iter();
+    lines.extend(unreadable.map(|(at, error)| format!("  {at} CANNOT BE READ: {}", chain(error))));
+    lines
 }
 
 fn render_summary(what: &str, summary: &Summary) -> String {
@@ -222,6 +250,21 @@ fn job_json(name: &str, path: &Directory, found: &History, args: &ListArgs) -> V
         "incomplete": incomplete.collect::<Vec<_>>(),
         "unreadable": unreadable
             .map(|(id, error)| json!({ "id": id.get(), "error": chain(error) }))
+            .collect::<Vec<_>>(),
+        "savepoints": found
+            .savepoints
+            .iter()
+            .map(|one| checkpoint_json(one, args))
+            .collect::<Vec<_>>(),
+        "incomplete_savepoints": found
+            .incomplete_savepoints
+            .iter()
+            .map(|place| place.pointer.as_str())
+            .collect::<Vec<_>>(),
+        "unreadable_savepoints": found
+            .unreadable_savepoints
+            .iter()
+            .map(|(pointer, error)| json!({ "path": pointer, "error": chain(error) }))
             .collect::<Vec<_>>(),
         "summary": found.summary().as_ref().map(summary_json),
         "subtask_summary": found.subtask_summary().as_ref().map(summary_json),

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use alluvium_checkpoint::{ExportOptions, Exported, RestorePoint, StartFrom, Trigger, export};
+use alluvium_checkpoint::{
+    ExportOptions, Exported, RestorePoint, StartFrom, Trigger, dispose_savepoint, export,
+};
 use alluvium_state_api::format::metadata::{CheckpointKind, CheckpointMetadata};
 use alluvium_state_api::random::SeededRandomness;
 use alluvium_state_api::snapshot::{FileLocation, FileName};
@@ -221,4 +223,33 @@ fn a_copy_that_is_interrupted_anywhere_is_there_as_a_whole_or_not_at_all() {
             }
         }
     }
+}
+
+#[test]
+fn a_copy_is_disposed_of_and_what_a_job_uses_is_not() {
+    let (job, fs, [checkpoint, savepoint]) = specimen();
+    let refusal = |pointer: &str| {
+        let error = dispose_savepoint(&*job.storage, pointer).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        error.to_string()
+    };
+    copy_out(&*job.storage, &checkpoint, &*job.storage, true).unwrap();
+    let notes = Path::new(COPY).join("notes");
+    fs.create_new(&notes).unwrap().write_all(b"somebody's").unwrap();
+    dispose_savepoint(&*job.storage, &format!("{COPY}/_metadata")).unwrap();
+    let left: Vec<_> = fs.list(Path::new(COPY)).unwrap();
+    assert_eq!(left.len(), 1, "the notes stay: {left:?}");
+    let again = dispose_savepoint(&*job.storage, COPY).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NotFound);
+    // In its job's place, by any name of it; and a part of it that was carried off.
+    for pointer in [checkpoint.clone(), format!("{checkpoint}/"), format!("{checkpoint}/_metadata")]
+    {
+        assert!(refusal(&pointer).contains("a job that runs deletes it"));
+    }
+    let carried = Path::new("/elsewhere/part");
+    fs.create_dir(carried).unwrap();
+    fs.hard_link(&Path::new(&checkpoint).join("_metadata"), &carried.join("_metadata")).unwrap();
+    assert!(refusal("/elsewhere/part").contains("shares with other checkpoints"));
+    assert_whole(&*job.storage);
+    dispose_savepoint(&*job.storage, &savepoint).unwrap();
 }

@@ -137,3 +137,25 @@ fn a_storage_without_checkpoints_has_an_empty_history() {
     assert!(history.checkpoints.is_empty());
     assert_eq!((history.summary(), history.subtask_summary()), (None, None));
 }
+
+#[test]
+fn savepoints_in_the_configured_place_are_listed() {
+    let (mut job, fs) = Job::started(incremental(1));
+    let savepoint = job.complete(Trigger::savepoint(None)).pointer;
+    let damaged = job.complete(Trigger::savepoint(None)).pointer;
+    job.complete(Trigger::savepoint(Some("/elsewhere")));
+    job.complete(Trigger::checkpoint());
+    let open = job.coordinator.trigger(Trigger::savepoint(None)).unwrap().pointer;
+    let path = Path::new(&damaged).join("_metadata");
+    fs.remove_file(&path).unwrap();
+    fs.create_new(&path).unwrap().write_all(b"damaged").unwrap();
+    let history = History::read(&*job.storage).unwrap();
+    assert_eq!((history.checkpoints.len(), history.incomplete.len()), (1, 0));
+    let [found] = &history.savepoints[..] else { panic!("{:?}", history.savepoints) };
+    assert_eq!((found.kind, &found.pointer), (CheckpointKind::Savepoint, &savepoint));
+    assert_eq!((found.id, &*found.job), (id(1), "job-1"));
+    assert_eq!(history.incomplete_savepoints[0].pointer, open);
+    let [(pointer, error)] = &history.unreadable_savepoints[..] else { panic!() };
+    assert_eq!((pointer, error.kind()), (&damaged, ErrorKind::Corrupted));
+    assert_eq!(history.summary().unwrap().count, 1, "savepoints do not count");
+}

@@ -26,7 +26,7 @@ pub(in crate::cli) struct CheckpointsArgs {
 pub(in crate::cli) enum CheckpointsCommand {
     /// List the complete checkpoints of a job, or of every job in a directory, with what each of them
     /// cost, and minimum, mean, 99th percentile (nearest rank) and maximum over
-    /// the checkpoints of a job. `checkpoints DIR` does the same (write ./copy for a directory of that
+    /// the checkpoints of a job; and the savepoints that lie beside the job. `checkpoints DIR` does the same (write ./copy for a directory of that
     /// name).
     ///
     /// Exit status: 0 if all can be read, 1 if not, 2 if the request is wrong.
