@@ -6,8 +6,9 @@
 #![expect(unsafe_code, reason = "owns memory that is partly uninitialised (R1, R5)")]
 
 use super::hash::Hash;
+use super::order;
 use super::raw::{Head, Slots, View, entries, preferred, slots_of};
-use super::tags::{EMPTY, Tags};
+use super::tags::{DELETED, EMPTY, Tags, WIDTH};
 use super::words::{self, Unit};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -169,11 +170,13 @@ impl<S> Drop for Block<S> {
 pub(super) struct Mirror<S> {
     heads: Vec<Head>,
     slots: Vec<Slots<S>>,
+    /// Where the heads were.
+    source: usize,
 }
 
 impl<S> Default for Mirror<S> {
     fn default() -> Self {
-        Self { heads: Vec::new(), slots: Vec::new() }
+        Self { heads: Vec::new(), slots: Vec::new(), source: 0 }
     }
 }
 
@@ -190,18 +193,34 @@ impl<S> Mirror<S> {
         }
         let count = block.count as usize;
         self.slots.reserve(count);
+        self.heads.reserve(count);
+        self.source = block.heads.addr().get();
         let (target, source) = (self.slots.as_mut_ptr(), slots_of(block.heads, block.count));
-        // SAFETY: `count` groups of slots can be read there (R5), all of them initialised (`new`),
-        // and were reserved here.
-        unsafe { words::copy(source, target, count, unit) };
+        order::copy(
+            // SAFETY: `count` groups of slots can be read there (R5), all of them initialised (`new`),
+            // and were reserved here.
+            || unsafe { words::copy(source, target, count, unit) },
+            // SAFETY: there are `count` initialised heads (R5), which were reserved here; their
+            // generations change byte by byte, and their tags not at all.
+            || unsafe { words::copy(block.heads, self.heads.as_mut_ptr(), count, Unit::Byte) },
+        );
         // SAFETY: the capacity is at least that, and an uninitialised slot is a valid one.
         unsafe { self.slots.set_len(count) };
-        self.heads.reserve(count);
-        // SAFETY: there are `count` initialised heads (R5), which were reserved here; their
-        // generations change byte by byte, and their tags not at all.
-        unsafe { words::copy(block.heads, self.heads.as_mut_ptr(), count, Unit::Byte) };
         // SAFETY: the capacity is at least that, and they were initialised.
         unsafe { self.heads.set_len(count) };
+    }
+
+    /// Removes from the copy the entry whose generation was at this address, if it `is` the one.
+    pub(super) fn hide(&mut self, place: usize, is: impl Fn(&S) -> bool) {
+        let offset = place.wrapping_sub(self.source);
+        let (group, slot) = (offset / size_of::<Head>(), offset % WIDTH);
+        let found = self.heads.get_mut(group).zip(self.slots.get(group));
+        let Some((head, slots)) = found else { return };
+        let Some((tag, entry)) = head.tags.0.get_mut(slot).zip(slots.get(slot)) else { return };
+        // SAFETY: heads and slots were copied together, and the tag says that the slot is full (R1).
+        if *tag > DELETED && is(unsafe { entry.assume_init_ref() }) {
+            *tag = EMPTY;
+        }
     }
 
     /// The entries copied, with their generations.

@@ -2,8 +2,7 @@
 //!
 //! # Role
 //! Made under the shard's lock as fast as memory allows: where entries own nothing, the block is
-//! copied as it is, while the writer may go on changing them, and again if it did; else live entries
-//! are copied one by one, their bytes into an arena. What is part of the snapshot is worked out
+//! copied as it is, while the writer may go on changing them (`order.rs`); else live entries are copied one by one, their bytes into an arena. What is part of the snapshot is worked out
 //! later, outside the lock, by [`ShardImage::for_each`].
 //!
 //! # Invariants
@@ -16,7 +15,6 @@ use super::Epoch;
 use super::block::Mirror;
 use super::cell::{Cell, Fixed};
 use super::key::KeyRep;
-use super::lock::Pause;
 use super::pool::Pool;
 use super::raw::Slot;
 use super::records::{Chunk, Record, Records};
@@ -75,22 +73,22 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
         self.undo = None;
     }
 
-    /// Copies a shard, which the caller has locked, for the snapshot that ended `snapshot`.
-    /// Returns the version that the copy is of, and whether there may be anything to yield.
+    /// Copies a shard, which the caller has locked, for the snapshot that ended `snapshot`. Says whether
+    /// there may be anything to yield.
     pub(super) fn capture(
         &mut self,
         shard: &Shard<K, C>,
         snapshot: Epoch,
         since: Option<Epoch>,
-    ) -> (u32, bool) {
+    ) -> bool {
         self.clear();
         (self.base, self.snapshot, self.since) = (shard.base, snapshot, since);
-        let version = shard.version();
         if since.is_some_and(|base| shard.touched() <= base) {
-            return (version, false);
+            return false;
         }
         if Mirror::<Slot<K, C>>::POSSIBLE {
-            return (self.copy(shard), true);
+            self.mirror.copy(&shard.block, const { Unit::of::<K, C>() });
+            return true;
         }
         for (entry, generation) in shard.block.entries() {
             let epoch = shard.epoch_of(generation);
@@ -98,21 +96,14 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
                 self.live.push(entry, epoch);
             }
         }
-        (version, true)
+        true
     }
 
-    /// Copies the block until the writer changed nothing meanwhile. Each entry disturbs it once per
-    /// epoch at most, and a copy takes a few microseconds.
-    fn copy(&mut self, shard: &Shard<K, C>) -> u32 {
-        let mut pause = Pause::default();
-        loop {
-            let version = shard.version();
-            self.mirror.copy(&shard.block, const { Unit::of::<K, C>() });
-            if shard.is_still(version) {
-                return version;
-            }
-            pause.wait();
-        }
+    /// Leaves an entry to the undo log, if the copy has it (`records.rs`, L2). `place` is where it was
+    /// when it was kept: since then, another one may have come there.
+    pub(super) fn hide(&mut self, place: usize, key: &K::Image) {
+        let is = |entry: &Slot<K, C>| entry.key.bytes() == K::image_bytes(key, &[]);
+        self.mirror.hide(place, is);
     }
 
     /// Makes this the image of nothing, for the snapshot that ended `snapshot`.

@@ -29,6 +29,7 @@ mod hash;
 mod image;
 mod key;
 mod lock;
+mod order;
 mod policy;
 mod pool;
 mod raw;

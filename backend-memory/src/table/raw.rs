@@ -356,6 +356,12 @@ impl<S> At<S> {
         place.store(generation, Ordering::Relaxed);
     }
 
+    /// Where the entry's generation is.
+    #[inline]
+    pub(super) fn place(self) -> usize {
+        self.generation.addr().get()
+    }
+
     /// Takes the entry out. Says whether the slot is empty now, rather than deleted (R3).
     ///
     /// # Safety

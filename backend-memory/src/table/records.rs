@@ -11,8 +11,12 @@
 //!     changed or removed before its shard was captured, as it was, once. These are exactly the
 //!     entries with an epoch of at most `e` at the moment of change; afterwards it is greater.
 //! L2. It may get entries that were changed after that, too, because the writer sees late that a
-//!     shard was captured. So each one tells of which version of the shard it is (D4): one is part
-//!     of the snapshot only if the capture saw a later version ([`Marks::leaves_to_log`]).
+//!     shard was captured. So a capture remembers where the log ended when its copy was complete:
+//!     an entry is read from the log if it lies before that, and from the copy if not
+//!     ([`Marks::leaves_to_log`]). Of those before, the copy may have entries as they were, whose
+//!     change was under way; it looks for them, and hides them ([`UndoLog::end_of`]). They are the
+//!     last one before the copy began, and those that came meanwhile: the writer begins one change
+//!     after the other, and has made the others before.
 //! L3. A chunk has one writer, who adds records and never changes or removes one; the length is
 //!     published after the record. Whoever has seen the length may read what is before it.
 //! L4. Bytes go to the arena only for entries whose changes and captures exclude each other by the
@@ -22,18 +26,18 @@
 #![expect(unsafe_code, reason = "a chunk that is read while its writer adds to it (L3, L4)")]
 
 use super::Epoch;
+use super::block::Mirror;
 use super::cell::Cell;
 use super::key::KeyRep;
 use super::pool::Pool;
 use super::raw::Slot;
 use super::view::Marks;
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, LOG_CHUNK as CHUNK, Mutex, Ordering};
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-/// Records of a chunk of the log, and bytes: it is full when it has so many of either.
-const CHUNK: usize = 1024;
+/// Bytes of a chunk of the log: it is full when its arena has so many, or it has [`CHUNK`] records.
 const CHUNK_BYTES: usize = 1 << 16;
 
 /// A copy of an entry.
@@ -76,21 +80,30 @@ impl<K: KeyRep, C: Cell> Records<K, C> {
     }
 }
 
-/// Which change of which shard a record is of (L2).
+/// Which entry a record is of (L2).
 #[derive(Clone, Copy)]
-pub(super) struct Change {
+pub(super) struct Origin {
     pub(super) shard: u32,
-    /// The shard's version before it.
-    pub(super) version: u32,
+    /// Where its generation was: an address, to be compared.
+    pub(super) place: usize,
 }
 
-type Place<K, C> = UnsafeCell<MaybeUninit<(Record<K, C>, Change)>>;
+/// A copy of an entry in a log.
+struct Logged<K: KeyRep, C: Cell> {
+    record: Record<K, C>,
+    shard: u32,
+    place: usize,
+}
+
+type Place<K, C> = UnsafeCell<MaybeUninit<Logged<K, C>>>;
 
 /// A part of an undo log.
 pub(super) struct Chunk<K: KeyRep, C: Cell> {
     places: Box<[Place<K, C>]>,
     arena: UnsafeCell<Vec<u8>>,
     len: AtomicUsize,
+    /// Records of the log before this chunk.
+    first: AtomicU64,
 }
 
 // SAFETY: records are written before their number is published, and read after (L3); the arena is
@@ -101,28 +114,64 @@ impl<K: KeyRep, C: Cell> Default for Chunk<K, C> {
     fn default() -> Self {
         let place = |_| UnsafeCell::new(MaybeUninit::uninit());
         let (arena, len) = (UnsafeCell::default(), AtomicUsize::new(0));
-        Self { places: (0..CHUNK).map(place).collect(), arena, len }
+        let places = (0..CHUNK).map(place).collect();
+        Self { places, arena, len, first: AtomicU64::new(0) }
     }
 }
 
 impl<K: KeyRep, C: Cell> Chunk<K, C> {
-    /// Adds an entry as it is; returns whether the chunk is full now. Does nothing to a full one.
+    /// Whether entries have no bytes for an arena, and are logged without a lock.
+    const PLAIN: bool = Mirror::<Slot<K, C>>::POSSIBLE;
+
+    /// Whether there is room for another entry.
+    ///
+    /// # Safety
+    /// As [`push`](Self::push).
+    #[inline]
+    unsafe fn has_room(&self) -> bool {
+        // SAFETY: nobody else uses the arena (L4, the caller).
+        let bytes = || unsafe { &*self.arena.get() }.len();
+        self.len.load(Ordering::Relaxed) < CHUNK && (Self::PLAIN || bytes() < CHUNK_BYTES)
+    }
+
+    /// Adds an entry as it is; does nothing to a full chunk.
     ///
     /// # Safety
     /// The caller is the chunk's one writer (L3), and, if entries have bytes for the arena, has
     /// locked a shard that the snapshot needs (L4).
     #[inline]
-    unsafe fn push(&self, entry: &Slot<K, C>, epoch: Epoch, change: Change) -> bool {
+    unsafe fn push(&self, entry: &Slot<K, C>, epoch: Epoch, origin: Origin) {
         let len = self.len.load(Ordering::Relaxed);
-        let Some(place) = self.places.get(len) else { return true };
-        // SAFETY: nobody else uses the arena (L4, the caller), or anybody at all.
-        let arena = unsafe { &mut *self.arena.get() };
+        let Some(free) = self.places.get(len) else { return };
+        let mut none = Vec::new();
+        let arena = if Self::PLAIN {
+            &mut none
+        } else {
+            // SAFETY: nobody else uses the arena (L4, the caller).
+            unsafe { &mut *self.arena.get() }
+        };
         let record = Record::of(entry, epoch, arena);
+        let Origin { shard, place } = origin;
         // SAFETY: nobody reads beyond the length, and the caller is the one writer (L3).
-        unsafe { &mut *place.get() }.write((record, change));
-        let len = len.saturating_add(1);
-        self.len.store(len, Ordering::Release);
-        len == CHUNK || arena.len() >= CHUNK_BYTES
+        unsafe { &mut *free.get() }.write(Logged { record, shard, place });
+        self.len.store(len.saturating_add(1), Ordering::Release);
+    }
+
+    /// The records, each with its position in the log.
+    fn all(&self) -> impl Iterator<Item = (u64, &Logged<K, C>)> {
+        let places = self.places.get(..self.len.load(Ordering::Acquire)).unwrap_or_default();
+        (self.first.load(Ordering::Relaxed)..).zip(places).map(|(position, place)| {
+            // SAFETY: the place is before the published length, so nobody writes it (L3).
+            let place = unsafe { &*place.get() };
+            // SAFETY: and it was written before (L3).
+            (position, unsafe { place.assume_init_ref() })
+        })
+    }
+
+    /// The position behind the records.
+    fn end(&self) -> u64 {
+        let len = self.len.load(Ordering::Acquire);
+        self.first.load(Ordering::Relaxed).saturating_add(len as u64)
     }
 
     /// The records that belong to the snapshot with these marks.
@@ -130,13 +179,8 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
         &'a self,
         marks: &'a Marks,
     ) -> impl Iterator<Item = &'a Record<K, C>> {
-        let places = self.places.get(..self.len.load(Ordering::Acquire)).unwrap_or_default();
-        places.iter().filter_map(|place| {
-            // SAFETY: the place is before the published length, so nobody writes it (L3).
-            let place = unsafe { &*place.get() };
-            // SAFETY: and it was written before (L3).
-            let (record, change) = unsafe { place.assume_init_ref() };
-            marks.leaves_to_log(*change).then_some(record)
+        self.all().filter_map(|(position, logged)| {
+            marks.leaves_to_log(logged.shard, position).then_some(&logged.record)
         })
     }
 
@@ -202,23 +246,54 @@ impl<K: KeyRep, C: Cell> UndoLog<K, C> {
         &self,
         entry: &Slot<K, C>,
         epoch: Epoch,
-        change: Change,
+        origin: Origin,
         pool: &Pool<K, C>,
     ) {
         // SAFETY: only the writer reaches this handle (the caller).
         let open = unsafe { &mut *self.open.get() };
         // SAFETY: as the caller promised.
-        if unsafe { open.push(entry, epoch, change) } {
+        if !unsafe { open.has_room() } {
             self.turn(open, pool);
         }
+        // SAFETY: as the caller promised.
+        unsafe { open.push(entry, epoch, origin) };
     }
 
+    /// Opens another chunk: when there is a record for it, so that the changes of those in the full one
+    /// are done.
     #[cold]
     fn turn(&self, open: &mut Arc<Chunk<K, C>>, pool: &Pool<K, C>) {
-        *open = pool.chunk();
+        let next = pool.chunk();
+        next.first.store(open.end(), Ordering::Relaxed);
+        *open = next;
         let mut chunks = self.chunks.lock();
         let full = std::mem::replace(&mut chunks.open, Arc::clone(open));
         chunks.full.push(full);
+    }
+
+    /// Where the log ends. To be asked before a shard is copied, and after ([`end_of`](Self::end_of)).
+    pub(super) fn end(&self) -> u64 {
+        self.chunks.lock().open.end()
+    }
+
+    /// Where the log ends, now that a shard, which the caller has locked, was copied. Yields place
+    /// and key of the entries that the copy may have although the log has them, too; `begin` is
+    /// where the log ended before (L2).
+    pub(super) fn end_of(
+        &self,
+        (shard, begin): (u32, u64),
+        mut each: impl FnMut(usize, &K::Image),
+    ) -> u64 {
+        let chunks = self.chunks.lock();
+        let (end, begin) = (chunks.open.end(), begin.saturating_sub(1));
+        let late = chunks.full.iter().rev().take_while(|chunk| chunk.end() > begin);
+        for chunk in late.chain([&chunks.open]) {
+            let records = chunk.all().filter(|(position, _)| (begin..end).contains(position));
+            for (_, logged) in records.filter(|(_, logged)| logged.shard == shard) {
+                each(logged.place, &logged.record.key);
+            }
+        }
+        end
     }
 
     /// Takes out a full chunk.

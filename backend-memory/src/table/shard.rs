@@ -17,29 +17,25 @@
 //!     two, once per shard in dozens of epochs, and only for shards that are written.
 //! D3. [`Shard::touched`] is the epoch of the last insertion, change or removal: an upper bound of the
 //!     epochs of its entries.
-//! D4. The version is odd while an entry that snapshots may want is changed or removed, and greater by
-//!     two afterwards. Only the writer changes it. A copy made between two looks that find the same
-//!     even version is a copy as of that version.
 
 use super::block::Block;
 use super::cell::Cell;
 use super::key::KeyRep;
 use super::raw::Slot;
 use super::{Epoch, hash::Hash};
-use crate::sync::{AtomicU32, Ordering, fence};
+use crate::sync::{AtomicU32, Ordering};
 
 /// What lies under a shard's lock.
 pub(super) struct Shard<K: KeyRep, C: Cell> {
     pub(super) block: Block<Slot<K, C>>,
     pub(super) base: Epoch,
     touched: AtomicU32,
-    version: AtomicU32,
 }
 
 impl<K: KeyRep, C: Cell> Shard<K, C> {
     /// A shard whose generations count from `base`, last changed in `touched`.
     pub(super) fn new(block: Block<Slot<K, C>>, base: Epoch, touched: Epoch) -> Self {
-        Self { block, base, touched: AtomicU32::new(touched), version: AtomicU32::new(0) }
+        Self { block, base, touched: AtomicU32::new(touched) }
     }
 
     /// The epoch of the last change (D3).
@@ -52,32 +48,6 @@ impl<K: KeyRep, C: Cell> Shard<K, C> {
     #[inline]
     pub(super) fn touch(&self, epoch: Epoch) {
         self.touched.store(epoch, Ordering::Relaxed);
-    }
-
-    /// The writer begins to change an entry; returns the version before (D4).
-    #[inline]
-    pub(super) fn begin_change(&self) -> u32 {
-        let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
-        fence(Ordering::Release);
-        version
-    }
-
-    /// The change that began at `version` is done.
-    #[inline]
-    pub(super) fn end_change(&self, version: u32) {
-        self.version.store(version.wrapping_add(2), Ordering::Release);
-    }
-
-    /// The version, to be looked at before a copy is made.
-    pub(super) fn version(&self) -> u32 {
-        self.version.load(Ordering::Acquire)
-    }
-
-    /// Whether a copy made since [`version`](Self::version) returned this is as of that version.
-    pub(super) fn is_still(&self, version: u32) -> bool {
-        fence(Ordering::Acquire);
-        version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version
     }
 
     /// The epoch that a generation stands for.

@@ -29,10 +29,11 @@ use super::directory::Directory;
 use super::hash::{Hash, Seed};
 use super::key::KeyRep;
 use super::lock::Lock;
+use super::order;
 use super::policy::{self, Meta};
 use super::pool::Pool;
 use super::raw::{At, Slot};
-use super::records::Change;
+use super::records::Origin;
 use super::shard::Shard;
 use super::tombs::Tombs;
 use super::view::{SEGMENT, Segment, TableView, Ticket, cell};
@@ -228,15 +229,14 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             // SAFETY: the place is fresh (the caller), and the shard ours alone (`with`).
             let (entry, generation) = unsafe { at.entry_mut() };
             if *generation != code {
-                let (was, version) = (shard.epoch_of(*generation), shard.begin_change());
+                let was = shard.epoch_of(*generation);
                 for ticket in tickets.iter().filter(|ticket| ticket.needs(id)) {
-                    let change = Change { shard: id, version };
+                    let origin = Origin { shard: id, place: at.place() };
                     // SAFETY: `with` locked the shard, for the ticket needs it.
-                    unsafe { ticket.keep(entry, was, change, pool) };
+                    unsafe { ticket.keep(entry, was, origin, pool) };
                 }
                 *generation = if cfg!(canary = "dirty-mark") { *generation } else { code };
                 shard.touch(epoch);
-                shard.end_change(version);
             }
             let before = entry.cell.heap_bytes();
             let result = change(&mut entry.cell);
@@ -248,7 +248,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
 
     /// As [`touch`](Self::touch), for a value that owns nothing: without a lock, whose atomic
     /// operation would keep the processor from overlapping this key's cache misses with the next
-    /// one's. A snapshot that copies the shard meanwhile sees the version change, and copies again.
+    /// one's, and without a look at anything that is not in the nearest caches (`order.rs`).
     ///
     /// # Safety
     /// As [`edit`](Self::edit).
@@ -261,33 +261,35 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     ) -> R {
         let id = self.directory.owner(hash);
         let code = u8::try_from(unguarded).unwrap_or_else(|_| self.rebase(id));
-        let Some(cell) = cell(&self.segments, id) else {
-            unreachable!("the directory leads to shards that exist")
-        };
-        // SAFETY: only the writer makes exclusive references, and it is here (W2).
-        let shard = unsafe { &*cell.data_ptr() };
-        let version = shard.begin_change();
-        // SAFETY: the place is fresh (the caller), and nobody else writes the entry (W1).
-        let was = shard.epoch_of(unsafe { at.generation() });
         let mut ended = false;
-        for ticket in &self.active {
-            if ticket.ended() {
-                ended = true;
-            } else if ticket.needs(id) {
-                // SAFETY: as above.
-                let entry = unsafe { at.entry() };
-                // SAFETY: plain entries have no bytes for an arena.
-                unsafe { ticket.keep(entry, was, Change { shard: id, version }, &self.pool) };
+        let keep = || {
+            // SAFETY: the place is fresh (the caller), and nobody else writes the entry (W1).
+            let generation = unsafe { at.generation() };
+            let was = self.directory.view(hash).base.saturating_add(Epoch::from(generation));
+            for ticket in &self.active {
+                if ticket.ended() {
+                    ended = true;
+                } else if ticket.needs(id) {
+                    let origin = Origin { shard: id, place: at.place() };
+                    // SAFETY: as above.
+                    let entry = unsafe { at.entry() };
+                    // SAFETY: plain entries have no bytes for an arena.
+                    unsafe { ticket.keep(entry, was, origin, &self.pool) };
+                }
             }
-        }
-        shard.touch(self.epoch);
-        if !cfg!(canary = "dirty-mark") {
-            // SAFETY: as above; snapshots read atomically (V2).
-            unsafe { at.set_generation(code) };
-        }
+        };
+        let set_generation = || {
+            if !cfg!(canary = "dirty-mark") {
+                // SAFETY: as above; snapshots read atomically (V2).
+                unsafe { at.set_generation(code) };
+            }
+        };
         // SAFETY: as above.
-        let result = unsafe { at.edit_plain(change) };
-        shard.end_change(version);
+        let result = order::change(keep, set_generation, || unsafe { at.edit_plain(change) });
+        if let Some(cell) = cell(&self.segments, id) {
+            // SAFETY: only the writer makes exclusive references, and it is here (W2).
+            unsafe { &*cell.data_ptr() }.touch(self.epoch);
+        }
         if ended {
             self.reap();
         }
@@ -326,18 +328,16 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         self.generation(hash, id);
         let (epoch, pool) = (self.epoch, &*self.pool);
         let (entry, emptied) = with(&self.segments, &self.active, id, |shard, tickets| {
-            let version = shard.begin_change();
             for ticket in tickets.iter().filter(|ticket| ticket.needs(id)) {
                 // SAFETY: the place is fresh (the caller), and the shard ours alone (`with`).
                 let entry = unsafe { at.entry() };
                 // SAFETY: as above.
                 let was = unsafe { at.generation() };
-                let (was, change) = (shard.epoch_of(was), Change { shard: id, version });
+                let origin = Origin { shard: id, place: at.place() };
                 // SAFETY: `with` locked the shard, for the ticket needs it.
-                unsafe { ticket.keep(entry, was, change, pool) };
+                unsafe { ticket.keep(entry, shard.epoch_of(was), origin, pool) };
             }
             shard.touch(epoch);
-            shard.end_change(version);
             // SAFETY: as above.
             unsafe { at.take() }
         });

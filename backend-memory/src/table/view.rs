@@ -7,11 +7,11 @@
 //!
 //! # Invariants
 //! V1. A shard is captured once per ticket, under its lock, by the view or by the writer (who does
-//!     so before it splits the shard). Whoever does marks it, with the version captured, before
+//!     so before it splits the shard). Whoever does marks it, with where the log ended, before
 //!     unlocking.
 //! V2. As long as a ticket needs a shard, the writer logs what the ticket must still see, and changes
-//!     the shard under its lock; but for values that own nothing, which it changes in place between
-//!     two versions (`shard.rs`, D4). Whether a ticket needs a shard changes from yes to no, once.
+//!     the shard under its lock; but for values that own nothing, which it changes in place, in an
+//!     order (`order.rs`). Whether a ticket needs a shard changes from yes to no, once.
 //! V3. The shards of a ticket are those that existed at its moment: later ones got their entries
 //!     from shards that the writer captured first.
 //! V4. A ticket ends when its view is through or dropped. The writer looks for that before every
@@ -26,7 +26,7 @@ use super::key::KeyRep;
 use super::lock::Lock;
 use super::pool::Pool;
 use super::raw::Slot;
-use super::records::{Change, UndoLog};
+use super::records::{Origin, UndoLog};
 use super::shard::Shard;
 use super::tombs::Sealed;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -47,40 +47,52 @@ pub(super) fn cell<K: KeyRep, C: Cell>(
     segments.get(id as usize / SEGMENT)?.get(id as usize % SEGMENT)
 }
 
-/// Which shards were captured, and in which version each (V1).
-pub(super) struct Marks(Box<[AtomicU64]>);
+/// Which shards were captured, and where the log ended then (V1).
+pub(super) struct Marks {
+    /// A bit per shard that is still to be captured: a thousand bytes for ten million entries, so
+    /// that the writer finds it in its first-level cache.
+    needed: Box<[AtomicU64]>,
+    ends: Box<[AtomicU64]>,
+}
 
 impl Marks {
     /// Not captured yet.
     const NEEDED: u64 = u64::MAX;
 
-    fn new(shards: usize) -> Self {
-        Self((0..shards).map(|_| AtomicU64::new(Self::NEEDED)).collect())
+    pub(super) fn new(shards: usize) -> Self {
+        let word = |at: usize| match shards.saturating_sub(at.saturating_mul(64)) {
+            rest @ 0..64 => AtomicU64::new((1 << rest) - 1),
+            _ => AtomicU64::new(u64::MAX),
+        };
+        Self {
+            needed: (0..shards.div_ceil(64)).map(word).collect(),
+            ends: (0..shards).map(|_| AtomicU64::new(Self::NEEDED)).collect(),
+        }
     }
 
     /// Is this shard still to be captured? What was read of it before a "no" happened before it.
     #[inline]
-    fn needs(&self, id: u32) -> bool {
-        let mark = self.0.get(id as usize);
-        mark.is_some_and(|mark| mark.load(Ordering::Acquire) == Self::NEEDED)
+    pub(super) fn needs(&self, id: u32) -> bool {
+        let word = self.needed.get(id as usize / 64);
+        word.is_some_and(|word| word.load(Ordering::Acquire) >> (id % 64) & 1 != 0)
     }
 
-    fn mark(&self, id: u32, version: u32) {
-        if let Some(mark) = self.0.get(id as usize) {
-            mark.store(u64::from(version), Ordering::Release);
+    /// This shard was captured; its entries are in the log up to `end`.
+    pub(super) fn mark(&self, id: u32, end: u64) {
+        if let Some(place) = self.ends.get(id as usize) {
+            place.store(end, Ordering::Release);
+        }
+        if let Some(word) = self.needed.get(id as usize / 64) {
+            word.fetch_and(!(1 << (id % 64)), Ordering::Release);
         }
     }
 
-    /// Whether an entry must be read from the undo log: when it was changed, its shard was not
-    /// captured yet. The same whenever it is asked (`records.rs`, L2).
+    /// Whether an entry at this position of the log must be read from there: when it was kept, its
+    /// shard was not captured yet. The same whenever it is asked (`records.rs`, L2).
     #[inline]
-    pub(super) fn leaves_to_log(&self, change: Change) -> bool {
-        let mark = self.0.get(change.shard as usize).map(|mark| mark.load(Ordering::Relaxed));
-        match mark.map(u32::try_from) {
-            Some(Ok(captured)) => change.version.wrapping_sub(captured) > u32::MAX / 2,
-            Some(Err(_needed)) => true,
-            None => false,
-        }
+    pub(super) fn leaves_to_log(&self, shard: u32, position: u64) -> bool {
+        let end = self.ends.get(shard as usize).map(|end| end.load(Ordering::Relaxed));
+        end.is_some_and(|end| position < end)
     }
 }
 
@@ -129,23 +141,36 @@ impl<K: KeyRep, C: Cell> Ticket<K, C> {
         &self,
         entry: &Slot<K, C>,
         epoch: Epoch,
-        change: Change,
+        origin: Origin,
         pool: &Pool<K, C>,
     ) {
         if epoch <= self.epoch && !cfg!(canary = "undo") {
             // SAFETY: as the caller promised (L4).
-            unsafe { self.undo.push(entry, epoch, change, pool) };
+            unsafe { self.undo.push(entry, epoch, origin, pool) };
         }
+    }
+
+    /// Captures a shard, which the caller has locked and this ticket needs (V1). Says whether there may
+    /// be anything to yield.
+    fn capture(
+        &self,
+        (id, shard): (u32, &Shard<K, C>),
+        since: Option<Epoch>,
+        image: &mut ShardImage<K, C>,
+    ) -> bool {
+        let begin = self.undo.end();
+        let any = image.capture(shard, self.epoch, since);
+        let end = self.undo.end_of((id, begin), |place, key| image.hide(place, key));
+        self.marks.mark(id, end);
+        any
     }
 
     /// Captures, for the writer, a shard that it has locked and is about to split (V1).
     pub(super) fn capture_first(&self, id: u32, shard: &Shard<K, C>, pool: &Pool<K, C>) {
         let mut image = pool.image();
-        let (version, any) = image.capture(shard, self.epoch, None);
-        if any {
+        if self.capture((id, shard), None, &mut image) {
             self.by_writer.lock().push(image);
         }
-        self.marks.mark(id, version);
     }
 }
 
@@ -217,7 +242,7 @@ impl<K: KeyRep, C: Cell> TableView<K, C> {
     pub(crate) fn next_shard(&mut self, out: &mut ShardImage<K, C>) -> bool {
         let Self { ticket, segments, pool, since, .. } = self;
         out.take_undo(pool);
-        while (self.next as usize) < ticket.marks.0.len() {
+        while (self.next as usize) < ticket.marks.ends.len() {
             let id = self.next;
             self.next = id.saturating_add(1);
             let Some(cell) = ticket.needs(id).then(|| cell(segments, id)).flatten() else {
@@ -227,8 +252,7 @@ impl<K: KeyRep, C: Cell> TableView<K, C> {
             if !ticket.needs(id) {
                 continue;
             }
-            let (version, mut any) = out.capture(&shard, ticket.epoch, *since);
-            ticket.marks.mark(id, version);
+            let mut any = ticket.capture((id, &shard), *since, out);
             drop(shard);
             if let Some(undo) = ticket.undo.pop_full() {
                 out.add_undo(undo, &ticket.marks);

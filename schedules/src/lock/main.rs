@@ -2,10 +2,11 @@
 //!
 //! # Role
 //! `snapshots` tries interleavings of the whole backend as if memory were sequentially consistent. Here
-//! Loom also tries what acquire, release and relaxed permit, for the two things by which writer and
-//! snapshot hand a shard to each other: the lock (`lock.rs`), and the mark that says that a snapshot
-//! needs the shard no more (`view.rs`, V2), after which the writer does without the lock. The sources
-//! are the backend's own, compiled with Loom's atomics.
+//! Loom also tries what acquire, release and relaxed permit, for the three things by which writer and
+//! snapshot hand entries to each other: the lock (`lock.rs`), the mark that says that a snapshot needs
+//! the shard no more (`view.rs`, V2), after which the writer does without the lock, and the order in
+//! which plain entries are changed and copied (`order.rs`, Z3). The sources are the backend's own,
+//! compiled with Loom's atomics.
 //!
 //! # Use
 //! `lock [PREEMPTIONS]`: how often a thread may be interrupted where it need not be, 3 by default.

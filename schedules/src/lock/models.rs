@@ -17,9 +17,12 @@ use loom::thread;
 use super::block::Block;
 use super::cell::Fixed;
 use super::lock::Lock;
+use super::order;
 use super::pool::Pool;
+use super::raw::Slot;
+use super::records::{Origin, UndoLog};
 use super::shard::Shard;
-use super::view::Ticket;
+use super::view::{Marks, Ticket};
 
 /// A model and its name.
 type Model = (&'static str, fn());
@@ -29,7 +32,7 @@ pub(crate) const ALL: [Model; 4] = [
     ("two threads exclude each other", exclusion),
     ("a captured shard is the writer's", || capture(1)),
     ("two snapshots in flight share the writer's changes", || capture(2)),
-    ("a copy of one version is whole", versions),
+    ("plain entries come from the copy or from the log", plain_entries),
 ];
 
 /// Executions that there must be at least, of all models together.
@@ -136,29 +139,73 @@ fn capture(tickets: u32) {
     shared.write();
 }
 
-/// The writer changes a pair of numbers in place, twice, while a snapshot copies it: what the version
-/// of the shard says is one copy has two equal numbers.
-fn versions() {
-    type Versioned = (Shard<Key, Fixed<8>>, [AtomicU32; 2]);
-    let shared: Arc<Versioned> =
-        Arc::new((Shard::new(Block::NONE, 0, 0), [AtomicU32::new(0), AtomicU32::new(0)]));
-    let snapshot = {
-        let shared = Arc::clone(&shared);
-        thread::spawn(move || {
-            let (shard, numbers) = &*shared;
-            for _ in 0..2 {
-                let version = shard.version();
-                let [first, second] = numbers.each_ref().map(|number| number.load(Relaxed));
-                if shard.is_still(version) {
-                    assert_eq!(first, second, "version {version}");
+/// Two entries of a shard whose values, of two words each, are changed in place.
+struct Plain {
+    entries: [(AtomicU32, [AtomicU32; 2]); 2],
+    marks: Marks,
+    log: UndoLog<Key, Fixed<8>>,
+}
+
+impl Plain {
+    /// Changes each entry once, as `shared.rs` does, whose generation then is 1.
+    fn write(&self, pool: &Pool<Key, Fixed<8>>) {
+        for (place, (generation, value)) in self.entries.iter().enumerate() {
+            let keep = || {
+                if self.marks.needs(0) {
+                    let entry = Slot { key: [0; 8], cell: Fixed([0; 8]) };
+                    // SAFETY: this is the log's one writer, and nothing goes to the arena (L3, L4).
+                    unsafe { self.log.push(&entry, 0, Origin { shard: 0, place }, pool) };
                 }
-            }
-        })
-    };
-    for value in 1..=2 {
-        let version = shared.0.begin_change();
-        shared.1.iter().for_each(|number| number.store(value, Relaxed));
-        shared.0.end_change(version);
+            };
+            let set_value = || value.iter().for_each(|word| word.store(1, Relaxed));
+            order::change(keep, || generation.store(1, Relaxed), set_value);
+        }
     }
-    assert!(snapshot.join().is_ok(), "the snapshot panicked");
+
+    /// Captures the shard, as `view.rs` does; returns which entries the copy has.
+    fn capture(&self) -> [bool; 2] {
+        let begin = self.log.end();
+        let (mut values, mut copied) = ([[0; 2]; 2], [false; 2]);
+        let load = |word: &AtomicU32| word.load(Relaxed);
+        order::copy(
+            || values = self.entries.each_ref().map(|(_, value)| value.each_ref().map(load)),
+            || copied = self.entries.each_ref().map(|(generation, _)| load(generation) == 0),
+        );
+        for (copied, value) in copied.iter().zip(values) {
+            assert!(
+                !copied || value == [0; 2],
+                "a copy has {value:?} of an entry before its change"
+            );
+        }
+        let end = self.log.end_of((0, begin), |place, _| {
+            if let Some(copied) = copied.get_mut(place) {
+                *copied = false;
+            }
+        });
+        self.marks.mark(0, end);
+        copied
+    }
+}
+
+/// A snapshot captures entries that the writer changes meanwhile: it gets each one once, as it was, from
+/// the copy or from the log.
+fn plain_entries() {
+    let pool = Pool::default();
+    let entry = || (AtomicU32::new(0), [AtomicU32::new(0), AtomicU32::new(0)]);
+    let entries = [entry(), entry()];
+    let plain = Arc::new(Plain { entries, marks: Marks::new(1), log: UndoLog::new(&pool) });
+    let snapshot = {
+        let plain = Arc::clone(&plain);
+        thread::spawn(move || plain.capture())
+    };
+    plain.write(&pool);
+    let Ok(copied) = snapshot.join() else { panic!("the snapshot panicked") };
+    let (mut logged, mut open) = (0, false);
+    while !open {
+        let (chunk, last) = plain.log.pop_last();
+        logged += chunk.records(&plain.marks).count();
+        open = last;
+    }
+    let copied = copied.iter().filter(|copied| **copied).count();
+    assert_eq!(logged + copied, 2, "{logged} from the log, {copied} from the copy");
 }

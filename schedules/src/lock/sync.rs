@@ -4,6 +4,9 @@ pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use loom::thread::yield_now;
 
+/// So few that chunks are full often.
+pub(crate) const LOG_CHUNK: usize = 1;
+
 /// Loom's, but for the exchange.
 #[derive(Debug)]
 pub(crate) struct AtomicBool(loom::sync::atomic::AtomicBool);

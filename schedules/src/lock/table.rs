@@ -16,6 +16,8 @@ mod key;
 mod lock;
 #[path = "models.rs"]
 pub(crate) mod models;
+#[path = "../../../backend-memory/src/table/order.rs"]
+mod order;
 #[path = "../../../backend-memory/src/table/pool.rs"]
 mod pool;
 #[path = "../../../backend-memory/src/table/raw.rs"]

@@ -6,6 +6,9 @@ pub(crate) use shuttle::sync::atomic::{
 };
 pub(crate) use shuttle::thread::{sleep, yield_now};
 
+/// So few that chunks are full often.
+pub(crate) const LOG_CHUNK: usize = 2;
+
 /// A mutex with the interface of `parking_lot`'s.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
