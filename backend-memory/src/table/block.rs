@@ -8,6 +8,7 @@
 use super::hash::Hash;
 use super::order;
 use super::raw::{Head, Slots, View, entries, preferred, slots_of};
+use super::regions;
 use super::tags::{DELETED, EMPTY, Tags, WIDTH};
 use super::words::{self, Unit};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
@@ -20,6 +21,7 @@ use std::ptr::NonNull;
 pub(super) struct Block<S> {
     heads: NonNull<Head>,
     count: u32,
+    in_region: bool,
     owns: PhantomData<S>,
 }
 
@@ -30,7 +32,8 @@ unsafe impl<S: Sync> Sync for Block<S> {}
 
 impl<S> Block<S> {
     /// No memory at all. Must not be probed.
-    pub(super) const NONE: Self = Self { heads: NonNull::dangling(), count: 0, owns: PhantomData };
+    pub(super) const NONE: Self =
+        Self { heads: NonNull::dangling(), count: 0, in_region: false, owns: PhantomData };
 
     /// Bytes of a group.
     pub(super) const GROUP_BYTES: usize = size_of::<Head>() + size_of::<Slots<S>>();
@@ -40,22 +43,21 @@ impl<S> Block<S> {
         Layout::from_size_align(bytes, align_of::<Head>()).ok()
     }
 
-    /// An empty block of `count` groups, at least one.
-    pub(super) fn new(count: u32) -> Self {
+    /// An empty block of `count` groups, at least one; in a region, if it is of a large table.
+    pub(super) fn new(count: u32, of_large: bool) -> Self {
         let count = count.max(1);
         let Some(layout) = Self::layout(count) else {
             handle_alloc_error(Layout::new::<Head>());
         };
-        // A mirror copies free slots, too, so they must be initialised.
-        let memory = if Mirror::<S>::POSSIBLE {
-            // SAFETY: there is at least one group, and a head is not zero-sized.
-            unsafe { alloc_zeroed(layout) }
-        } else {
-            // SAFETY: as above.
-            unsafe { alloc(layout) }
-        };
-        let Some(memory) = NonNull::new(memory) else {
-            handle_alloc_error(layout);
+        let fits = of_large && layout.size() <= regions::LARGEST;
+        let in_region = fits.then(|| regions::take(layout.size())).flatten();
+        let memory = match in_region {
+            Some(memory) => {
+                // SAFETY: the memory is ours, and has the size of the layout.
+                unsafe { memory.write_bytes(0, layout.size()) };
+                memory
+            }
+            None => Self::allocate(layout),
         };
         let heads = memory.cast::<Head>();
         for index in 0..count as usize {
@@ -64,7 +66,19 @@ impl<S> Block<S> {
             // SAFETY: as above; the memory is ours, aligned, and not yet anyone else's.
             unsafe { head.write(Head::EMPTY) };
         }
-        Self { heads, count, owns: PhantomData }
+        Self { heads, count, in_region: in_region.is_some(), owns: PhantomData }
+    }
+
+    fn allocate(layout: Layout) -> NonNull<u8> {
+        // A mirror copies free slots, too, so they must be initialised.
+        let memory = if Mirror::<S>::POSSIBLE {
+            // SAFETY: there is at least one group, and a head is not zero-sized.
+            unsafe { alloc_zeroed(layout) }
+        } else {
+            // SAFETY: as above.
+            unsafe { alloc(layout) }
+        };
+        NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
     }
 
     /// Groups.
@@ -159,9 +173,13 @@ impl<S> Drop for Block<S> {
                 }
             }
         }
-        if let Some(layout) = Self::layout(self.count) {
+        let (memory, Some(layout)) = (self.heads.cast(), Self::layout(self.count)) else { return };
+        if self.in_region {
+            // SAFETY: taken in `new` with this size (Q1), and the block is gone.
+            unsafe { regions::give_back(memory, layout.size()) };
+        } else {
             // SAFETY: allocated in `new` with this layout.
-            unsafe { dealloc(self.heads.as_ptr().cast(), layout) };
+            unsafe { dealloc(memory.as_ptr(), layout) };
         }
     }
 }

@@ -71,6 +71,14 @@ pub(super) fn wants_shrink(meta: &Meta, groups: u32) -> bool {
     groups > 2 && meta.len < capacity(groups) / 2
 }
 
+/// Bytes from which on a table is large: few in tests, so that theirs are both.
+const LARGE: usize = if cfg!(test) { 1 << 16 } else { 4 << 20 };
+
+/// Should a table that has so many bytes take its next blocks from regions (`regions.rs`)?
+pub(super) fn is_large(bytes: usize) -> bool {
+    bytes >= LARGE
+}
+
 /// Depth of a table that is to take `len` entries.
 pub(super) fn depth_for(len: usize) -> u32 {
     let shards = len / (SPLIT_MIN as usize);

@@ -65,9 +65,9 @@ impl<K: KeyRep, C: Cell> Shard<K, C> {
         }
     }
 
-    /// Moves all entries into a block of `groups` groups.
-    pub(super) fn rebuild(&mut self, groups: u32, hash: impl Fn(&K) -> Hash) {
-        let old = std::mem::replace(&mut self.block, Block::new(groups));
+    /// Moves all entries into an empty block that has room for them.
+    pub(super) fn rebuild(&mut self, into: Block<Slot<K, C>>, hash: impl Fn(&K) -> Hash) {
+        let old = std::mem::replace(&mut self.block, into);
         old.scatter(|entry, generation| {
             self.block.insert(hash(&entry.key), generation, entry);
         });

@@ -24,6 +24,8 @@ mod pool;
 mod raw;
 #[path = "../../../backend-memory/src/table/records.rs"]
 mod records;
+#[path = "../../../backend-memory/src/table/regions.rs"]
+mod regions;
 #[path = "../../../backend-memory/src/table/shard.rs"]
 mod shard;
 #[path = "../../../backend-memory/src/table/span.rs"]

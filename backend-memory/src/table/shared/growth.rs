@@ -75,7 +75,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         (self.unguarded, self.len, self.bytes) = (self.epoch, 0, 0);
         for pattern in 0..1 << depth {
             let meta = Meta { len: each, pattern, depth, ..Meta::default() };
-            let block = Block::new(policy::groups_for(&meta));
+            let block = self.block_for(&meta);
             self.add(Meta { len: 0, ..meta }, block, self.epoch, 0);
         }
     }
@@ -124,16 +124,20 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     #[cold]
     pub(super) fn rebuild(&mut self, id: u32) {
         let (mut meta, hasher) = (self.meta(id), self.hasher);
-        let groups = policy::groups_for(&meta);
+        let block = self.block_for(&meta);
         let (view, before, after) = with(&self.segments, &self.active, id, |shard, _| {
             let before = shard.block.bytes();
-            shard.rebuild(groups, |key| hasher.of(key));
+            shard.rebuild(block, |key| hasher.of(key));
             (shard.block.view(shard.base), before, shard.block.bytes())
         });
-        meta.room = capacity(groups).saturating_sub(meta.len);
+        meta.room = capacity(view.count()).saturating_sub(meta.len);
         self.put_meta(id, meta);
         self.directory.publish(meta.pattern, meta.depth, id, view);
         self.bytes = self.bytes.saturating_sub(before).saturating_add(after);
+    }
+
+    fn block_for(&self, meta: &Meta) -> Block<Slot<K, C>> {
+        Block::new(policy::groups_for(meta), policy::is_large(self.bytes))
     }
 
     fn put_meta(&mut self, id: u32, meta: Meta) {
@@ -153,6 +157,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         let (mut low, mut high) = (half, Meta { pattern: meta.pattern | bit, ..half });
         let mut hashes = std::mem::take(&mut self.scratch);
         hashes.clear();
+        let of_large = policy::is_large(self.bytes);
         let (view, new, touched, before) =
             with(&self.segments, &self.active, id, |shard, active| {
                 for ticket in active.iter().filter(|ticket| ticket.needs(id)) {
@@ -166,8 +171,8 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
                     side.bytes = side.bytes.saturating_add(bytes);
                     hashes.push(hash);
                 }
-                let mut new = Block::new(policy::groups_for(&high));
-                let kept = Block::new(policy::groups_for(&low));
+                let mut new = Block::new(policy::groups_for(&high), of_large);
+                let kept = Block::new(policy::groups_for(&low), of_large);
                 let old = std::mem::replace(&mut shard.block, kept);
                 let (before, mut hashes) = (old.bytes(), hashes.iter());
                 old.scatter(|entry, generation| {
