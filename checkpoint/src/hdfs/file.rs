@@ -3,8 +3,10 @@
 //! # Invariants
 //! 1. A sync is `hsync` on every datanode of the pipeline, and then closes the file, so that its length
 //!    is what it says; more written after that appends.
-//! 2. `hsync` covers the current block only, so a block is synced when it is full, before the next one
-//!    is begun.
+//! 2. `hsync` covers the current block only, so a block that is full is synced, and the next one is
+//!    appended to a closed file. Closing waits until the namenode has heard of the block from a datanode;
+//!    without that the namenode refuses to give out a further one under load, which the client takes
+//!    for a failure.
 //! 3. After a failed or unanswered request a file is lost: nothing is asked of its writer any more.
 
 use std::fmt;
@@ -66,13 +68,6 @@ impl HdfsWriter {
         self.state = self.connection.ask(request(writer))?;
         Ok(())
     }
-
-    fn hsync(&mut self) -> io::Result<()> {
-        self.ask(|mut writer| async move {
-            writer.hsync().await?;
-            Ok(State::Open(writer))
-        })
-    }
 }
 
 impl fmt::Debug for HdfsWriter {
@@ -95,7 +90,7 @@ impl io::Write for HdfsWriter {
         })?;
         self.in_block = self.in_block.saturating_add(now.len() as u64);
         if self.in_block >= self.block_bytes {
-            self.hsync()?;
+            self.sync()?;
             self.in_block = 0;
         }
         Ok(now.len())
