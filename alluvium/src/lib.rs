@@ -56,6 +56,8 @@
 //! | feature | brings |
 //! |---|---|
 //! | `memory` (default) | the backend `memory`, and its types as [`memory`] |
+//! | `s3`, `gcs`, `azure` | checkpoints in Amazon S3 and the like, Google Cloud Storage, Azure Blob Storage, by URL |
+//! | `object-store` | checkpoints in an object store of one's own: `checkpoint::StorageEnv::with_object_store` |
 //! | `cli` (default) | the command line `alluvium`, and [`source`], its replayable inputs |
 //!
 //! A library leaves the command line out: `default-features = false, features = ["memory"]`.

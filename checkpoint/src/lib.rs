@@ -25,6 +25,15 @@
 //!    the job goes on. Nothing is deleted at the end of a job before [`Coordinator::shut_down`].
 //! 5. Numbers of completed checkpoints ascend across restarts; the storage alone is enough to go on.
 //!
+//! # Where checkpoints go
+//! [`open_storage`] opens what `state.checkpoints.dir` names: a directory, the memory of the process, or
+//! an object store. Without features there is no C and no network in this crate:
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `object-store` | `object::ObjectStorage` over any store of the crate `object_store`; `StorageEnv::with_object_store` |
+//! | `s3`, `gcs`, `azure` | Amazon S3 and the like, Google Cloud Storage, Azure Blob Storage, by URL |
+//!
 //! # A runtime with two workers
 //!
 //! ```

@@ -143,6 +143,126 @@ fn a_url_of_hdfs_leads_to_its_cluster() {
 }
 
 #[test]
+fn urls_of_object_stores_are_parsed_strictly() {
+    let env = env();
+    let parse = |url: &str| match Location::parse(url, &env) {
+        Ok(Location::Object(url)) => Ok((url.root, url.text)),
+        Ok(other) => panic!("{url} is {other:?}"),
+        Err(error) => Err(error),
+    };
+    for (url, root, text) in [
+        ("s3://b", "s3://b", "s3://b"),
+        ("s3a://b/", "s3://b", "s3://b"),
+        ("s3n://b.c-d/x/y", "s3://b.c-d", "s3://b.c-d/x/y"),
+        ("gs://b/x", "gs://b", "gs://b/x"),
+        ("azure://c/x", "az://c", "az://c/x"),
+        ("abfs://c/x", "az://c", "az://c/x"),
+        (
+            "abfs://c@account.dfs.core.windows.net/x",
+            "abfss://c@account.dfs.core.windows.net",
+            "abfss://c@account.dfs.core.windows.net/x",
+        ),
+    ] {
+        assert_eq!(parse(url).unwrap(), (root.to_owned(), text.to_owned()));
+    }
+    for url in [
+        "s3://",
+        "s3:///x",
+        "s3://b c/x",
+        "s3://key@b/x",
+        "gs://c@account.dfs.core.windows.net/x",
+        "abfs://c:secret@account.dfs.core.windows.net/x",
+        "abfs://c@account/x",
+        "s3://b:9000/x",
+        "s3://b/x?versionId=1",
+        "s3://b/x#1",
+        "s3://b/x\n",
+    ] {
+        assert_eq!(parse(url).unwrap_err().kind(), ErrorKind::InvalidInput, "{url}");
+    }
+    let at = |url: &str| Location::parse(url, &env).unwrap();
+    assert!(at("s3://b/x").shares_store(&at("s3a://b/y/z")));
+    assert!(!at("s3://b/x").shares_store(&at("s3://b2/x")));
+    assert!(!at("s3://b/x").shares_store(&at("gs://b/x")));
+    assert!(!at("s3://b/x").shares_store(&at("/b/x")));
+}
+
+#[cfg(feature = "object-store")]
+#[test]
+fn checkpoints_savepoints_and_pointers_may_be_in_different_stores() {
+    use object_store::memory::InMemory;
+
+    let env = env()
+        .with_object_store("s3://one/", Arc::new(InMemory::new()))
+        .with_object_store("s3://one/inner", Arc::new(InMemory::new()))
+        .with_object_store("mine://two", Arc::new(InMemory::new()));
+    let places =
+        ["/data", "s3://one", "s3a://one/checkpoints", "s3://one/inner/x", "mine://two/x", "/kept"];
+    for at in places {
+        for kept in places {
+            let pairs = [("state.checkpoints.dir", at), ("state.savepoints.dir", kept)];
+            let storage = open(&pairs, &env).unwrap();
+            let id = storage.list().unwrap().last().map_or(1, |id| id.get() + 1);
+            let checkpoint = publish(&*storage, id);
+            let savepoint = storage.begin_savepoint(None).unwrap();
+            savepoint.publish(b"savepoint").unwrap();
+            assert_eq!(savepoint.pointer().split("/savepoint-").next().unwrap(), spelled(kept));
+            assert_eq!(storage.survey_savepoints().unwrap().len(), 1, "{at} {kept}");
+            for (pointer, bytes) in
+                [(checkpoint.as_str(), &b"metadata"[..]), (savepoint.pointer(), b"savepoint")]
+            {
+                assert_eq!(storage.open_pointer(pointer).unwrap().metadata, bytes);
+                let alone = open_pointer(&Settings::new(), pointer, &env).unwrap();
+                assert_eq!(alone.metadata, bytes);
+            }
+            let copy = storage.begin_export(&format!("{kept}/copy")).unwrap();
+            copy.publish(b"copy").unwrap();
+            storage.discard_savepoint(copy.pointer(), &[]).unwrap();
+            storage.discard_savepoint(savepoint.pointer(), &[]).unwrap();
+            let gone = storage.open_pointer(savepoint.pointer()).unwrap_err();
+            assert_eq!(gone.kind(), ErrorKind::NotFound);
+        }
+    }
+}
+
+/// How a pointer begins whose URL was given as `url`.
+#[cfg(feature = "object-store")]
+fn spelled(url: &str) -> String {
+    url.replacen("s3a://", "s3://", 1)
+}
+
+#[cfg(all(feature = "gcs", feature = "azure"))]
+#[test]
+fn credentials_of_other_clouds_are_not_repeated_either() {
+    let with = |pairs: &[(&str, &str)]| {
+        env().with_environment(Environment::from_pairs(pairs.iter().copied()))
+    };
+    let account = ("AZURE_STORAGE_ACCOUNT_NAME", "account");
+    let spaced = format!("{SECRET} x");
+    for (url, pairs) in [
+        ("gs://b/x", vec![("GOOGLE_SERVICE_ACCOUNT_KEY", SECRET)]),
+        ("gs://b/x", vec![("GOOGLE_SERVICE_ACCOUNT", SECRET)]),
+        ("gs://b/x", vec![("GOOGLE_APPLICATION_CREDENTIALS", SECRET)]),
+        ("az://c/x", vec![("AZURE_STORAGE_ACCOUNT_KEY", SECRET)]),
+        ("az://c/x", vec![account, ("AZURE_STORAGE_ACCOUNT_KEY", SECRET)]),
+        ("az://c/x", vec![account, ("AZURE_CLIENT_SECRET", spaced.as_str())]),
+        ("az://c/x", vec![account, ("AZURE_STORAGE_ENDPOINT", SECRET)]),
+        ("abfss://c@MARKED-SECRET-7f3a.example.com/x", vec![]),
+    ] {
+        let env = with(&pairs);
+        let error = open(&[("state.checkpoints.dir", url)], &env).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        let mut texts = format!("{error} {error:?} {env:?}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            texts.extend([cause.to_string(), format!("{cause:?}")]);
+            source = cause.source();
+        }
+        assert!(!texts.contains(SECRET), "{texts}");
+    }
+}
+
+#[test]
 fn jobs_do_not_share_a_directory() {
     let flat = [("state.checkpoints.dir", "/x"), ("state.checkpoints.create-subdir", "false")];
     let refused = open(&flat, &env()).unwrap_err();

@@ -213,4 +213,6 @@ fn role_credentials(
 }
 
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod tests;
