@@ -17,11 +17,15 @@ mod facts;
 #[expect(dead_code, reason = "it is shared with the tests of the coordinator, which use all of it")]
 mod fake;
 mod faulty;
+#[cfg(feature = "object-store")]
+mod fifth;
 mod grounds;
 #[cfg(feature = "object-store")]
 mod late;
 #[cfg(feature = "object-store")]
 mod orphans;
+#[cfg(feature = "object-store")]
+mod publications;
 mod sequences;
 #[cfg(feature = "object-store")]
 mod suite;
