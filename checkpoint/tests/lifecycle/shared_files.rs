@@ -58,6 +58,13 @@ fn inherited_files_are_known_after_a_restore() {
     job.complete(Trigger::full_checkpoint());
     assert!(inherited.is_disjoint(&named(&*job.storage)));
     assert_exact(&*job.storage);
+    // What was restored is itself replaced: its files are known, too.
+    job.restart_process();
+    job.start(2, StartFrom::Newest).unwrap();
+    let restored = named(&*job.storage);
+    job.complete(Trigger::full_checkpoint());
+    assert!(restored.is_disjoint(&named(&*job.storage)));
+    assert_exact(&*job.storage);
 }
 
 /// FLINK-7268: a master that was replaced goes on with a deletion that it had begun.
