@@ -281,7 +281,16 @@ fn checkpoints_lists_what_verify_finds_and_refuses_wrong_directories() {
     refused(&["checkpoints", one], 2, &["alluvium verify"]);
     refused(&["checkpoints", &format!("{one}/_metadata")], 2, &["file"]);
     refused(&["checkpoints", "/nonexistent"], 2, &["/nonexistent"]);
-    refused(&["checkpoints", "s3://user:secret@b/x"], 2, &["local directories only"]);
+    let output = alluvium(&["checkpoints", "s3://user:secret@b/x"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!String::from_utf8(output.stderr).unwrap().contains("secret"));
+    refused(&["checkpoints", "memory://"], 2, &["memory of another process"]);
+    refused(&["checkpoints", "ftp://host/x"], 2, &["ftp"]);
+    refused(&["checkpoints", place, "--set", "s3.endpont=x"], 2, &["s3.endpont"]);
+    refused(&["verify", place, "--set", "s3"], 2, &["key=value"]);
+    let savepoints = listed["jobs"][0]["savepoints"].as_array().unwrap();
+    assert_eq!((savepoints.len(), &savepoints[0]["kind"]), (1, &"canonical".into()));
+    assert!(savepoints[0]["path"].as_str().unwrap().contains("/savepoint-"));
     report(&alluvium(&["checkpoints", "--json", &format!("file://{place}")]));
     let empty = tempfile::tempdir().unwrap();
     refused(&["checkpoints", empty.path().to_str().unwrap()], 2, &["no job here"]);

@@ -171,7 +171,10 @@ fn gc_refuses_what_is_no_directory_of_a_job() {
     refused(&["gc", left.root.path().to_str().unwrap()], &["name one of them", &left.job]);
     refused(&["gc", "/nonexistent"], &["/nonexistent"]);
     refused(&["gc", &format!("{}/_metadata", left.savepoint)], &["file"]);
-    refused(&["gc", "s3://user:secret@b/x"], &["local directories only"]);
+    let secret = alluvium(&["gc", "s3://user:secret@b/x"]);
+    assert_eq!(secret.status.code(), Some(2));
+    assert!(!String::from_utf8(secret.stderr).unwrap().contains("secret"));
+    refused(&["gc", "memory://"], &["memory of another process"]);
     for wrong in ["5", "soon", "-1h"] {
         let flag = format!("--min-age={wrong}");
         refused(&["gc", &left.job, &flag], &["12h", "alluvium gc --help"]);
@@ -205,4 +208,50 @@ fn commands_that_were_not_meant_name_those_that_there_are() {
     let left = Left::new();
     let (plain, named) = (report(&["checkpoints", "--json", &left.job]), left.job.as_str());
     assert_eq!(report(&["checkpoints", "list", "--json", named]), plain);
+}
+
+#[test]
+fn hostile_values_of_every_flag_are_refused_in_one_line() {
+    let long = "x".repeat(5000);
+    let retention = "execution.checkpointing.externalized-checkpoint-retention=maybe";
+    let wrong: [&[&str]; 28] = [
+        &["run", "--checkpoint-dir", ""],
+        &["run", "--checkpoint-dir", "s3://"],
+        &["run", "--checkpoint-dir", "s3://bucket/x?acl"],
+        &["run", "--checkpoint-dir", "s3://key:secret@bucket/x"],
+        &["run", "--checkpoint-dir", "memory://x"],
+        &["run", "--checkpoint-dir", "://x"],
+        &["run", "--set", "state.savepoints.dir=memory://"],
+        &["run", "--set", "state.savepoints.dir=ftp://x", "--checkpoint-dir", "/tmp/x"],
+        &["run", "--set", retention],
+        &["run", "--set", "state.checkpoints.num-retained=0"],
+        &["run", "--set", &long],
+        &["run", "--nexmark", "-1"],
+        &["run", "--nexmark", "18446744073709551616"],
+        &["run", "--parallelism", "4294967296"],
+        &["run", "--crash-at", "NaN%"],
+        &["verify", ""],
+        &["verify", "s3://"],
+        &["verify", "file://"],
+        &["verify", &long],
+        &["checkpoints", ""],
+        &["checkpoints", "s3://bucket"],
+        &["checkpoints", "file://nowhere"],
+        &["checkpoints", "copy", "/nonexistent", ""],
+        &["gc", ""],
+        &["gc", "/nonexistent", "--min-age", "soon"],
+        &["gc", "/nonexistent", "--savepoint-dir", "s3://"],
+        &["dispose", "memory://job/savepoint-x"],
+        &["dispose", ""],
+    ];
+    for arguments in wrong {
+        let output = alluvium(arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        let shown: Vec<&str> = arguments.iter().map(|word| &word[..word.len().min(60)]).collect();
+        assert_eq!(output.status.code(), Some(2), "{shown:?}: {text}");
+        assert_eq!(output.stdout, b"", "{shown:?}");
+        assert_eq!(text.lines().count(), 1, "{shown:?}: {text}");
+        assert!(text.starts_with("alluvium: ") && text.len() < 1200, "{shown:?}: {text}");
+        assert!(!text.contains("secret"), "{shown:?}: {text}");
+    }
 }

@@ -10,7 +10,7 @@ mod operate;
 use crate::job::{Mode, Point};
 pub(super) use operate::{
     CheckpointsArgs, CheckpointsCommand, CopyArgs, DisposeArgs, GcArgs, ListArgs, RehashArgs,
-    SavepointCommand,
+    SavepointCommand, StorageArgs,
 };
 
 /// Pluggable state backends for stream processors.
@@ -177,6 +177,9 @@ pub(super) struct VerifyArgs {
     /// A checkpoint or savepoint: its directory, or its _metadata file, as a path or URL
     #[arg(value_name = "POINTER")]
     pub(super) pointer: String,
+
+    #[command(flatten)]
+    pub(super) storage: StorageArgs,
 
     /// Print one JSON object as the last line of standard output instead of a table
     #[arg(long)]

@@ -1,14 +1,15 @@
 //! `alluvium checkpoints`: the checkpoints of the jobs in a directory, and what they cost.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
-use alluvium_checkpoint::{CheckpointRecord, Directory, Figures, History, Spread, Summary};
+use alluvium_checkpoint::{CheckpointRecord, Figures, History, Spread, Summary};
+use alluvium_state_api::settings::Settings;
 use alluvium_state_api::snapshot::SnapshotKind;
-use alluvium_state_api::storage::local::contents;
 use serde_json::{Value, json};
 
 use super::args::ListArgs;
-use super::directory::{directory, open_job};
+use super::directory::Directory;
 use super::failure::{Failure, chain};
 use super::operate::refused;
 use super::print;
@@ -20,13 +21,15 @@ use super::table::{Table, grouped, millis, size, utc};
 /// Why the directory could not be read, or that some checkpoint cannot be.
 pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
     let mut histories = Vec::new();
-    for (name, path) in jobs(&args.dir)? {
-        let mut history = open_job(&path, None)
-            .and_then(|storage| History::read(&storage))
+    for job in jobs(&args.dir, &args.settings()?)? {
+        let name = job.last();
+        let mut history = job
+            .open(None)
+            .and_then(|storage| History::read(&*storage))
             .map_err(|error| refused(&error))?;
         // Those of other jobs whose names begin alike lie beside them.
         history.savepoints.retain(|savepoint| *savepoint.job == *name);
-        histories.push((name, path, history));
+        histories.push((name, job, history));
     }
     let damaged = histories.iter().any(|(_, _, history)| {
         !history.unreadable.is_empty() || !history.unreadable_savepoints.is_empty()
@@ -43,10 +46,10 @@ pub(super) fn list(args: &ListArgs) -> Result<(), Failure> {
     if damaged { Err(Failure::reported()) } else { Ok(()) }
 }
 
-/// The directories of jobs that are meant, with their names.
-fn jobs(dir: &Path) -> Result<Vec<(String, Directory)>, Failure> {
-    let dir = directory(dir, "checkpoints")?;
-    let found = contents(&*dir.file_system, &dir.path).map_err(|error| refused(&error))?;
+/// The places of the jobs that are meant.
+fn jobs(dir: &OsStr, settings: &Settings) -> Result<Vec<Directory>, Failure> {
+    let dir = Directory::of(dir, settings).map_err(|error| refused(&error))?;
+    let found = dir.look().map_err(|error| refused(&error))?;
     let refuse = |what: &str| Err(Failure::usage(format!("{dir}: {what}")));
     if found.is_checkpoint {
         return refuse(
@@ -55,17 +58,19 @@ fn jobs(dir: &Path) -> Result<Vec<(String, Directory)>, Failure> {
         );
     }
     if found.is_job {
-        let name = dir.path.file_name().unwrap_or(dir.path.as_os_str());
-        return Ok(vec![(name.to_string_lossy().into_owned(), dir)]);
+        return Ok(vec![dir]);
     }
-    if found.jobs.is_empty() {
-        return refuse(
+    match dir.files() {
+        None => refuse(
+            "there is no job here; in an object store, give the URL of one job: that of \
+             --checkpoint-dir and the job's name",
+        ),
+        Some(_) if found.jobs.is_empty() => refuse(
             "there is no job here: neither checkpoints (chk-<n>) nor directories of jobs; check the \
              path",
-        );
+        ),
+        Some(_) => Ok(found.jobs.iter().map(|name| dir.job(name)).collect()),
     }
-    let below = |name: String| (name.clone(), dir.with_path(dir.path.join(name)));
-    Ok(found.jobs.into_iter().map(below).collect())
 }
 
 const fn form_name(form: Option<SnapshotKind>) -> &'static str {

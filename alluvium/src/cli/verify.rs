@@ -1,7 +1,6 @@
 //! `alluvium verify`.
 
 use alluvium_checkpoint::{StorageEnv, open_pointer};
-use alluvium_state_api::settings::Settings;
 use alluvium_state_api::storage::StoredCheckpoint;
 use alluvium_state_api::{Error, ErrorKind};
 
@@ -18,7 +17,7 @@ use crate::verify::{self, Verification};
 /// # Errors
 /// Why it could not be read, or that something is wrong with it.
 pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
-    let opened = open_pointer(&Settings::new(), &args.pointer, &StorageEnv::default());
+    let opened = open_pointer(&args.storage.settings()?, &args.pointer, &StorageEnv::default());
     let stored = opened.map_err(|error| refused(&error))?;
     let (path, reading) = (stored.pointer.clone(), Reading::new());
     let stored = StoredCheckpoint { source: reading.watch(&stored.source), ..stored };

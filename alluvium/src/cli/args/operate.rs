@@ -1,11 +1,48 @@
 //! The arguments of the commands that operate a job's checkpoints.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use alluvium_state_api::MaxParallelism;
-use alluvium_state_api::settings::{parse_duration, parse_size};
+use alluvium_state_api::settings::{Settings, parse_duration, parse_size};
 use clap::{Args, Subcommand};
+
+use crate::cli::failure::Failure;
+
+/// How storages are opened.
+#[derive(Clone, Debug, Default, Args)]
+pub(in crate::cli) struct StorageArgs {
+    /// A setting of the storage, such as s3.endpoint=HOST; repeatable. Credentials come from the
+    /// environment
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+impl StorageArgs {
+    /// The settings, checked.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(in crate::cli) fn settings(&self) -> Result<Settings, Failure> {
+        checked(&self.settings)
+    }
+}
+
+impl ListArgs {
+    /// As [`StorageArgs::settings`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(in crate::cli) fn settings(&self) -> Result<Settings, Failure> {
+        checked(&self.settings)
+    }
+}
+
+fn checked(assignments: &[String]) -> Result<Settings, Failure> {
+    let parsed = Settings::from_assignments(assignments);
+    let checked = parsed.and_then(|settings| settings.check_known(&[]).map(|()| settings));
+    checked.map_err(|error| Failure::from_request(&error))
+}
 
 /// Without a subcommand the arguments are those of `list`.
 #[derive(Debug, Args)]
@@ -43,9 +80,16 @@ pub(in crate::cli) enum CheckpointsCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ListArgs {
-    /// The directory of a job, or one with directories of jobs in it
+    /// The directory of a job, or one with directories of jobs in it, or the URL of a job in an object
+    /// store
     #[arg(value_name = "DIR")]
-    pub(in crate::cli) dir: PathBuf,
+    pub(in crate::cli) dir: OsString,
+
+    // Not flattened: clap would not notice any more that the list was asked for.
+    /// A setting of the storage, such as s3.endpoint=HOST; repeatable. Credentials come from the
+    /// environment
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
 
     /// Show the figures of each subtask, too
     #[arg(long)]
@@ -65,6 +109,9 @@ pub(in crate::cli) struct CopyArgs {
     /// The directory of the copy, as a path or URL: new or empty
     #[arg(value_name = "TARGET")]
     pub(in crate::cli) target: String,
+
+    #[command(flatten)]
+    pub(in crate::cli) storage: StorageArgs,
 
     /// Copy every file. Otherwise a file in the same file system gets a second name (a hard link), which
     /// takes no space, but shares damage to the medium
@@ -98,6 +145,9 @@ pub(in crate::cli) struct RehashArgs {
     #[arg(value_name = "TARGET")]
     pub(in crate::cli) target: String,
 
+    #[command(flatten)]
+    pub(in crate::cli) storage: StorageArgs,
+
     /// The new number of key groups, 1 to 32768
     #[arg(long, value_name = "N", value_parser = groups)]
     pub(in crate::cli) max_parallelism: MaxParallelism,
@@ -117,9 +167,12 @@ pub(in crate::cli) struct RehashArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct GcArgs {
-    /// The directory of one job
+    /// The directory of one job, as a path or URL
     #[arg(value_name = "DIR")]
-    pub(in crate::cli) dir: PathBuf,
+    pub(in crate::cli) dir: OsString,
+
+    #[command(flatten)]
+    pub(in crate::cli) storage: StorageArgs,
 
     /// Remove what is found instead of listing it
     #[arg(long)]
@@ -132,7 +185,7 @@ pub(in crate::cli) struct GcArgs {
 
     /// Where the job's savepoints go, to look for incomplete ones [default: the directory above DIR]
     #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) savepoint_dir: Option<PathBuf>,
+    pub(in crate::cli) savepoint_dir: Option<OsString>,
 
     /// Print one JSON object as the last line of standard output instead of text
     #[arg(long)]
@@ -144,6 +197,9 @@ pub(in crate::cli) struct DisposeArgs {
     /// Savepoints: their directories, or their _metadata files, as paths or URLs
     #[arg(value_name = "POINTER", required = true)]
     pub(in crate::cli) pointers: Vec<String>,
+
+    #[command(flatten)]
+    pub(in crate::cli) storage: StorageArgs,
 
     /// Print one JSON object as the last line of standard output instead of text
     #[arg(long)]

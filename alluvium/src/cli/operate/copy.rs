@@ -16,11 +16,11 @@ use crate::cli::table::{grouped, size};
 /// Why it cannot be read, or the copy not be written.
 pub(in crate::cli) fn copy(args: &CopyArgs) -> Result<(), Failure> {
     let reading = Reading::new();
-    let point = open(&args.pointer, &reading)?;
+    let point = open(&args.pointer, &args.storage, &reading)?;
     let mut options = ExportOptions::default();
     options.links = !args.no_links;
     reading.begin(&format!("copying {}", title(&point)));
-    let copied = export(&point, &*storage()?, &args.target, &options);
+    let copied = export(&point, &*storage(&args.storage)?, &args.target, &options);
     reading.finish();
     let copied = copied.map_err(|error| failed(&error))?;
     let metadata = point.metadata();

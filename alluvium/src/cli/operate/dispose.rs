@@ -15,7 +15,7 @@ use crate::cli::print;
 /// # Errors
 /// That one of them is a checkpoint of a job (then nothing is removed), or why one could not be removed.
 pub(in crate::cli) fn dispose(args: &DisposeArgs) -> Result<(), Failure> {
-    let storage = storage()?;
+    let storage = storage(&args.storage)?;
     for pointer in &args.pointers {
         check(&*storage, pointer)?;
     }

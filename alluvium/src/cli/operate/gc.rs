@@ -3,20 +3,18 @@
 //! # A job that is running
 //! `alluvium run` holds the lock of its directory. Removing takes the same lock, so that no run starts
 //! meanwhile; where a run has it, removing is refused unless what is younger than
-//! [`LEAST_WHILE_RUNNING`] stays. Runtimes that take no lock are protected by the age floor alone.
+//! [`LEAST_WHILE_RUNNING`] stays; the same holds in object stores, where there are no locks. Runtimes
+//! that take no lock are protected by the age floor alone.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_checkpoint::{Directory, OrphanOptions, Orphans, collect_orphans};
+use alluvium_checkpoint::{OrphanOptions, Orphans, collect_orphans};
 use alluvium_state_api::clock::SystemClock;
-use alluvium_state_api::storage::CheckpointStorage;
-use alluvium_state_api::storage::local::contents;
 use serde_json::json;
 
 use super::{failed, refused};
 use crate::cli::args::GcArgs;
-use crate::cli::directory::{directory, open_job};
+use crate::cli::directory::Directory;
 use crate::cli::failure::Failure;
 use crate::cli::print;
 use crate::cli::table::{grouped, size};
@@ -34,17 +32,10 @@ const SHOWN: usize = 20;
 /// # Errors
 /// Why the directory cannot be searched, or something not be removed; that a checkpoint cannot be read.
 pub(in crate::cli) fn gc(args: &GcArgs) -> Result<(), Failure> {
-    let dir = &directory(&args.dir, "gc")?;
+    let settings = args.storage.settings()?;
+    let dir = &Directory::of(&args.dir, &settings).map_err(|error| refused(&error))?;
     check(dir)?;
-    let savepoints = args.savepoint_dir.as_deref().map(|at| directory(at, "gc")).transpose()?;
-    if let Some(place) = savepoints.as_ref().filter(|place| !dir.shares_file_system(place)) {
-        return Err(Failure::usage(format!(
-            "{place}: `gc` looks for savepoints in the file system of the job only"
-        )));
-    }
-    let savepoints = savepoints.as_ref().map(|place| &*place.path);
-    let storage: Arc<dyn CheckpointStorage> =
-        Arc::new(open_job(dir, savepoints).map_err(|error| refused(&error))?);
+    let storage = dir.open(args.savepoint_dir.as_deref()).map_err(|error| refused(&error))?;
     let mut options = OrphanOptions { dry_run: !args.delete, ..OrphanOptions::default() };
     options.min_age = args.min_age.unwrap_or(options.min_age);
     let lock = if args.delete { lock(dir, options.min_age)? } else { None };
@@ -61,7 +52,7 @@ pub(in crate::cli) fn gc(args: &GcArgs) -> Result<(), Failure> {
 
 /// Refuses everything but the directory of a job, and says what it is instead.
 fn check(dir: &Directory) -> Result<(), Failure> {
-    let found = contents(&*dir.file_system, &dir.path).map_err(|error| refused(&error))?;
+    let found = dir.look().map_err(|error| refused(&error))?;
     let refuse = |what: &str| Err(Failure::usage(format!("{dir}: {what}")));
     if found.is_checkpoint {
         return refuse(
@@ -76,18 +67,20 @@ fn check(dir: &Directory) -> Result<(), Failure> {
         Some(one) => refuse(&format!(
             "this directory has {} jobs in it; name one of them, such as {}",
             found.jobs.len(),
-            dir.with_path(dir.path.join(one))
+            dir.job(one)
         )),
         None => refuse("there is no job here: neither checkpoints (chk-<n>) nor shared/"),
     }
 }
 
-/// The job's lock; `None` where there is none to have, as in a file system elsewhere, or a running job has it and is safe.
+/// The job's lock; `None` where there is none to have, as in a file system elsewhere, or a running job
+/// has it and is safe.
 fn lock(dir: &Directory, min_age: Duration) -> Result<Option<Lock>, Failure> {
-    if dir.is_remote() {
+    let Some(files) = dir.files() else { return check_age(dir, min_age) };
+    if files.is_remote() {
         return Ok(None);
     }
-    match Lock::take(&*dir.file_system, &dir.path) {
+    match Lock::take(&*files.file_system, &files.path) {
         Ok(lock) => Ok(lock),
         Err(JobError::Busy(_)) if min_age >= LEAST_WHILE_RUNNING => Ok(None),
         Err(JobError::Busy(_)) => Err(Failure::usage(format!(
@@ -96,6 +89,17 @@ fn lock(dir: &Directory, min_age: Duration) -> Result<Option<Lock>, Failure> {
         ))),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Where there are no locks, a job may be running.
+fn check_age(dir: &Directory, min_age: Duration) -> Result<Option<Lock>, Failure> {
+    if min_age >= LEAST_WHILE_RUNNING {
+        return Ok(None);
+    }
+    Err(Failure::usage(format!(
+        "{dir}: nobody can tell whether a process runs this job, and what is younger than 1h may be \
+         part of a checkpoint under way; use --min-age 1h or more; nothing was removed"
+    )))
 }
 
 fn render(dir: &Directory, found: &Orphans, options: OrphanOptions) -> String {

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use alluvium_checkpoint::{RestorePoint, StorageEnv, open_pointer, open_storage};
 use alluvium_state_api::format::CheckpointKind;
-use alluvium_state_api::settings::Settings;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{CheckpointStorage, StoredCheckpoint};
 use alluvium_state_api::{Error, ErrorKind};
@@ -24,21 +23,22 @@ pub(super) use dispose::dispose;
 pub(super) use gc::gc;
 pub(super) use rehash::rehash;
 
+use super::args::StorageArgs;
 use super::failure::{Failure, chain};
 use super::progress::Reading;
 
 /// Storage that reaches every pointer and target by its URL, and has no checkpoints of its own.
 ///
 /// # Errors
-/// None that a user could cause.
-fn storage() -> Result<Arc<dyn CheckpointStorage>, Failure> {
+/// What is wrong with the settings.
+fn storage(args: &StorageArgs) -> Result<Arc<dyn CheckpointStorage>, Failure> {
     let job = FileName::new("none").map_err(|error| refused(&error))?;
-    open_storage(&Settings::new(), &job, &StorageEnv::default()).map_err(|error| refused(&error))
+    open_storage(&args.settings()?, &job, &StorageEnv::default()).map_err(|error| refused(&error))
 }
 
 /// Opens what is to be read, and shows how much of it was.
-fn open(pointer: &str, reading: &Reading) -> Result<RestorePoint, Failure> {
-    let opened = open_pointer(&Settings::new(), pointer, &StorageEnv::default());
+fn open(pointer: &str, args: &StorageArgs, reading: &Reading) -> Result<RestorePoint, Failure> {
+    let opened = open_pointer(&args.settings()?, pointer, &StorageEnv::default());
     let stored = opened.map_err(|error| refused(&error))?;
     let path = stored.pointer.clone();
     let stored = StoredCheckpoint { source: reading.watch(&stored.source), ..stored };

@@ -17,7 +17,7 @@ use crate::cli::table::{Table, grouped};
 /// Why it cannot be read, or the savepoint not be written.
 pub(in crate::cli) fn rehash(args: &RehashArgs) -> Result<(), Failure> {
     let reading = Reading::new();
-    let point = open(&args.pointer, &reading)?;
+    let point = open(&args.pointer, &args.storage, &reading)?;
     let mut options = RehashOptions::new(args.max_parallelism);
     options.memory_bytes = args.memory.unwrap_or(DEFAULT_REHASH_MEMORY_BYTES);
     if !args.uids.is_empty() {
@@ -25,8 +25,13 @@ pub(in crate::cli) fn rehash(args: &RehashArgs) -> Result<(), Failure> {
     }
     let groups = args.max_parallelism.get();
     reading.begin(&format!("rewriting {} for {groups} key groups", title(&point)));
-    let done =
-        alluvium_checkpoint::rehash(&point, &*storage()?, &args.target, &options, &OsRandomness);
+    let done = alluvium_checkpoint::rehash(
+        &point,
+        &*storage(&args.storage)?,
+        &args.target,
+        &options,
+        &OsRandomness,
+    );
     reading.finish();
     let done = done.map_err(|error| refused(&error))?;
     if args.json {

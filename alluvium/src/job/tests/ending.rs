@@ -51,8 +51,8 @@ impl Observer for Once<'_> {
 
 /// Runs `spec`, does `action` when the checkpoint of `position` is complete, and returns what became of
 /// the run, and the positions of its checkpoints.
-fn run_and<'a>(
-    (spec, source, disk): (&Spec, &Source, &MemoryFs),
+pub(super) fn run_and<'a>(
+    (spec, source, storage): (&Spec, &Source, &StorageEnv),
     position: u64,
     action: impl FnOnce(&AtomicBool) + Send + 'a,
 ) -> (Result<Report, JobError>, Vec<u64>) {
@@ -69,13 +69,17 @@ fn run_and<'a>(
         registry: &Arc::new(crate::registry()),
         work_dir: work.path(),
         clock: Arc::new(SystemClock::new()),
-        storage: StorageEnv::default().with_file_system(Arc::new(disk.clone())),
+        storage: storage.clone(),
         observer: &once,
         stop: &once.stop,
     };
     let report = job.run();
     assert!(once.action.lock().is_none(), "it came there");
     (report, once.completed.into_inner())
+}
+
+fn env(disk: &MemoryFs) -> StorageEnv {
+    StorageEnv::default().with_file_system(Arc::new(disk.clone()))
 }
 
 /// How many complete checkpoints and savepoints there are.
@@ -119,7 +123,7 @@ fn an_interrupt_takes_effect_before_the_next_checkpoint_and_counts_as_cancelling
         for position in [120, 225, 240] {
             let (disk, spec) = (MemoryFs::new(), small(Mode::Async, &more));
             let stop = |stop: &AtomicBool| stop.store(true, Ordering::Relaxed);
-            let (outcome, completed) = run_and((&spec, &source, &disk), position, stop);
+            let (outcome, completed) = run_and((&spec, &source, &env(&disk)), position, stop);
             assert!(matches!(outcome, Err(JobError::Interrupted)), "{outcome:?}");
             assert_eq!(completed.last(), Some(&position));
             let next = life(&spec, &source, disk.clone()).0.unwrap();
@@ -137,7 +141,7 @@ fn of_two_processes_without_a_lock_one_fails_and_says_why() {
             let (report, _) = life(&spec, &source, disk.clone());
             assert_eq!(report.unwrap().resumed_at, Some(position));
         };
-        let (outcome, _) = run_and((&spec, &source, &disk), position, other);
+        let (outcome, _) = run_and((&spec, &source, &env(&disk)), position, other);
         let error = outcome.unwrap_err();
         assert!(matches!(error, JobError::Overtaken(_)), "{position}: {error}");
         assert!(error.to_string().contains("another process") && !error.is_usage());

@@ -5,6 +5,7 @@
 mod combinations;
 mod ending;
 mod failures;
+mod objects;
 mod resuming;
 pub(super) mod support;
 mod windows;
