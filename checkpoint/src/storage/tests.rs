@@ -262,6 +262,22 @@ fn credentials_of_other_clouds_are_not_repeated_either() {
     }
 }
 
+#[cfg(feature = "azure")]
+#[test]
+fn credentials_of_an_account_go_to_no_other_account() {
+    let pairs = [("AZURE_STORAGE_ACCOUNT_NAME", "account"), ("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")];
+    let env = env().with_environment(Environment::from_pairs(pairs));
+    let at = |host: &str| {
+        let url = format!("abfss://container@{host}.dfs.core.windows.net/x");
+        open(&[("state.checkpoints.dir", &url)], &env)
+    };
+    assert!(at("account").is_ok());
+    for other in ["other", "accounts", "Account"] {
+        let refused = at(other).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{refused}");
+    }
+}
+
 #[test]
 fn jobs_do_not_share_a_directory() {
     let flat = [("state.checkpoints.dir", "/x"), ("state.checkpoints.create-subdir", "false")];

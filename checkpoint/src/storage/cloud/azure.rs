@@ -1,7 +1,8 @@
 //! Azure Blob Storage.
 //!
 //! The account is that of the URL (`abfss://container@account.dfs.core.windows.net`) or
-//! `AZURE_STORAGE_ACCOUNT_NAME`. Credentials: `AZURE_STORAGE_ACCOUNT_KEY`; `AZURE_STORAGE_SAS_TOKEN`;
+//! `AZURE_STORAGE_ACCOUNT_NAME`; where both name one it must be the same, since the environment's
+//! credentials are that account's and go to no other. Credentials: `AZURE_STORAGE_ACCOUNT_KEY`; `AZURE_STORAGE_SAS_TOKEN`;
 //! `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` with `AZURE_CLIENT_SECRET` or `AZURE_FEDERATED_TOKEN_FILE`; the
 //! machine's managed identity.
 
@@ -49,6 +50,12 @@ pub(super) fn open(
         account = account.or(variable(environment, name)?);
     }
     let mut base = match (&url.host, account) {
+        (Some(host), Some(account)) if host.split('.').next() != Some(account.as_str()) => {
+            return Err(Error::invalid_input(
+                "the URL names another account than AZURE_STORAGE_ACCOUNT_NAME, whose credentials must \
+                 not be sent there; make them agree",
+            ));
+        }
         (Some(_), _) => MicrosoftAzureBuilder::new().with_url(&url.root),
         (None, Some(account)) => container(&url.bucket).with_account(account),
         (None, None) if emulator => container(&url.bucket),
