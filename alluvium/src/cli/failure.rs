@@ -123,7 +123,7 @@ impl From<JobError> for Failure {
 pub(super) fn advice(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Unavailable | ErrorKind::Indeterminate => {
-            "; free space or repair the directory, or choose another one with --checkpoint-dir"
+            "; free space or mend what is wrong there, or choose another place with --checkpoint-dir"
         }
         ErrorKind::Corrupted => "; check the disk, and run again with another --checkpoint-dir",
         ErrorKind::Bug => "; please report it with the command line",
