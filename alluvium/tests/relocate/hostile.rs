@@ -36,12 +36,12 @@ const MARK: &str = "QQQQQQQQQQ";
 const HUGE: [u8; 10] = [255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
 
 /// A directory with a job's checkpoints and savepoints, and one beside it that is nobody's business.
-struct Ground {
+pub(super) struct Ground {
     root: tempfile::TempDir,
 }
 
 impl Ground {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let ground = Self { root: tempfile::tempdir().unwrap() };
         fs::create_dir(ground.at("canary")).unwrap();
         fs::write(ground.at("canary/precious"), b"0123456789").unwrap();
@@ -49,11 +49,11 @@ impl Ground {
         ground
     }
 
-    fn at(&self, path: &str) -> PathBuf {
+    pub(super) fn at(&self, path: &str) -> PathBuf {
         self.root.path().join(path)
     }
 
-    fn text(&self, path: &str) -> String {
+    pub(super) fn text(&self, path: &str) -> String {
         self.at(path).to_str().unwrap().to_owned()
     }
 
@@ -67,7 +67,7 @@ impl Ground {
         Ok(Arc::new(LocalStorage::open(Arc::new(RealFs), random, &directory, &job, options)?))
     }
 
-    fn storage(&self) -> Arc<dyn CheckpointStorage> {
+    pub(super) fn storage(&self) -> Arc<dyn CheckpointStorage> {
         self.try_storage("job-1").unwrap()
     }
 
@@ -115,12 +115,20 @@ fn restore(storage: &Arc<dyn CheckpointStorage>, pointer: &str) -> Result<()> {
     Ok(())
 }
 
-fn copy_out(storage: &Arc<dyn CheckpointStorage>, pointer: &str, target: &str) -> Result<()> {
+pub(super) fn copy_out(
+    storage: &Arc<dyn CheckpointStorage>,
+    pointer: &str,
+    target: &str,
+) -> Result<()> {
     let point = RestorePoint::open(&**storage, pointer)?;
     export(&point, &**storage, target, &ExportOptions::default()).map(drop)
 }
 
-fn anew(storage: &Arc<dyn CheckpointStorage>, pointer: &str, target: &str) -> Result<()> {
+pub(super) fn anew(
+    storage: &Arc<dyn CheckpointStorage>,
+    pointer: &str,
+    target: &str,
+) -> Result<()> {
     let point = RestorePoint::open(&**storage, pointer)?;
     let (options, random) = (RehashOptions::new(groups(7)), SeededRandomness::new(1));
     rehash(&point, &**storage, target, &options, &random).map(drop)
@@ -144,15 +152,15 @@ fn picture(directory: &Path) -> Vec<(PathBuf, String)> {
     all
 }
 
-fn read(own: &Path) -> CheckpointMetadata {
+pub(super) fn read(own: &Path) -> CheckpointMetadata {
     CheckpointMetadata::decode(&fs::read(own.join("_metadata")).unwrap()).unwrap()
 }
 
-fn write(own: &Path, metadata: &CheckpointMetadata) {
+pub(super) fn write(own: &Path, metadata: &CheckpointMetadata) {
     fs::write(own.join("_metadata"), metadata.encode().unwrap()).unwrap();
 }
 
-fn first_file(metadata: &mut CheckpointMetadata) -> &mut SnapshotFile {
+pub(super) fn first_file(metadata: &mut CheckpointMetadata) -> &mut SnapshotFile {
     &mut metadata.operators[0].subtasks[0].keyed.as_mut().unwrap().files[0]
 }
 
@@ -290,7 +298,7 @@ fn linked_away(ground: &Ground, path: &Path) {
 }
 
 /// The file of the first subtask.
-fn path_of(own: &Path) -> PathBuf {
+pub(super) fn path_of(own: &Path) -> PathBuf {
     match &first_file(&mut read(own)).stored.location {
         FileLocation::Own(name) => own.join(name.as_str()),
         FileLocation::Shared(name) => own.parent().unwrap().join("shared").join(name.as_str()),

@@ -4,6 +4,8 @@
 #![cfg(feature = "memory")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[cfg(feature = "cli")]
+mod bombs;
 mod claims;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -17,8 +19,13 @@ mod own_backend;
 mod rehash;
 mod selective;
 
+use alluvium_state_api::testkit::corruption::Counting;
 use alluvium_state_api::testkit::{Harness, Increments, Profile};
 use alluvium_state_api::{OpenEnv, Result};
+
+/// Knows how much a test holds.
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// The backend of the example.
 #[derive(Debug, Default)]

@@ -22,7 +22,7 @@ use super::layout::EntryLayout;
 use super::records::{Block, Record};
 use super::{
     BufferReader, BufferWriter, CheckpointMetadata, FileForm, StateFile, StateFileSpec,
-    StateFileWriter, WriteOptions, compress, index,
+    StateFileWriter, WriteOptions, compress, features, index,
 };
 use crate::schema::{CodecSchema, KeyIdentity, StateKind, StateMeta};
 use crate::snapshot::{Compression, FileLocation};
@@ -83,6 +83,25 @@ pub fn with_other_counts(bytes: &[u8], mut other: impl FnMut(u64) -> u64) -> Vec
     let mut lying = front[..index].to_vec();
     lying.extend(index::encode(&file.spec, header as u64, &sections));
     lying.extend(footer);
+    seal(&mut lying);
+    lying
+}
+
+/// A right state file with other blocks of the same lengths, and right checksums: what a liar writes.
+/// Each header and its stored bytes are given to `other`, and may be of any compression.
+pub fn with_other_blocks(bytes: &[u8], mut other: impl FnMut(&mut [u8], &mut [u8])) -> Vec<u8> {
+    let mut lying = bytes.to_vec();
+    let index = u32_at(bytes, bytes.len() - FOOTER_BYTES).unwrap();
+    let mut at = u32_at(bytes, 12).unwrap();
+    while at < index {
+        let end = at + BLOCK_HEADER_BYTES + u32_at(bytes, at + 16).unwrap();
+        let (header, stored) = lying[at..end].split_at_mut(BLOCK_HEADER_BYTES);
+        other(header, stored);
+        at = end;
+    }
+    let compressions = Compression::ALL.into_iter().map(features::compression_bit);
+    let allowed = compressions.fold(u32_at(bytes, 20).unwrap(), |bits, bit| bits | bit as usize);
+    put_u32(&mut lying, 20, u32::try_from(allowed).unwrap());
     seal(&mut lying);
     lying
 }

@@ -23,7 +23,7 @@ mod tests;
 
 pub use crate::format::fuzz::{
     block, compression, lying_state_file, metadata, sealed_metadata, sealed_state_file, state_file,
-    with_other_counts, written_state_file,
+    with_other_blocks, with_other_counts, written_state_file,
 };
 pub use codecs::{codecs, key_codecs, ordered_codecs};
 pub(crate) use draw::Draw;
