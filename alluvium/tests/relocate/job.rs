@@ -9,17 +9,19 @@ use alluvium_checkpoint::{
     RestorePlan, RestorePoint, StartFrom, SubtaskAck, Trigger,
 };
 use alluvium_state_api::clock::ManualClock;
+use alluvium_state_api::codec::Native;
 use alluvium_state_api::random::{Randomness, SeededRandomness};
-use alluvium_state_api::schema::StateMeta;
+use alluvium_state_api::schema::{KeySpace, StateMeta};
 use alluvium_state_api::snapshot::{FileName, Progress, SnapshotContext, SnapshotKind};
 use alluvium_state_api::storage::CheckpointStorage;
 use alluvium_state_api::storage::local::{LocalOptions, LocalStorage};
 use alluvium_state_api::testkit::contents::contents_of;
-use alluvium_state_api::testkit::fixtures::{Everything, RawKey, group_of};
-use alluvium_state_api::testkit::{Backend, Harness, groups};
+use alluvium_state_api::testkit::fixtures::{Everything, group_of};
+use alluvium_state_api::testkit::{Harness, groups};
 use alluvium_state_api::vfs::{FileSystem, MemoryFs};
 use alluvium_state_api::{
-    Descriptor, KeyedBackend, KeyedStore, MapDescriptor, MaxParallelism, OpenEnv,
+    Descriptor, EntryKey, KeyHash, KeyedBackend, KeyedStore, MapDescriptor, MaxParallelism,
+    OpenEnv, StableHash, StateKey, hash_bytes,
 };
 
 pub(crate) const UID: &str = "rows";
@@ -53,11 +55,11 @@ pub(crate) fn steps(seed: u64, keys: u64, count: usize) -> Vec<Step> {
     (0..count).map(step).collect()
 }
 
-/// See the module.
-pub(crate) struct Job<H: Harness> {
+/// See the module. Keys are placed by `P`.
+pub(crate) struct Job<H: Harness, P = StableHash> {
     pub(crate) coordinator: Coordinator,
     pub(crate) storage: Arc<dyn CheckpointStorage>,
-    pub(crate) backends: Vec<Backend<H>>,
+    pub(crate) backends: Vec<KeyedBackend<u64, H::Store, Native, P>>,
     harness: H,
 }
 
@@ -70,7 +72,7 @@ pub(crate) fn local(fs: &MemoryFs, directory: &str) -> Arc<dyn CheckpointStorage
     Arc::new(LocalStorage::open(fs, random, Path::new(directory), &job, options).unwrap())
 }
 
-impl<H: Harness> Job<H> {
+impl<H: Harness, P: KeyHash<u64>> Job<H, P> {
     pub(crate) fn open(storage: Arc<dyn CheckpointStorage>, kind: SnapshotKind) -> Self {
         let components = Components {
             storage: Arc::clone(&storage),
@@ -114,7 +116,7 @@ impl<H: Harness> Job<H> {
         let operator = &plan.operators[0];
         let open = |subtask: &alluvium_checkpoint::SubtaskPlan| {
             let groups = operator.operator.groups();
-            let space = KeyedBackend::<u64>::key_space(groups, subtask.range).unwrap();
+            let space = KeySpace::of::<u64, Native, P>(groups, subtask.range).unwrap();
             let env = OpenEnv::new(space).with_restore(subtask.restore.clone());
             KeyedBackend::new(self.harness.open(env).unwrap()).unwrap()
         };
@@ -136,7 +138,7 @@ impl<H: Harness> Job<H> {
             for backend in &mut self.backends {
                 let space = backend.store().key_space().clone();
                 if space.range().contains(group_of(&space, &key)) {
-                    apply::<H>(backend, step, space.groups());
+                    apply(backend, step, &space);
                 }
             }
         }
@@ -187,7 +189,11 @@ fn stamped() -> StateMeta {
     StateMeta { stamped: true, ..descriptor.meta() }
 }
 
-fn apply<H: Harness>(backend: &mut Backend<H>, step: &Step, groups: MaxParallelism) {
+fn apply<S: KeyedStore, P: KeyHash<u64>>(
+    backend: &mut KeyedBackend<u64, S, Native, P>,
+    step: &Step,
+    space: &KeySpace,
+) {
     let states = Everything::open(backend);
     match *step {
         Step::Put(key, seed) => states.put(backend, key, seed),
@@ -195,9 +201,13 @@ fn apply<H: Harness>(backend: &mut Backend<H>, step: &Step, groups: MaxParalleli
         Step::Remove(key) => states.remove(backend, key),
         Step::Stamp(key, seed) => {
             let slot = backend.store_mut().register(&stamped()).unwrap().slot;
-            let at = RawKey::new(groups, &key.to_be_bytes(), b"", &[seed.to_le_bytes()[0] % 3]);
+            let bytes = [&key.to_be_bytes()[..], &[seed.to_le_bytes()[0] % 3]].concat();
+            let entry = EntryKey::new(&bytes, 8, 8).unwrap();
+            let hash = hash_bytes(entry.key());
+            let placement = space.placement_of(entry.key(), hash).unwrap();
+            let at = StateKey::new(entry, hash, placement, space.groups());
             let value = [&seed.to_le_bytes()[..], b"text"].concat();
-            backend.store_mut().put(slot, &at.get(), &value).unwrap();
+            backend.store_mut().put(slot, &at, &value).unwrap();
         }
         Step::Checkpoint => {}
     }

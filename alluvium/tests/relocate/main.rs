@@ -16,6 +16,8 @@ mod moving;
 #[expect(unreachable_pub, dead_code, reason = "an example is a crate of its own")]
 #[path = "../../examples/own_backend.rs"]
 mod own_backend;
+mod placed;
+mod refused;
 mod rehash;
 mod selective;
 

@@ -17,7 +17,7 @@ use super::job::{Job, Step, UID, local, steps};
 const NUMBERS: [u32; 4] = [1, 7, 1000, 32_768];
 
 /// All bytes of the state files, by subtask.
-fn bytes_of(point: &RestorePoint) -> Vec<Vec<u8>> {
+pub(super) fn bytes_of(point: &RestorePoint) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for (_, _, keyed) in point.metadata().keyed() {
         assert_eq!((keyed.kind, keyed.files.len()), (SnapshotKind::Canonical, 1));
@@ -37,7 +37,11 @@ fn native(steps: &[Step], count: u32, parallelism: u32) -> RestorePoint {
     job.point(&savepoint.pointer)
 }
 
-fn rehashed(fs: &MemoryFs, from: &RestorePoint, options: &RehashOptions) -> Result<Rehashed> {
+pub(super) fn rehashed(
+    fs: &MemoryFs,
+    from: &RestorePoint,
+    options: &RehashOptions,
+) -> Result<Rehashed> {
     let target = format!(
         "/rehashed/{}-{}",
         options.groups,
@@ -47,13 +51,13 @@ fn rehashed(fs: &MemoryFs, from: &RestorePoint, options: &RehashOptions) -> Resu
 }
 
 /// Options with room for so many bytes.
-fn options(count: u32, memory_bytes: u64) -> RehashOptions {
+pub(super) fn options(count: u32, memory_bytes: u64) -> RehashOptions {
     let mut options = RehashOptions::new(groups(count));
     options.memory_bytes = memory_bytes;
     options
 }
 
-fn same_bytes(found: &RestorePoint, wanted: &RestorePoint, what: &str) {
+pub(super) fn same_bytes(found: &RestorePoint, wanted: &RestorePoint, what: &str) {
     assert!(bytes_of(found) == bytes_of(wanted), "{what}");
     let states = |point: &RestorePoint| -> Vec<_> {
         point.metadata().keyed().map(|(_, _, keyed)| (keyed.range, keyed.states.clone())).collect()
