@@ -1,0 +1,2 @@
+//! Alluvium's file-system state backend: a write layer in memory over immutable, mapped segment files.
+
