@@ -22,6 +22,8 @@
 
 mod directory;
 pub mod faulty;
+#[cfg(feature = "mmap")]
+mod map;
 pub mod memory;
 mod real;
 
@@ -33,6 +35,8 @@ use std::path::Path;
 
 pub use directory::ensure_directory;
 pub use faulty::FaultyFs;
+#[cfg(feature = "mmap")]
+pub use map::Mapping;
 pub use memory::MemoryFs;
 pub use real::RealFs;
 

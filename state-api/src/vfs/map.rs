@@ -1,0 +1,103 @@
+//! Memory maps of files: the one place where a file's bytes are lent without having been read.
+//!
+//! # Invariants
+//! * P1 A mapped file is not changed, nor cut, while the map is alive. Files of a
+//!   [`FileSystem`](super::FileSystem) are only ever appended to (invariant 1 of [`vfs`](super)), and
+//!   owners map files of private directories only, once they are complete. Another process that
+//!   cuts the file nevertheless makes the next access a `SIGBUS`; who cannot rule that out (network
+//!   mounts) reads instead of mapping.
+//! * P2 The map has exactly the bytes that the file had, asked through the descriptor that is mapped.
+//!
+//! Renaming or unlinking the file leaves the map as it is. The map is private and read-only.
+#![expect(unsafe_code, reason = "the language cannot know that nobody changes a file")]
+
+use std::io;
+use std::ops::Deref;
+
+use memmap2::{Mmap, MmapOptions};
+
+use super::ReadFile;
+
+/// A whole file in memory, read by the system as its pages are touched.
+#[derive(Debug)]
+pub struct Mapping(Mmap);
+
+impl Mapping {
+    /// Maps all of a file that is `length` bytes long. `None` where the file system has no files of
+    /// the operating system, as the models of tests.
+    ///
+    /// The caller keeps P1: the file is complete, and nobody changes it as long as the map is there.
+    ///
+    /// # Errors
+    /// `InvalidData` where the file has another length; the operating system's error where it cannot
+    /// be mapped.
+    pub fn of(file: &dyn ReadFile, length: u64) -> io::Result<Option<Self>> {
+        let Some(descriptor) = file.as_file() else {
+            return Ok(None);
+        };
+        let found = file.length()?;
+        let bytes = usize::try_from(length).ok().filter(|_| found == length).ok_or_else(|| {
+            let text = format!("the file has {found} bytes instead of {length}");
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+        let mut options = MmapOptions::new();
+        options.len(bytes);
+        // SAFETY: P1 and P2: the file has these bytes, nobody cuts or changes it, and the map is
+        // handed out as shared bytes only.
+        let map = unsafe { options.map_copy_read_only(descriptor) }?;
+        Ok(Some(Self(map)))
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{FileSystem, MemoryFs, RealFs};
+    use super::*;
+
+    fn written(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> Box<dyn ReadFile> {
+        fs.create_new(path).unwrap().write_all(bytes).unwrap();
+        fs.open(path).unwrap()
+    }
+
+    #[test]
+    fn a_map_outlives_name_and_descriptor() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, content) = (directory.path().join("file"), b"content".repeat(1_000));
+        let file = written(&RealFs, &path, &content);
+        let map = Mapping::of(&*file, content.len() as u64).unwrap().unwrap();
+        drop(file);
+        assert_eq!(*map, *content);
+        RealFs.rename(&path, &directory.path().join("renamed")).unwrap();
+        RealFs.remove_file(&directory.path().join("renamed")).unwrap();
+        assert_eq!(*map, *content);
+    }
+
+    #[test]
+    fn a_file_of_another_length_is_not_mapped() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = written(&RealFs, &directory.path().join("file"), b"content");
+        for length in [0, 6, 8, u64::MAX] {
+            let refused = Mapping::of(&*file, length).map(drop);
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+        let empty = written(&RealFs, &directory.path().join("empty"), b"");
+        assert!(Mapping::of(&*empty, 0).unwrap().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_model_without_files_has_no_maps() {
+        let file = written(&MemoryFs::new(), Path::new("/file"), b"content");
+        assert!(Mapping::of(&*file, 7).unwrap().is_none());
+    }
+}
