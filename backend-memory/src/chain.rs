@@ -282,8 +282,13 @@ mod tests {
     fn file(bytes: u64) -> ChainFile {
         let location = FileLocation::Inline(Arc::new([]));
         let stored = StoredFile { location, length: bytes * 64, checksum: 0 };
-        let (format, label, live) = (FileFormat::State, "".into(), vec![range()]);
-        let file = SnapshotFile { stored, format, label, live };
+        let file = SnapshotFile {
+            stored,
+            frame_checksum: None,
+            format: FileFormat::State,
+            label: "".into(),
+            live: vec![range()],
+        };
         ChainFile { file, group_bytes: vec![bytes; 64].into() }
     }
 

@@ -54,8 +54,10 @@ pub fn restore_records(
     Ok(())
 }
 
-/// Opens a state file of a part, and makes sure that it is the one that the snapshot means: by the
-/// digests of what it holds, or where they say nothing of this file, by the checksum of all its bytes.
+/// Opens a state file of a part, and makes sure that it is the one that the snapshot means, which reads
+/// header, index and footer. Only where the snapshot says nothing of these, because an earlier version
+/// wrote it or the file is inline, are they compared with the digests of what the file holds, or where it
+/// is one of several, all its bytes with their checksum.
 ///
 /// # Errors
 /// `Incompatible` for a native file; `Corrupted`, `NotFound`, `Unavailable`.
@@ -78,7 +80,8 @@ pub fn open_state_file(part: &RestorePart, file: &SnapshotFile) -> Result<StateF
         let text = "the file has other keys or key groups than the snapshot says";
         return Err(Error::corrupted(text).with_path(path));
     }
-    match is_the_whole(snapshot, file, &opened) {
+    let by_frame = file.frame_checksum.map(|expected| expected == opened.frame_checksum());
+    match by_frame.or_else(|| is_the_whole(snapshot, file, &opened)) {
         Some(true) => {}
         Some(false) => {
             let text = "the file holds something else than the snapshot says";

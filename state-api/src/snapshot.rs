@@ -260,6 +260,10 @@ pub struct StoredFile {
 pub struct SnapshotFile {
     /// Where it is, how long, with which checksum.
     pub stored: StoredFile,
+    /// XXH3-128 of a state file's header, index and footer, by which it is recognised where only parts
+    /// of it are read. None for files that are inline (whose bytes the metadata's own checksum
+    /// covers) or of a backend's own format, and in snapshots of versions that did not record it.
+    pub frame_checksum: Option<u128>,
     /// What is inside.
     pub format: FileFormat,
     /// What the backend calls it (a native file's local name); empty for state files.
@@ -267,6 +271,20 @@ pub struct SnapshotFile {
     /// The key groups that count, in ascending, disjoint, non-adjacent ranges: those of other groups
     /// have been superseded by a later file of the chain.
     pub live: Vec<KeyGroupRange>,
+}
+
+impl SnapshotFile {
+    /// The description of a state file that was just written, and counts in all of `range`.
+    pub fn of_state(written: WrittenStateFile, range: KeyGroupRange) -> Self {
+        let inline = matches!(written.stored.location, FileLocation::Inline(_));
+        Self {
+            frame_checksum: (!inline).then_some(written.frame_checksum),
+            stored: written.stored,
+            format: FileFormat::State,
+            label: "".into(),
+            live: Some(range).filter(|range| !range.is_empty()).into_iter().collect(),
+        }
+    }
 }
 
 /// The 128-bit digest of logical content; see `FORMAT.md`. A wrapping sum, so order does not matter.
@@ -341,7 +359,6 @@ impl KeyedSnapshot {
         written: WrittenStateFile,
     ) -> Self {
         let length = written.stored.length;
-        let live = Some(spec.range).filter(|range| !range.is_empty());
         let summaries = spec.states.iter().zip(&written.states);
         Self {
             backend: backend.into(),
@@ -350,12 +367,7 @@ impl KeyedSnapshot {
             groups: spec.groups,
             range: spec.range,
             states: summaries.map(|(meta, totals)| totals.summary(meta.clone())).collect(),
-            files: vec![SnapshotFile {
-                stored: written.stored,
-                format: FileFormat::State,
-                label: "".into(),
-                live: live.into_iter().collect(),
-            }],
+            files: vec![SnapshotFile::of_state(written, spec.range)],
             bytes_new: length,
             bytes_full: length,
         }

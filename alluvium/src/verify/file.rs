@@ -71,6 +71,9 @@ fn check_fits(snapshot: &KeyedSnapshot, file: &SnapshotFile, state: &StateFile) 
     if spec.groups != snapshot.groups {
         return refuse("the file has another number of key groups");
     }
+    if file.frame_checksum.is_some_and(|expected| expected != state.frame_checksum()) {
+        return refuse("header, index and footer are others");
+    }
     if !file.live.iter().all(|live| spec.range.covers(*live)) {
         return refuse("the file covers other key groups");
     }

@@ -60,32 +60,58 @@ struct Restored {
     opens: u64,
 }
 
-fn restore(trigger: Trigger, before: u32, after: u32) -> Restored {
-    let fs = MemoryFs::new();
-    let mut job = Job::<Memory>::fresh(&fs, 64, before, SnapshotKind::Full);
-    job.run(&steps(1, 10_000, 30_000), false);
-    let pointer = job.complete(trigger).pointer;
-    let point = job.point(&pointer);
-    let files = point.metadata().keyed().flat_map(|(_, _, keyed)| &keyed.files);
-    let bytes = files.map(|file| file.stored.length).sum();
-    let operator = OperatorSpec::new(UID, after);
-    let plan = point.plan(&[operator], RestoreOptions::default()).unwrap();
-    let read = Arc::new(AtomicU64::new(0));
-    let (mut opened, mut opens) = (0, 0);
-    for subtask in &plan.operators[0].subtasks {
-        let mut parts = subtask.restore.clone();
-        for part in &mut parts {
-            let lengths = part.snapshot.files.iter().map(|file| file.stored.length);
-            (opened, opens) =
-                (opened + lengths.clone().sum::<u64>(), opens + lengths.count() as u64);
-            let (inner, read) = (Arc::clone(&part.source), Arc::clone(&read));
-            part.source = Arc::new(Counting { inner, read });
-        }
-        let groups = plan.operators[0].operator.groups();
-        let space = KeyedBackend::<u64>::key_space(groups, subtask.range).unwrap();
-        drop(Memory.open(OpenEnv::new(space).with_restore(parts)).unwrap());
+/// A job of `before` subtasks with a snapshot of each kind.
+struct Before {
+    job: Job<Memory>,
+    pointer: String,
+}
+
+impl Before {
+    /// A single snapshot.
+    fn of(trigger: Trigger, before: u32) -> Self {
+        let mut job = Job::<Memory>::fresh(&MemoryFs::new(), 64, before, SnapshotKind::Full);
+        job.run(&steps(1, 10_000, 30_000), false);
+        let pointer = job.complete(trigger).pointer;
+        Self { job, pointer }
     }
-    Restored { read: read.load(Ordering::Relaxed), bytes, opened, opens }
+
+    /// A chain of increments, each of them larger than what may be read beside the sections.
+    fn of_increments(before: u32) -> Self {
+        let kind = SnapshotKind::Incremental;
+        let mut job = Job::<Memory>::fresh(&MemoryFs::new(), 64, before, kind);
+        let mut pointer = String::new();
+        for round in 0..3 {
+            job.run(&steps(round, 40_000, 30_000), false);
+            pointer = job.complete(Trigger::checkpoint()).pointer;
+        }
+        Self { job, pointer }
+    }
+
+    /// Restores it in `after` subtasks, after a change of what each part says of the snapshot.
+    fn restored(&self, after: u32, change: impl Fn(&mut SnapshotFile)) -> Restored {
+        let point = self.job.point(&self.pointer);
+        let files = point.metadata().keyed().flat_map(|(_, _, keyed)| &keyed.files);
+        let bytes = files.map(|file| file.stored.length).sum();
+        let operator = OperatorSpec::new(UID, after);
+        let plan = point.plan(&[operator], RestoreOptions::default()).unwrap();
+        let read = Arc::new(AtomicU64::new(0));
+        let (mut opened, mut opens) = (0, 0);
+        for subtask in &plan.operators[0].subtasks {
+            let mut parts = subtask.restore.clone();
+            for part in &mut parts {
+                part.snapshot.files.iter_mut().for_each(&change);
+                let lengths = part.snapshot.files.iter().map(|file| file.stored.length);
+                (opened, opens) =
+                    (opened + lengths.clone().sum::<u64>(), opens + lengths.count() as u64);
+                let (inner, read) = (Arc::clone(&part.source), Arc::clone(&read));
+                part.source = Arc::new(Counting { inner, read });
+            }
+            let groups = plan.operators[0].operator.groups();
+            let space = KeyedBackend::<u64>::key_space(groups, subtask.range).unwrap();
+            drop(Memory.open(OpenEnv::new(space).with_restore(parts)).unwrap());
+        }
+        Restored { read: read.load(Ordering::Relaxed), bytes, opened, opens }
+    }
 }
 
 #[test]
@@ -93,9 +119,34 @@ fn all_subtasks_together_read_each_section_once() {
     let canonical = [(1, 2), (4, 3), (8, 1)].map(|ways| (Trigger::savepoint(None), ways));
     let full = [(1, 8), (3, 5)].map(|ways| (Trigger::full_checkpoint(), ways));
     for (trigger, (before, after)) in canonical.into_iter().chain(full) {
-        let Restored { read, bytes, opened, opens } = restore(trigger, before, after);
-        let most = bytes + opens * BESIDE;
-        assert!(read <= most, "{before} -> {after}: {read} of {bytes}, {opens} opened");
-        assert!(most < opened || bytes == opened, "reading all of each file would pass");
+        check(&Before::of(trigger, before).restored(after, |_| {}), (before, after));
     }
+}
+
+fn check(restored: &Restored, (before, after): (u32, u32)) {
+    let Restored { read, bytes, opened, opens } = restored;
+    let most = bytes + opens * BESIDE;
+    assert!(*read <= most, "{before} -> {after}: {read} of {bytes}, {opens} opened");
+    assert!(most < *opened || bytes == opened, "reading all of each file would pass");
+}
+
+#[test]
+fn all_subtasks_together_read_each_section_of_a_chain_once() {
+    for (before, after) in [(1, 2), (1, 8), (3, 5), (2, 1)] {
+        let chain = Before::of_increments(before);
+        let keyed = chain.job.point(&chain.pointer);
+        let lengths = keyed.metadata().keyed().map(|(_, _, keyed)| keyed.files.len());
+        assert!(lengths.min() >= Some(3), "these are chains");
+        check(&chain.restored(after, |_| {}), (before, after));
+    }
+}
+
+/// What a version wrote that did not record frame checksums is recognised by all its bytes.
+#[test]
+fn files_of_a_chain_without_frame_checksums_are_read_whole() {
+    let chain = Before::of_increments(1);
+    let (with, without) =
+        (chain.restored(2, |_| {}), chain.restored(2, |file| file.frame_checksum = None));
+    assert!(without.read >= without.opened, "{} of {}", without.read, without.opened);
+    assert!(with.read + with.opened <= without.read + with.opens * BESIDE);
 }

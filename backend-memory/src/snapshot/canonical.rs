@@ -7,8 +7,7 @@
 use alluvium_state_api::format::{FileForm, SequentialWriter, StateFileWriter};
 use alluvium_state_api::schema::KeySpace;
 use alluvium_state_api::snapshot::{
-    CancelToken, FileFormat, KeyedSnapshot, SnapshotContext, SnapshotFile, SnapshotKind,
-    SnapshotTask,
+    CancelToken, KeyedSnapshot, SnapshotContext, SnapshotFile, SnapshotKind, SnapshotTask,
 };
 use alluvium_state_api::storage::FileScope;
 use alluvium_state_api::{Elements, EntryKey, Error, KeyGroup, Result};
@@ -63,8 +62,6 @@ impl CanonicalTask {
         }
         let range = job.space.range();
         let bytes = written.stored.length;
-        let live = if range.is_empty() { Vec::new() } else { vec![range] };
-        let (stored, format, label) = (written.stored, FileFormat::State, "".into());
         Ok(KeyedSnapshot {
             backend: crate::BACKEND_NAME.into(),
             kind: SnapshotKind::Canonical,
@@ -72,7 +69,7 @@ impl CanonicalTask {
             groups: job.space.groups(),
             range,
             states,
-            files: vec![SnapshotFile { stored, format, label, live }],
+            files: vec![SnapshotFile::of_state(written, range)],
             bytes_new: bytes,
             bytes_full: bytes,
         })

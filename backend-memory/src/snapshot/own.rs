@@ -11,8 +11,8 @@ use std::sync::Arc;
 use alluvium_state_api::format::{FileForm, ScatterWriter, StateFileWriter, WrittenStateFile};
 use alluvium_state_api::schema::KeySpace;
 use alluvium_state_api::snapshot::{
-    CancelToken, EntryCount, FileFormat, KeyedSnapshot, SnapshotContext, SnapshotFile,
-    SnapshotKind, SnapshotTask, StateSummary,
+    CancelToken, EntryCount, KeyedSnapshot, SnapshotContext, SnapshotFile, SnapshotKind,
+    SnapshotTask, StateSummary,
 };
 use alluvium_state_api::storage::FileScope;
 use alluvium_state_api::{Elements, EntryKey, Error, KeyGroup, KeyGroupRange, Result};
@@ -114,11 +114,9 @@ fn finish(
     let range = job.space.range();
     let bytes_new = written.stored.length;
     let kind = if plan.is_some() { SnapshotKind::Incremental } else { SnapshotKind::Full };
-    let live = if range.is_empty() { Vec::new() } else { vec![range] };
-    let file =
-        SnapshotFile { stored: written.stored, format: FileFormat::State, label: "".into(), live };
+    let group_bytes = written.group_bytes.as_slice().into();
     let mut chain = plan.map_or_else(Vec::new, |plan| plan.kept);
-    chain.push(ChainFile { file, group_bytes: written.group_bytes.into() });
+    chain.push(ChainFile { file: SnapshotFile::of_state(written, range), group_bytes });
     let files: Vec<SnapshotFile> = chain.iter().map(|file| file.file.clone()).collect();
     let bytes_full = chain.iter().map(|file| file.read_bytes(range)).sum();
     if let Some(candidates) = candidates

@@ -2,7 +2,8 @@
 //!
 //! `v1/` holds what format version 1 wrote: for each kind of snapshot and each compression a job's
 //! directory, and as plain text what each checkpoint must hold (`content-<number>.txt`). Nothing in
-//! there is ever edited. Every later version restores all of it, at any parallelism.
+//! there is ever edited. Every later version restores all of it, at any parallelism. `v1-frames/` is a
+//! chain that was written once frame checksums were recorded.
 //!
 //! A new format version needs a new directory. This writes it, and refuses where there is one:
 //!
@@ -59,6 +60,15 @@ fn specimens() -> impl Iterator<Item = (Kind, Compression)> {
 /// The set of a format version.
 fn set_of(version: u16) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}"))
+}
+
+/// What came to a version later, in sets of their own: those of a version are never added to.
+const ADDITIONS: [&str; 1] = ["v1-frames"];
+
+/// What a set of an addition has.
+fn specimens_of_additions() -> impl Iterator<Item = (PathBuf, Kind, Compression)> {
+    let kind = KINDS[1];
+    ADDITIONS.into_iter().map(move |name| (set_of(1).with_file_name(name), kind, Compression::None))
 }
 
 /// A specimen of a set.

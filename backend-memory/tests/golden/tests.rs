@@ -1,6 +1,7 @@
 //! What must hold of every set, and of the newest one.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use alluvium_state_api::format::{BlockKind, CheckpointKind, MIN_READABLE, VERSION};
 use alluvium_state_api::snapshot::{
@@ -15,19 +16,34 @@ use alluvium_state_api::{
 
 use super::read::{Published, published};
 use super::states::{AGGREGATING, LIST, MAP, REDUCING, VALUE, VALUE_IN, word_of};
-use super::{KINDS, Kind, ROUNDS, checksums, content, set_of, specimen, specimens, write};
+use super::{
+    KINDS, Kind, ROUNDS, checksums, content, set_of, specimen, specimens, specimens_of_additions,
+    write,
+};
 
 /// Everything that was ever published under a version that is still read.
 fn all(mut visit: impl FnMut(&Published, &str)) {
     for version in MIN_READABLE..=VERSION {
         let set = set_of(version);
         for (kind, compression) in specimens() {
-            for published in published(&specimen(&set, kind, compression)) {
-                let number = published.metadata.checkpoint.get();
-                let expected = std::fs::read_to_string(content(&set, number)).unwrap();
-                visit(&published, &expected);
-            }
+            all_of(&set, kind, compression, &mut visit);
         }
+    }
+    for (set, kind, compression) in specimens_of_additions() {
+        all_of(&set, kind, compression, &mut visit);
+    }
+}
+
+fn all_of(
+    set: &Path,
+    kind: Kind,
+    compression: Compression,
+    visit: &mut impl FnMut(&Published, &str),
+) {
+    for published in published(&specimen(set, kind, compression)) {
+        let number = published.metadata.checkpoint.get();
+        let expected = std::fs::read_to_string(content(set, number)).unwrap();
+        visit(&published, &expected);
     }
 }
 
@@ -154,8 +170,8 @@ fn check_specimen(kind: Kind, compression: Compression, published: &Published) {
 
 #[test]
 fn no_golden_file_was_changed() {
-    for version in MIN_READABLE..=VERSION {
-        let set = set_of(version);
+    let additions = specimens_of_additions().map(|(set, ..)| set);
+    for set in (MIN_READABLE..=VERSION).map(set_of).chain(additions) {
         let list = std::fs::read_to_string(set.join(checksums::LIST)).unwrap();
         assert_eq!(list, checksums::of(&set), "golden files are never edited, added or removed");
     }
@@ -187,5 +203,25 @@ fn the_canonical_form_is_written_as_it_was() {
 #[test]
 #[ignore = "writes the golden files of a new format version"]
 fn write_the_set_of_this_version() {
-    write::write_set(&set_of(VERSION));
+    write::write_set(&set_of(VERSION), specimens());
+}
+
+#[test]
+fn the_chain_with_frame_checksums_has_one_of_each_file() {
+    let mut numbers = Vec::new();
+    let (set, kind, compression) = specimens_of_additions().next().unwrap();
+    for published in published(&specimen(&set, kind, compression)) {
+        numbers.push(published.metadata.checkpoint.get());
+        let mut files = published.metadata.keyed().flat_map(|(_, _, keyed)| &keyed.files);
+        assert!(files.all(|file| file.frame_checksum.is_some()), "{}", published.path.display());
+    }
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[test]
+#[ignore = "writes the golden files of each addition that has none yet"]
+fn write_the_sets_of_additions() {
+    for (set, kind, compression) in specimens_of_additions().filter(|(set, ..)| !set.exists()) {
+        write::write_set(&set, [(kind, compression)]);
+    }
 }

@@ -67,6 +67,7 @@ impl FakeStore {
         writer.write(&vec![plan.id.get() as u8; bytes as usize])?;
         files.push(SnapshotFile {
             stored: writer.finish()?,
+            frame_checksum: None,
             format: FileFormat::State,
             label: "".into(),
             live: vec![range],

@@ -3,7 +3,7 @@
 //! | file | compatible bits | incompatible bits |
 //! |---|---|---|
 //! | state | 0 CANONICAL | 0 INCREMENT, 1 STAMPS, 8 SNAPPY, 9 LZ4, 10 ZSTD |
-//! | `_metadata` | 0 ORIGIN | 0 NATIVE, 1 INCREMENTAL |
+//! | `_metadata` | 0 ORIGIN, 1 FRAMES | 0 NATIVE, 1 INCREMENTAL |
 //!
 //! An unknown incompatible bit or a version out of range is refused; an unknown compatible bit makes
 //! records extensible (FORMAT.md 1).
@@ -27,7 +27,8 @@ const ZSTD: u32 = 1 << 10;
 pub(crate) const STATE_INCOMPATIBLE: u32 = INCREMENT | STAMPS | SNAPPY | LZ4 | ZSTD;
 
 pub(crate) const ORIGIN: u32 = 1 << 0;
-pub(crate) const METADATA_COMPATIBLE: u32 = ORIGIN;
+pub(crate) const FRAMES: u32 = 1 << 1;
+pub(crate) const METADATA_COMPATIBLE: u32 = ORIGIN | FRAMES;
 pub(crate) const NATIVE: u32 = 1 << 0;
 pub(crate) const INCREMENTAL: u32 = 1 << 1;
 pub(crate) const METADATA_INCOMPATIBLE: u32 = NATIVE | INCREMENTAL;

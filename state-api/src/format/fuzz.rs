@@ -17,6 +17,7 @@ use super::audit::{Audit, RawBlock};
 use super::block::{BLOCK_HEADER_BYTES, BlockHeader};
 use super::checksum::{crc32c, crc32c_of, file_checksum};
 use super::digest::Digester;
+use super::features::METADATA_COMPATIBLE;
 use super::footer::FOOTER_BYTES;
 use super::layout::EntryLayout;
 use super::records::{Block, Record};
@@ -238,7 +239,8 @@ pub fn metadata(bytes: &[u8]) {
     let Some(metadata) = expect_file_error(CheckpointMetadata::decode(bytes)) else { return };
     let encoded = metadata.encode().unwrap();
     // Records of a later version may be longer than we know.
-    let extended = ![[0; 4], [1, 0, 0, 0]].contains(bytes[16..20].first_chunk().unwrap());
+    let features = u32::from_le_bytes(bytes[16..20].try_into().unwrap());
+    let extended = features & !METADATA_COMPATIBLE != 0;
     assert!(extended || encoded == bytes, "what decodes is what would be written");
     assert_eq!(CheckpointMetadata::decode(&encoded).unwrap(), metadata);
 }

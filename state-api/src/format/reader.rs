@@ -14,7 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::checksum::crc32c;
+use super::checksum::{crc32c, frame_checksum};
 use super::cursor::BlockCursor;
 use super::footer::{FOOTER_BYTES, Footer};
 use super::header::{PREFIX_BYTES, StateFileSpec};
@@ -32,6 +32,7 @@ pub struct StateFile {
     pub(crate) spec: StateFileSpec,
     pub(crate) layouts: Vec<EntryLayout>,
     pub(crate) sections: Vec<Section>,
+    frame_checksum: u128,
 }
 
 impl StateFile {
@@ -50,18 +51,24 @@ impl StateFile {
                     "{file_length} bytes are too few for a state file"
                 )));
             }
-            let spec_and_length = read_header(&*reader, file_length)?;
-            let sections = read_index(&*reader, file_length, &spec_and_length)
+            let (spec, header) = read_header(&*reader, file_length)?;
+            let (sections, frame_checksum) = read_index(&*reader, file_length, &spec, &header)
                 .map_err(|error| error.with_offset(footer_offset))?;
-            Ok((spec_and_length.0, sections))
+            Ok((spec, sections, frame_checksum))
         };
-        let (spec, sections) = opened().map_err(|error| error.with_path(&path))?;
-        Ok(Self { layouts: spec.layouts()?, reader, path, spec, sections })
+        let (spec, sections, frame_checksum) = opened().map_err(|error| error.with_path(&path))?;
+        Ok(Self { layouts: spec.layouts()?, reader, path, spec, sections, frame_checksum })
     }
 
     /// What the entries mean.
     pub const fn spec(&self) -> &StateFileSpec {
         &self.spec
+    }
+
+    /// XXH3-128 of header, index and footer, to be compared with what a snapshot says of the file
+    /// ([`SnapshotFile::frame_checksum`](crate::snapshot::SnapshotFile::frame_checksum)).
+    pub const fn frame_checksum(&self) -> u128 {
+        self.frame_checksum
     }
 
     /// What the file holds, ascending by (state, key group); only sections that have something.
@@ -107,28 +114,30 @@ impl StateFile {
     }
 }
 
-fn read_header(reader: &dyn FileReader, file_length: u64) -> Result<(StateFileSpec, u64)> {
+fn read_header(reader: &dyn FileReader, file_length: u64) -> Result<(StateFileSpec, Vec<u8>)> {
     let mut prefix = [0; PREFIX_BYTES];
     reader.read_exact_at(0, &mut prefix)?;
     let length = StateFileSpec::length(&prefix, file_length)?;
     let mut header = vec![0; length];
     reader.read_exact_at(0, &mut header)?;
     let spec = StateFileSpec::decode(&header).map_err(|error| error.with_offset(0))?;
-    Ok((spec, length as u64))
+    Ok((spec, header))
 }
 
 fn read_index(
     reader: &dyn FileReader,
     file_length: u64,
-    (spec, header_length): &(StateFileSpec, u64),
-) -> Result<Vec<Section>> {
+    spec: &StateFileSpec,
+    header: &[u8],
+) -> Result<(Vec<Section>, u128)> {
     let mut bytes = [0; FOOTER_BYTES];
     let footer_offset = file_length.saturating_sub(FOOTER_BYTES as u64);
     reader.read_exact_at(footer_offset, &mut bytes)?;
     let footer = Footer::decode(&bytes, file_length)?;
     let length = usize::try_from(footer.index_length)
         .map_err(|_error| Error::corrupted("the index does not fit into memory"))?;
-    if footer.index_offset < *header_length {
+    let header_length = header.len() as u64;
+    if footer.index_offset < header_length {
         return Err(Error::corrupted("the index lies inside the header"));
     }
     let mut index = vec![0; length];
@@ -136,5 +145,6 @@ fn read_index(
     if crc32c(&index) != footer.index_checksum {
         return Err(Error::corrupted("the index's checksum differs"));
     }
-    index::decode(spec, &index, *header_length, footer.index_offset)
+    let sections = index::decode(spec, &index, header_length, footer.index_offset)?;
+    Ok((sections, frame_checksum(header, &index, &bytes)))
 }

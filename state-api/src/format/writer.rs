@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use super::builder::{Bench, Encoding};
-use super::checksum::crc32c;
+use super::checksum::{crc32c, frame_checksum};
 use super::footer::Footer;
 use super::header::{FileForm, StateFileSpec};
 use super::index::{self, Section};
@@ -86,6 +86,8 @@ impl WriteOptions {
 pub struct WrittenStateFile {
     /// Where it is.
     pub stored: StoredFile,
+    /// XXH3-128 of header, index and footer: what it takes to recognise the file without reading it all.
+    pub frame_checksum: u128,
     /// The content of each state of the table, in its order.
     pub states: Vec<StateTotals>,
     /// Bytes of blocks by key group, from the first covered one on.
@@ -128,7 +130,7 @@ impl StateTotals {
 pub struct StateFileWriter {
     pub(crate) bench: Bench,
     pub(crate) buffer_bytes: usize,
-    header_length: u64,
+    header: Arc<[u8]>,
     sections: Vec<Section>,
 }
 
@@ -165,7 +167,7 @@ impl StateFileWriter {
         Ok(Self {
             bench,
             buffer_bytes: options.buffer_bytes,
-            header_length: header.len() as u64,
+            header: header.into(),
             sections: Vec::new(),
         })
     }
@@ -221,7 +223,7 @@ impl StateFileWriter {
         Self {
             bench: self.bench.share(),
             buffer_bytes: self.buffer_bytes,
-            header_length: self.header_length,
+            header: Arc::clone(&self.header),
             sections: Vec::new(),
         }
     }
@@ -284,21 +286,24 @@ impl StateFileWriter {
                 *bytes = bytes.saturating_add(section.stored_bytes());
             }
         }
-        let index = index::encode(self.spec(), self.header_length, &sections);
+        let header_length = self.header.len() as u64;
+        let index = index::encode(self.spec(), header_length, &sections);
         let footer = Footer {
             index_offset: self.bench.output.position(),
             index_length: index.len() as u64,
             index_checksum: crc32c(&index),
         };
         debug_assert_eq!(
-            index::decode(self.spec(), &index, self.header_length, footer.index_offset).ok(),
+            index::decode(self.spec(), &index, header_length, footer.index_offset).ok(),
             Some(sections),
             "what was written is what will be read"
         );
         self.bench.output.append(&index)?;
-        self.bench.output.append(&footer.encode())?;
+        let footer = footer.encode();
+        self.bench.output.append(&footer)?;
+        let frame_checksum = frame_checksum(&self.header, &index, &footer);
         let stored = self.bench.output.finish()?;
-        Ok(WrittenStateFile { stored, states, group_bytes })
+        Ok(WrittenStateFile { stored, frame_checksum, states, group_bytes })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::checksum::file_checksum;
 use super::{CheckpointKind, CheckpointMetadata, OperatorState, Origin};
-use crate::snapshot::{FileLocation, KeyedSnapshot, SnapshotFile};
+use crate::snapshot::{FileFormat, FileLocation, KeyedSnapshot, SnapshotFile};
 use crate::{Error, KeyGroupRange, MaxParallelism, Result};
 
 /// The longest pointer of an origin: what a path can have.
@@ -82,6 +82,10 @@ fn file(file: &SnapshotFile, groups: MaxParallelism) -> Result<()> {
     };
     if !same {
         return refuse("an inline file's length or checksum differs".to_owned());
+    }
+    let inline = matches!(file.stored.location, FileLocation::Inline(_));
+    if file.frame_checksum.is_some() && (inline || file.format != FileFormat::State) {
+        return refuse("a file that is inline or no state file has a frame checksum".to_owned());
     }
     let mut end = None;
     for live in &file.live {

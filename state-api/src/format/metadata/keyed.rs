@@ -4,8 +4,9 @@
 //! |---|---|
 //! | keyed state | string backend, `u8` kind, record key identity, `u16` key groups, `u16` x 2 range, varint new bytes, varint full bytes, varint number of states, record each, varint number of files, record each |
 //! | state | record state, `u8` exact, varint entries, `u8` has digest, `u128` digest? |
-//! | file | `u8` location, bytes content or string name, varint length, `u128` checksum, `u8` format, string label, varint number of live ranges, `u16` x 2 each |
+//! | file | `u8` location, bytes content or string name, varint length, `u128` checksum, `u8` format, string label, varint number of live ranges, `u16` x 2 each; with FRAMES: `u8` has frame checksum, `u128` frame checksum? |
 
+use super::super::features::FRAMES;
 use super::super::schema::{self, LEAST_STATE_BYTES, invalid};
 use super::super::wire::{Input, out_of_range, put_bytes, put_record, put_varint};
 use crate::snapshot::{
@@ -17,7 +18,7 @@ use crate::{KeyGroupRange, MaxParallelism, Result};
 const LEAST_FILE_BYTES: usize = 23;
 const LEAST_RANGE_BYTES: usize = 4;
 
-pub(super) fn put(out: &mut Vec<u8>, keyed: &KeyedSnapshot) {
+pub(super) fn put(out: &mut Vec<u8>, keyed: &KeyedSnapshot, features: u32) {
     put_bytes(out, keyed.backend.as_bytes());
     out.push(match keyed.kind {
         SnapshotKind::Full => 0,
@@ -35,11 +36,11 @@ pub(super) fn put(out: &mut Vec<u8>, keyed: &KeyedSnapshot) {
     }
     put_varint(out, keyed.files.len() as u64);
     for file in &keyed.files {
-        put_record(out, |out| put_file(out, file));
+        put_record(out, |out| put_file(out, file, features));
     }
 }
 
-pub(super) fn read(input: &mut Input<'_>) -> Result<KeyedSnapshot> {
+pub(super) fn read(input: &mut Input<'_>, features: u32) -> Result<KeyedSnapshot> {
     let backend = input.string("backend")?.to_owned().into();
     let kind = match input.u8("snapshot kind")? {
         0 => SnapshotKind::Full,
@@ -59,7 +60,7 @@ pub(super) fn read(input: &mut Input<'_>) -> Result<KeyedSnapshot> {
     let count = input.count(LEAST_FILE_BYTES, "number of files")?;
     let mut files = Vec::with_capacity(count);
     for _ in 0..count {
-        files.push(input.record("file", file)?);
+        files.push(input.record("file", |input| file(input, features))?);
     }
     Ok(KeyedSnapshot { backend, kind, key, groups, range, states, files, bytes_new, bytes_full })
 }
@@ -97,7 +98,7 @@ fn summary(input: &mut Input<'_>) -> Result<StateSummary> {
     })
 }
 
-fn put_file(out: &mut Vec<u8>, file: &SnapshotFile) {
+fn put_file(out: &mut Vec<u8>, file: &SnapshotFile, features: u32) {
     let (location, content) = match &file.stored.location {
         FileLocation::Inline(bytes) => (0, &bytes[..]),
         FileLocation::Own(name) => (1, name.as_str().as_bytes()),
@@ -116,9 +117,15 @@ fn put_file(out: &mut Vec<u8>, file: &SnapshotFile) {
     for live in &file.live {
         put_range(out, *live);
     }
+    if features & FRAMES != 0 {
+        out.push(u8::from(file.frame_checksum.is_some()));
+        if let Some(checksum) = file.frame_checksum {
+            out.extend_from_slice(&checksum.to_le_bytes());
+        }
+    }
 }
 
-fn file(input: &mut Input<'_>) -> Result<SnapshotFile> {
+fn file(input: &mut Input<'_>, features: u32) -> Result<SnapshotFile> {
     let name = |input: &mut Input<'_>| FileName::new(input.string("file name")?).map_err(invalid);
     let location = match input.u8("file location")? {
         0 => FileLocation::Inline(input.bytes("inline file")?.into()),
@@ -142,5 +149,7 @@ fn file(input: &mut Input<'_>) -> Result<SnapshotFile> {
     for _ in 0..count {
         live.push(range(input)?);
     }
-    Ok(SnapshotFile { stored, format, label, live })
+    let has_frame = features & FRAMES != 0 && input.flag("frame checksum flag")?;
+    let frame_checksum = if has_frame { Some(input.u128("frame checksum")?) } else { None };
+    Ok(SnapshotFile { stored, frame_checksum, format, label, live })
 }

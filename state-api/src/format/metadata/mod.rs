@@ -30,7 +30,7 @@ pub use operator::{OperatorState, SubtaskState, SubtaskStatistics};
 
 use super::checksum::file_checksum;
 use super::features::{
-    INCREMENTAL, METADATA_COMPATIBLE, METADATA_INCOMPATIBLE, NATIVE, ORIGIN, VERSION,
+    FRAMES, INCREMENTAL, METADATA_COMPATIBLE, METADATA_INCOMPATIBLE, NATIVE, ORIGIN, VERSION,
     check_incompatible, check_version,
 };
 use super::wire::{Input, out_of_range, put_bytes, put_record, put_varint};
@@ -181,7 +181,11 @@ impl CheckpointMetadata {
     }
 
     fn compatible_bits(&self) -> u32 {
-        if self.origin.is_some() { ORIGIN } else { 0 }
+        let framed =
+            |keyed: &KeyedSnapshot| keyed.files.iter().any(|file| file.frame_checksum.is_some());
+        let origin = if self.origin.is_some() { ORIGIN } else { 0 };
+        let frames = self.keyed().any(|(_, _, keyed)| framed(keyed));
+        origin | if frames { FRAMES } else { 0 }
     }
 
     fn incompatible_bits(&self) -> u32 {
@@ -227,9 +231,10 @@ fn put_metadata(out: &mut Vec<u8>, metadata: &CheckpointMetadata) {
             put_varint(out, number);
         }
     });
+    let features = metadata.compatible_bits();
     put_varint(out, metadata.operators.len() as u64);
     for operator in &metadata.operators {
-        put_record(out, |out| operator::put(out, operator));
+        put_record(out, |out| operator::put(out, operator, features));
     }
     if let Some(origin) = &metadata.origin {
         put_bytes(out, origin.pointer.as_bytes());
@@ -259,7 +264,7 @@ fn metadata(input: &mut Input<'_>, compatible: u32) -> Result<CheckpointMetadata
     let count = input.count(operator::LEAST_BYTES, "number of operators")?;
     let mut operators = Vec::with_capacity(count);
     for _ in 0..count {
-        operators.push(input.record("operator", operator::read)?);
+        operators.push(input.record("operator", |input| operator::read(input, compatible))?);
     }
     let origin = if compatible & ORIGIN == 0 {
         None

@@ -61,18 +61,18 @@ pub struct SubtaskStatistics {
     pub entries: u64,
 }
 
-pub(super) fn put(out: &mut Vec<u8>, operator: &OperatorState) {
+pub(super) fn put(out: &mut Vec<u8>, operator: &OperatorState, features: u32) {
     put_bytes(out, operator.uid.as_bytes());
     out.extend_from_slice(&operator.max_parallelism.get().to_le_bytes());
     out.extend_from_slice(&operator.parallelism.to_le_bytes());
     put_bytes(out, &operator.application);
     put_varint(out, operator.subtasks.len() as u64);
     for subtask in &operator.subtasks {
-        put_record(out, |out| put_subtask(out, subtask));
+        put_record(out, |out| put_subtask(out, subtask, features));
     }
 }
 
-pub(super) fn read(input: &mut Input<'_>) -> Result<OperatorState> {
+pub(super) fn read(input: &mut Input<'_>, features: u32) -> Result<OperatorState> {
     let uid = input.string("operator uid")?.into();
     let max_parallelism =
         MaxParallelism::new(u32::from(input.u16("maximum parallelism")?)).map_err(invalid)?;
@@ -81,16 +81,16 @@ pub(super) fn read(input: &mut Input<'_>) -> Result<OperatorState> {
     let count = input.count(LEAST_SUBTASK_BYTES, "number of subtasks")?;
     let mut subtasks = Vec::with_capacity(count);
     for _ in 0..count {
-        subtasks.push(input.record("subtask", subtask)?);
+        subtasks.push(input.record("subtask", |input| subtask(input, features))?);
     }
     Ok(OperatorState { uid, max_parallelism, parallelism, application, subtasks })
 }
 
-fn put_subtask(out: &mut Vec<u8>, subtask: &SubtaskState) {
+fn put_subtask(out: &mut Vec<u8>, subtask: &SubtaskState, features: u32) {
     out.extend_from_slice(&subtask.index.to_le_bytes());
     out.push(u8::from(subtask.keyed.is_some()));
     if let Some(keyed) = &subtask.keyed {
-        put_record(out, |out| keyed::put(out, keyed));
+        put_record(out, |out| keyed::put(out, keyed, features));
     }
     put_bytes(out, &subtask.application);
     let statistics = &subtask.statistics;
@@ -108,10 +108,10 @@ fn put_subtask(out: &mut Vec<u8>, subtask: &SubtaskState) {
     });
 }
 
-fn subtask(input: &mut Input<'_>) -> Result<SubtaskState> {
+fn subtask(input: &mut Input<'_>, features: u32) -> Result<SubtaskState> {
     let index = input.u16("subtask index")?;
     let keyed = if input.flag("keyed state flag")? {
-        Some(input.record("keyed state", keyed::read)?)
+        Some(input.record("keyed state", |input| keyed::read(input, features))?)
     } else {
         None
     };

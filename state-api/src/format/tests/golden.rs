@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::metadata::{claimed, sample, text_of_metadata};
+use super::metadata::{claimed, sample, text_of_metadata, with_frames};
 use super::model::{
     Content, How, Item, Numbers, bytes_of, options, random_content, random_spec, read, repetitive,
     write,
@@ -169,25 +169,32 @@ fn write_the_golden_files_of_this_version() {
     write(LIST, checksums(&set).as_bytes());
 }
 
-/// A later addition to version 1, in a set of its own: those of a version are never added to.
-#[test]
-fn the_golden_checkpoint_with_an_origin_is_read_and_written() {
-    let set = set_of(1).with_file_name("v1-origin");
-    let recorded = std::fs::read_to_string(set.join(LIST)).unwrap();
-    assert_eq!(recorded, checksums(&set), "golden files are never edited, added or removed");
-    let bytes = std::fs::read(set.join(METADATA)).unwrap();
-    let metadata = CheckpointMetadata::decode(&bytes).unwrap();
-    let text = std::fs::read_to_string(set.join(METADATA_TEXT)).unwrap();
-    assert_eq!(text_of_metadata(&metadata), text);
-    assert!(bytes == claimed().encode().unwrap());
+/// Later additions to version 1, each in a set of its own: those of a version are never added to.
+fn additions() -> [(PathBuf, CheckpointMetadata); 2] {
+    let set = |name| set_of(1).with_file_name(name);
+    [(set("v1-origin"), claimed()), (set("v1-frames"), with_frames())]
 }
 
 #[test]
-#[ignore = "writes the golden checkpoint with an origin, once"]
-fn write_the_golden_checkpoint_with_an_origin() {
-    let set = set_of(1).with_file_name("v1-origin");
-    std::fs::create_dir(&set).expect("golden files are never overwritten");
-    std::fs::write(set.join(METADATA), claimed().encode().unwrap()).unwrap();
-    std::fs::write(set.join(METADATA_TEXT), text_of_metadata(&claimed())).unwrap();
-    std::fs::write(set.join(LIST), checksums(&set)).unwrap();
+fn golden_checkpoints_with_additions_are_read_and_written() {
+    for (set, today) in additions() {
+        let recorded = std::fs::read_to_string(set.join(LIST)).unwrap();
+        assert_eq!(recorded, checksums(&set), "golden files are never edited, added or removed");
+        let bytes = std::fs::read(set.join(METADATA)).unwrap();
+        let metadata = CheckpointMetadata::decode(&bytes).unwrap();
+        let text = std::fs::read_to_string(set.join(METADATA_TEXT)).unwrap();
+        assert_eq!(text_of_metadata(&metadata), text);
+        assert!(bytes == today.encode().unwrap());
+    }
+}
+
+#[test]
+#[ignore = "writes the golden checkpoint of each addition that has none yet"]
+fn write_the_golden_checkpoints_with_additions() {
+    for (set, today) in additions().into_iter().filter(|(set, _)| !set.exists()) {
+        std::fs::create_dir(&set).unwrap();
+        std::fs::write(set.join(METADATA), today.encode().unwrap()).unwrap();
+        std::fs::write(set.join(METADATA_TEXT), text_of_metadata(&today)).unwrap();
+        std::fs::write(set.join(LIST), checksums(&set)).unwrap();
+    }
 }

@@ -61,7 +61,13 @@ pub(super) fn write(
         writer.write(piece)?;
     }
     let stored = writer.finish()?;
-    Ok(SnapshotFile { stored, format: FileFormat::State, label: "".into(), live: Vec::new() })
+    Ok(SnapshotFile {
+        stored,
+        frame_checksum: None,
+        format: FileFormat::State,
+        label: "".into(),
+        live: Vec::new(),
+    })
 }
 
 /// Metadata of a test: a line for each file, and an end.
@@ -103,7 +109,13 @@ pub(super) fn decode(metadata: &[u8]) -> Result<Vec<SnapshotFile>, String> {
         let (length, checksum) = (words[1].parse(), u128::from_str_radix(words[2], 16));
         let (length, checksum) = (length.unwrap(), checksum.unwrap());
         let stored = StoredFile { location, length, checksum };
-        SnapshotFile { stored, format: FileFormat::State, label: "".into(), live: Vec::new() }
+        SnapshotFile {
+            stored,
+            frame_checksum: None,
+            format: FileFormat::State,
+            label: "".into(),
+            live: Vec::new(),
+        }
     };
     Ok(lines.lines().map(file).collect())
 }

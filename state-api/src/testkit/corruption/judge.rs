@@ -71,7 +71,11 @@ pub fn verify_files(stored: &Stored<'_>) -> Result<()> {
         let reader: Arc<dyn FileReader> = stored.source.open(file)?.into();
         verify_checksum(&*reader, file.stored.checksum)?;
         if file.format == FileFormat::State {
-            StateFile::open(reader, "file")?.verify()?;
+            let opened = StateFile::open(reader, "file")?;
+            if file.frame_checksum.is_some_and(|expected| expected != opened.frame_checksum()) {
+                return Err(Error::corrupted("the frame's checksum differs"));
+            }
+            opened.verify()?;
         }
     }
     Ok(())

@@ -71,7 +71,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             let whole = golden("checkpoint._metadata");
             let mut cut = whole[..whole.len() / 2].to_vec();
             seal_metadata(&mut cut);
-            vec![whole, cut]
+            vec![whole, cut, golden("../v1-frames/checkpoint._metadata")]
         }
         "block" => {
             let blocks = (8..24).flat_map(|length| {

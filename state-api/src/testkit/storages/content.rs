@@ -30,7 +30,13 @@ pub fn content(seed: u64, length: usize) -> Vec<u8> {
 
 /// A file as a manifest would name it.
 pub fn named(stored: StoredFile) -> SnapshotFile {
-    SnapshotFile { stored, format: FileFormat::State, label: "".into(), live: Vec::new() }
+    SnapshotFile {
+        stored,
+        frame_checksum: None,
+        format: FileFormat::State,
+        label: "".into(),
+        live: Vec::new(),
+    }
 }
 
 /// Writes a file in pieces.
