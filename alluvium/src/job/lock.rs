@@ -4,12 +4,10 @@
 //! the file system has none (some network file systems), and over object stores, exclusive
 //! publication alone decides between two processes: one of them fails, and none is damaged.
 
-use std::fs::TryLockError;
-use std::io;
 use std::path::Path;
 
 use alluvium_state_api::Error;
-use alluvium_state_api::vfs::{FileSystem, ReadFile};
+use alluvium_state_api::vfs::{FileLock, FileSystem, Locking, lock_file};
 
 use super::error::{JobError, Result};
 
@@ -18,7 +16,9 @@ const NAME: &str = ".lock";
 
 /// A job that this process has for itself until it drops this.
 #[derive(Debug)]
-pub(crate) struct Lock(Box<dyn ReadFile>);
+pub(crate) struct Lock {
+    _held: FileLock,
+}
 
 impl Lock {
     /// Takes the lock of the job in `directory`; `None` where the file system has no locks.
@@ -27,26 +27,11 @@ impl Lock {
     /// [`JobError::Busy`] where another process has it; where the file cannot be made or opened.
     pub(crate) fn take(fs: &dyn FileSystem, directory: &Path) -> Result<Option<Self>> {
         let path = directory.join(NAME);
-        let failed = |error| Error::io("lock", &path, error);
-        match fs.create_new(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed(error).into());
-            }
-            created => drop(created),
+        match lock_file(fs, &path).map_err(|error| Error::io("lock", &path, error))? {
+            Locking::Locked(lock) => Ok(Some(Self { _held: lock })),
+            Locking::Busy => Err(JobError::Busy(directory.to_owned())),
+            Locking::Unsupported => Ok(None),
         }
-        let file = fs.open(&path).map_err(failed)?;
-        match file.as_file().map(std::fs::File::try_lock) {
-            Some(Ok(())) => Ok(Some(Self(file))),
-            Some(Err(TryLockError::WouldBlock)) => Err(JobError::Busy(directory.to_owned())),
-            Some(Err(TryLockError::Error(_))) | None => Ok(None),
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing the file would do the same.
-        drop(self.0.as_file().map(std::fs::File::unlock));
     }
 }
 

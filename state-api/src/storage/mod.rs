@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 pub use checkpoint::{CheckpointAttempt, CheckpointStorage, StoredCheckpoint};
 pub use phase::Phase;
-pub use reader::{InlineSource, verify_checksum};
+pub use reader::{InlineSource, open_file, verify_checksum};
 pub use remains::{MAX_REMAINS_BYTES, are_remains, decode_remains, encode_remains};
 pub use survey::{
     Survey, SurveyedCheckpoint, SurveyedFile, SurveyedPlace, SurveyedSavepoint, is_drawn,

@@ -76,23 +76,22 @@ impl FileReader for InlineReader {
 
 /// A file in a file system, whose length was compared through the descriptor that is read.
 #[derive(Debug)]
-pub(super) struct StoredReader {
+struct StoredReader {
     file: Box<dyn ReadFile>,
     length: u64,
     path: PathBuf,
 }
 
-impl StoredReader {
-    pub(super) fn open(
-        fs: &dyn FileSystem,
-        path: &Path,
-        expected: u64,
-    ) -> Result<Box<dyn FileReader>> {
-        let file = fs.open(path).map_err(|error| cannot_open(fs, path, error))?;
-        let length = file.length().map_err(|error| Error::io("metadata", path, error))?;
-        check_length(length, expected).map_err(|error| error.with_path(path))?;
-        Ok(Box::new(Self { file, length, path: path.to_path_buf() }))
-    }
+/// Opens a file of a snapshot in a file system, `expected` bytes long: the length is compared through the
+/// descriptor that is read.
+///
+/// # Errors
+/// `NotFound`; `Corrupted` for another length and for what is no regular file; `Unavailable`.
+pub fn open_file(fs: &dyn FileSystem, path: &Path, expected: u64) -> Result<Box<dyn FileReader>> {
+    let file = fs.open(path).map_err(|error| cannot_open(fs, path, error))?;
+    let length = file.length().map_err(|error| Error::io("metadata", path, error))?;
+    check_length(length, expected).map_err(|error| error.with_path(path))?;
+    Ok(Box::new(StoredReader { file, length, path: path.to_path_buf() }))
 }
 
 impl FileReader for StoredReader {

@@ -11,31 +11,27 @@
 //! Renaming or unlinking the file leaves the map as it is. The map is private and read-only.
 #![expect(unsafe_code, reason = "the language cannot know that nobody changes a file")]
 
+use std::fs::File;
 use std::io;
 use std::ops::Deref;
 
 use memmap2::{Mmap, MmapOptions};
-
-use super::ReadFile;
 
 /// A whole file in memory, read by the system as its pages are touched.
 #[derive(Debug)]
 pub struct Mapping(Mmap);
 
 impl Mapping {
-    /// Maps all of a file that is `length` bytes long. `None` where the file system has no files of
-    /// the operating system, as the models of tests.
+    /// Maps all of a file that is `length` bytes long: what [`ReadFile::as_file`](super::ReadFile::as_file)
+    /// or [`FileReader::as_file`](crate::storage::FileReader::as_file) returned.
     ///
     /// The caller keeps P1: the file is complete, and nobody changes it as long as the map is there.
     ///
     /// # Errors
     /// `InvalidData` where the file has another length; the operating system's error where it cannot
     /// be mapped.
-    pub fn of(file: &dyn ReadFile, length: u64) -> io::Result<Option<Self>> {
-        let Some(descriptor) = file.as_file() else {
-            return Ok(None);
-        };
-        let found = file.length()?;
+    pub fn of(file: &File, length: u64) -> io::Result<Self> {
+        let found = file.metadata()?.len();
         let bytes = usize::try_from(length).ok().filter(|_| found == length).ok_or_else(|| {
             let text = format!("the file has {found} bytes instead of {length}");
             io::Error::new(io::ErrorKind::InvalidData, text)
@@ -44,8 +40,8 @@ impl Mapping {
         options.len(bytes);
         // SAFETY: P1 and P2: the file has these bytes, nobody cuts or changes it, and the map is
         // handed out as shared bytes only.
-        let map = unsafe { options.map_copy_read_only(descriptor) }?;
-        Ok(Some(Self(map)))
+        let map = unsafe { options.map_copy_read_only(file) }?;
+        Ok(Self(map))
     }
 }
 
@@ -62,20 +58,20 @@ impl Deref for Mapping {
 mod tests {
     use std::path::Path;
 
-    use super::super::{FileSystem, MemoryFs, RealFs};
+    use super::super::{FileSystem, ReadFile, RealFs};
     use super::*;
 
-    fn written(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> Box<dyn ReadFile> {
-        fs.create_new(path).unwrap().write_all(bytes).unwrap();
-        fs.open(path).unwrap()
+    fn written(path: &Path, bytes: &[u8]) -> Box<dyn ReadFile> {
+        RealFs.create_new(path).unwrap().write_all(bytes).unwrap();
+        RealFs.open(path).unwrap()
     }
 
     #[test]
     fn a_map_outlives_name_and_descriptor() {
         let directory = tempfile::tempdir().unwrap();
         let (path, content) = (directory.path().join("file"), b"content".repeat(1_000));
-        let file = written(&RealFs, &path, &content);
-        let map = Mapping::of(&*file, content.len() as u64).unwrap().unwrap();
+        let file = written(&path, &content);
+        let map = Mapping::of(file.as_file().unwrap(), content.len() as u64).unwrap();
         drop(file);
         assert_eq!(*map, *content);
         RealFs.rename(&path, &directory.path().join("renamed")).unwrap();
@@ -86,18 +82,12 @@ mod tests {
     #[test]
     fn a_file_of_another_length_is_not_mapped() {
         let directory = tempfile::tempdir().unwrap();
-        let file = written(&RealFs, &directory.path().join("file"), b"content");
+        let file = written(&directory.path().join("file"), b"content");
         for length in [0, 6, 8, u64::MAX] {
-            let refused = Mapping::of(&*file, length).map(drop);
+            let refused = Mapping::of(file.as_file().unwrap(), length).map(drop);
             assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidData);
         }
-        let empty = written(&RealFs, &directory.path().join("empty"), b"");
-        assert!(Mapping::of(&*empty, 0).unwrap().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_model_without_files_has_no_maps() {
-        let file = written(&MemoryFs::new(), Path::new("/file"), b"content");
-        assert!(Mapping::of(&*file, 7).unwrap().is_none());
+        let empty = written(&directory.path().join("empty"), b"");
+        assert!(Mapping::of(empty.as_file().unwrap(), 0).unwrap().is_empty());
     }
 }

@@ -22,6 +22,7 @@
 
 mod directory;
 pub mod faulty;
+mod lock;
 #[cfg(feature = "mmap")]
 mod map;
 pub mod memory;
@@ -35,6 +36,7 @@ use std::path::Path;
 
 pub use directory::ensure_directory;
 pub use faulty::FaultyFs;
+pub use lock::{FileLock, Locking, lock_file};
 #[cfg(feature = "mmap")]
 pub use map::Mapping;
 pub use memory::MemoryFs;
@@ -229,7 +231,7 @@ pub trait ReadFile: Debug + Send + Sync {
         Ok(())
     }
 
-    /// The operating system's file, for the memory map; `None` where there is none.
+    /// The operating system's file, for memory maps and locks; `None` where there is none.
     fn as_file(&self) -> Option<&File> {
         None
     }

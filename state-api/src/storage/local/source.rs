@@ -8,7 +8,7 @@ use super::discard::require_directory;
 use super::layout::{METADATA, SHARED, parse_checkpoint};
 use crate::snapshot::{FileLocation, SnapshotFile};
 use crate::storage::checkpoint::MAX_METADATA_BYTES;
-use crate::storage::reader::{InlineReader, StoredReader};
+use crate::storage::reader::{InlineReader, open_file};
 use crate::storage::{FileReader, SnapshotSource, StoredCheckpoint};
 use crate::vfs::{EntryKind, FileSystem};
 use crate::{Error, Result};
@@ -49,7 +49,7 @@ impl SnapshotSource for LocalSource {
             require_directory(&*self.fs, shared)?;
         }
         match (self.path(file), &stored.location) {
-            (Some(path), _) => StoredReader::open(&*self.fs, &path, stored.length),
+            (Some(path), _) => open_file(&*self.fs, &path, stored.length),
             (None, FileLocation::Inline(bytes)) => InlineReader::open(bytes, stored),
             (None, FileLocation::Own(name) | FileLocation::Shared(name)) => {
                 Err(Error::not_found(format!(
