@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use alluvium_checkpoint::{OperatorSpec, RestoreOptions, StartFrom, Trigger, dispose_savepoint};
-use alluvium_state_api::format::file_checksum;
+use alluvium_state_api::format::{BufferReader, StateFile, file_checksum};
 use alluvium_state_api::snapshot::{Compression, SnapshotKind};
 use alluvium_state_api::testkit::corruption::Counting;
 use alluvium_state_api::testkit::fuzz::with_other_blocks;
@@ -88,6 +88,11 @@ fn bombs() -> Vec<Bomb> {
     all
 }
 
+/// What a liar says of a file so that its blocks are read.
+fn frame_checksum(bytes: &[u8]) -> u128 {
+    StateFile::open(BufferReader::over(bytes), "lying").unwrap().frame_checksum()
+}
+
 /// Opens a store from the snapshot there.
 fn opened<H: Harness>(ground: &Ground, pointer: &str) -> Result<()> {
     let mut job = Job::<H>::open(ground.storage(), SnapshotKind::Full);
@@ -125,7 +130,9 @@ fn bombs_are_refused_in_little_memory_by_all_that_decode_blocks() {
     for (what, bomb) in bombs() {
         let lying = with_other_blocks(&bytes, bomb);
         let mut metadata = right.clone();
-        first_file(&mut metadata).stored.checksum = file_checksum(&lying);
+        let liar = first_file(&mut metadata);
+        liar.stored.checksum = file_checksum(&lying);
+        liar.frame_checksum = Some(frame_checksum(&lying));
         write(&savepoint, &metadata);
         fs::write(&file, &lying).unwrap();
         let uses: [(&str, &dyn Fn() -> Result<()>); 3] = [
