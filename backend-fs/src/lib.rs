@@ -1,2 +1,3 @@
 //! Alluvium's file-system state backend: a write layer in memory over immutable, mapped segment files.
 
+pub mod local;

@@ -22,6 +22,7 @@
 
 mod directory;
 pub mod faulty;
+mod link;
 mod lock;
 #[cfg(feature = "mmap")]
 mod map;
@@ -36,6 +37,7 @@ use std::path::Path;
 
 pub use directory::ensure_directory;
 pub use faulty::FaultyFs;
+pub use link::must_be_copied;
 pub use lock::{FileLock, Locking, lock_file};
 #[cfg(feature = "mmap")]
 pub use map::Mapping;

@@ -18,11 +18,8 @@ use super::attempt::Site;
 use super::layout::{cannot_write, create_fresh, unless_missing};
 use crate::snapshot::{FileLocation, SnapshotFile, StoredFile};
 use crate::storage::{FileScope, SnapshotSource};
-use crate::vfs::EntryKind;
+use crate::vfs::{EntryKind, must_be_copied};
 use crate::{Error, Result};
-
-/// `ENOTSUP`: what some file systems answer to a link.
-const NOT_SUPPORTED: i32 = 95;
 
 /// Links `file` into the place of `scope`; `None` where it has to be copied.
 pub(super) fn link(
@@ -99,17 +96,4 @@ fn settle(site: &Site, file: &SnapshotFile, directory: &Path, path: &Path) -> Re
     fs.sync_directory(directory).map_err(|error| cannot_write("fsync", directory, error))?;
     site.register(path)?;
     Ok(true)
-}
-
-/// Another file system, no right to link, too many links, no links at all; or, where the source has
-/// another view of the file system, no such file in ours.
-fn must_be_copied(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::CrossesDevices
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::TooManyLinks
-            | io::ErrorKind::Unsupported
-            | io::ErrorKind::NotFound
-    ) || error.raw_os_error() == Some(NOT_SUPPORTED)
 }

@@ -1,0 +1,59 @@
+//! Writes one file of the private directory.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use alluvium_state_api::snapshot::{FileLocation, FileName, StoredFile};
+use alluvium_state_api::storage::FileWriter;
+use alluvium_state_api::vfs::WriteFile;
+use alluvium_state_api::{Error, Result};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::failed;
+
+/// Appends, counts and hashes. A failed write loses the file.
+pub(super) struct LocalWriter {
+    file: Box<dyn WriteFile>,
+    path: PathBuf,
+    name: FileName,
+    hasher: Xxh3,
+    length: u64,
+    lost: bool,
+}
+
+impl LocalWriter {
+    pub(super) fn new(file: Box<dyn WriteFile>, path: PathBuf, name: FileName) -> Self {
+        Self { file, path, name, hasher: Xxh3::new(), length: 0, lost: false }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.lost {
+            let error = Error::unavailable("the file was lost with an earlier failed write");
+            return Err(error.with_path(&self.path));
+        }
+        Ok(())
+    }
+}
+
+impl FileWriter for LocalWriter {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.check()?;
+        let written = self.file.write_all(bytes);
+        self.lost = written.is_err();
+        written.map_err(|error| failed("write", &self.path, error))?;
+        self.hasher.update(bytes);
+        self.length = self.length.saturating_add(bytes.len() as u64);
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<StoredFile> {
+        self.check()?;
+        // Not for durability (L4): an error of the disk must be seen now, not when the bytes are read back.
+        self.file.sync().map_err(|error| failed("fsync", &self.path, error))?;
+        Ok(StoredFile {
+            location: FileLocation::Own(self.name),
+            length: self.length,
+            checksum: self.hasher.digest128(),
+        })
+    }
+}
