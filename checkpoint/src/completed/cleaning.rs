@@ -29,12 +29,44 @@ pub(super) enum Task {
     Loose(u64),
 }
 
+/// What a task needs to be done.
 #[derive(Debug)]
 enum Work {
-    Read,
+    Read(CheckpointId),
     Abort(Option<CheckpointId>, Arc<dyn CheckpointAttempt>),
-    Delete { unused: Vec<FileName>, origin: Option<(String, Origin)> },
+    Delete { id: CheckpointId, unused: Vec<FileName>, origin: Option<(String, Origin)> },
     Shared(Vec<FileName>),
+}
+
+impl Work {
+    /// The shared files that it deletes.
+    fn deleted(&self) -> &[FileName] {
+        match self {
+            Self::Delete { unused, .. } | Self::Shared(unused) => unused,
+            Self::Read(_) | Self::Abort(..) => &[],
+        }
+    }
+
+    fn run(self, storage: &dyn CheckpointStorage) -> Result<Option<StoredCheckpoint>> {
+        match self {
+            Self::Read(id) => storage.load(id).map(Some),
+            Self::Abort(id, attempt) => match (attempt.abort(), id) {
+                // It is published after all, and therefore one of the job's.
+                (Err(error), Some(id)) if error.kind() == ErrorKind::InvalidInput => {
+                    storage.load(id).map(Some)
+                }
+                (Err(error), None) if error.kind() == ErrorKind::InvalidInput => Ok(None),
+                (aborted, _) => aborted.map(|()| None),
+            },
+            Self::Delete { id, unused, origin } => {
+                if let Some((job, origin)) = origin {
+                    claim::release(storage, &job, &origin)?;
+                }
+                storage.discard(id, &unused).map(|()| None)
+            }
+            Self::Shared(unused) => storage.discard_shared(&unused).map(|()| None),
+        }
+    }
 }
 
 /// One deletion, to be run on any thread.
@@ -54,26 +86,7 @@ pub(crate) struct Cleaned {
 
 impl Cleaning {
     pub(crate) fn run(self) -> Cleaned {
-        let Self { storage, task, work } = self;
-        let result = match (work, task) {
-            (Work::Read, Task::Read(id)) => storage.load(id).map(Some),
-            (Work::Abort(id, attempt), _) => match (attempt.abort(), id) {
-                // It is published after all, and therefore one of the job's.
-                (Err(error), Some(id)) if error.kind() == ErrorKind::InvalidInput => {
-                    storage.load(id).map(Some)
-                }
-                (Err(error), None) if error.kind() == ErrorKind::InvalidInput => Ok(None),
-                (aborted, _) => aborted.map(|()| None),
-            },
-            (Work::Delete { unused, origin }, Task::Delete(id)) => {
-                let released =
-                    origin.map_or(Ok(()), |(job, origin)| claim::release(&*storage, &job, &origin));
-                released.and_then(|()| storage.discard(id, &unused)).map(|()| None)
-            }
-            (Work::Shared(unused), _) => storage.discard_shared(&unused).map(|()| None),
-            (Work::Read | Work::Delete { .. }, _) => Ok(None),
-        };
-        Cleaned { task, result }
+        Cleaned { task: self.task, result: self.work.run(&*self.storage) }
     }
 }
 
@@ -127,11 +140,7 @@ impl CompletedStore {
             let Some(work) = self.work(task) else {
                 continue;
             };
-            let deleted = match &work {
-                Work::Delete { unused, .. } | Work::Shared(unused) => unused.clone(),
-                Work::Read | Work::Abort(..) => Vec::new(),
-            };
-            self.running = Some((task, deleted));
+            self.running = Some((task, work.deleted().to_vec()));
             return Some(Cleaning { storage: Arc::clone(&self.storage), task, work });
         }
         None
@@ -140,14 +149,14 @@ impl CompletedStore {
     /// What there is to do; `None` where that is nothing any more.
     fn work(&mut self, task: Task) -> Option<Work> {
         match task {
-            Task::Read(id) => self.unreadable.contains_key(&id).then_some(Work::Read),
+            Task::Read(id) => self.unreadable.contains_key(&id).then_some(Work::Read(id)),
             Task::Abort(key) => {
                 self.stuck.get(&key).map(|stuck| Work::Abort(stuck.id, Arc::clone(&stuck.attempt)))
             }
             Task::Delete(id) => self.doomed.get(&id).map(|doomed| {
                 let job = self.job.as_ref().map(ToString::to_string);
                 let origin = job.zip(doomed.origin.clone());
-                Work::Delete { unused: self.unused(&doomed.shared, Some(id)), origin }
+                Work::Delete { id, unused: self.unused(&doomed.shared, Some(id)), origin }
             }),
             Task::Loose(key) => {
                 let unused = self.unused(self.loose.get(&key)?, None);
