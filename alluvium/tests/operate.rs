@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use alluvium_state_api::storage::savepoint_name;
 use serde_json::Value;
 
 fn alluvium(arguments: &[&str]) -> Output {
@@ -143,10 +144,10 @@ fn gc_finds_late_files_and_leaves_young_savepoints_that_are_not_complete() {
     let late = Path::new(&left.checkpoint).join(drawn);
     std::fs::write(&late, b"late").unwrap();
     let job = Path::new(&left.job).file_name().unwrap().to_str().unwrap();
-    let named = |digits: &str| format!("savepoint-{}-{digits}", &job[..6]);
+    let named = |random| savepoint_name(job, random);
     let target = left.path("elsewhere");
-    let beside = Path::new(&left.job).with_file_name(named("0123456789ab"));
-    let elsewhere = ["0123456789ab", "0123456789cd"].map(|n| Path::new(&target).join(named(n)));
+    let beside = Path::new(&left.job).with_file_name(named(7));
+    let elsewhere = [8, 9].map(|n| Path::new(&target).join(named(n)));
     for directory in elsewhere.iter().chain([&beside]) {
         std::fs::create_dir_all(directory).unwrap();
         std::fs::write(directory.join(drawn), b"half").unwrap();

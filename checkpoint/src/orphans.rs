@@ -26,9 +26,9 @@
 //! * O3 The place of a checkpoint or savepoint is removed only if it is not published, which is looked
 //!   up again just before.
 //! * O4 Only names count that a storage draws; whatever else lies about is somebody else's.
-//! * O5 The name of a savepoint tells no more than how its job's begins. So the floor for the places
-//!   of savepoints that are not complete is an hour at least, where ages are told: nobody knows whether
-//!   another job is about to complete one.
+//! * O5 Who asks need not be who takes the savepoints of the job, and of another job's name no more than
+//!   a hash is in that of its savepoints. So the floor for the places of savepoints that are not
+//!   complete is an hour at least, where ages are told: nobody knows whether one is about to be completed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -234,8 +234,8 @@ impl Search<'_> {
         named: &[FileName],
         orphans: &mut Orphans,
     ) {
-        let is_named = |file: &SurveyedFile| named.iter().any(|name| name.as_str() == file.name);
-        for file in found.iter().filter(|file| !is_named(file)) {
+        let named: BTreeSet<&str> = named.iter().map(FileName::as_str).collect();
+        for file in found.iter().filter(|file| !named.contains(&*file.name)) {
             if self.is_old(file.modified_ms, Duration::ZERO) {
                 orphans.count(file);
                 orphans.strays.push(Stray { place: place.clone(), name: file.name.clone() });

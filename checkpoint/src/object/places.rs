@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{
-    CheckpointAttempt, StoredCheckpoint, SurveyedSavepoint, is_savepoint_of, savepoint_prefix,
+    CheckpointAttempt, StoredCheckpoint, SurveyedSavepoint, is_savepoint_of, savepoint_name,
 };
 use alluvium_state_api::{Error, Result};
 use object_store::path::Path;
@@ -59,9 +59,8 @@ impl ObjectPlaces {
             ));
         };
         let target = self.ground.prefix_of(target)?;
-        let prefix = savepoint_prefix(self.job.as_str());
-        let random = self.ground.randomness.next_u64() >> 16;
-        Ok(self.attempt(below(&target, &format!("{prefix}{random:012x}"))))
+        let name = savepoint_name(self.job.as_str(), self.ground.randomness.next_u64());
+        Ok(self.attempt(below(&target, &name)))
     }
 
     pub(crate) fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {

@@ -11,7 +11,7 @@ use alluvium_state_api::clock::{Clock, ManualClock, SystemClock};
 use alluvium_state_api::random::SeededRandomness;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::local::{LocalOptions, LocalStorage};
-use alluvium_state_api::storage::{CheckpointStorage, FileScope};
+use alluvium_state_api::storage::{CheckpointStorage, FileScope, savepoint_name};
 use alluvium_state_api::vfs::{EntryKind, FileSystem, MemoryFs, RealFs};
 
 use crate::deletion::REMOVE;
@@ -51,7 +51,8 @@ fn dead() -> (Job, MemoryFs, String) {
 fn everything_that_nothing_names_is_found_counted_and_removed() {
     let (job, fs, savepoint) = dead();
     // What is not ours to touch, among it an unfinished savepoint of another job.
-    for directory in ["savepoint-job-1-notes", "savepoint-job-2-0123456789ab", "other"] {
+    let others = ["job-2", "job-1b"].map(|job| savepoint_name(job, 7));
+    for directory in ["savepoint-job-1-notes", "other", &others[0], &others[1]] {
         let directory = Path::new("/savepoints").join(directory);
         fs.create_dir(&directory).unwrap();
         put(&fs, &directory.join(DRAWN), b"other's");
@@ -71,19 +72,17 @@ fn everything_that_nothing_names_is_found_counted_and_removed() {
     put(&fs, &Path::new("/checkpoints/job-1/shared").join(DRAWN), b"12345");
     fs.create_dir(Path::new("/checkpoints/job-1/chk-9")).unwrap();
     put(&fs, &Path::new("/checkpoints/job-1/chk-9").join(DRAWN), b"123456");
-    let open = Path::new("/savepoints/savepoint-job-1-0123456789ab");
-    fs.create_dir(open).unwrap();
-    put(&fs, &open.join(DRAWN), b"1234567");
-    fs.create_dir(Path::new("/savepoints/savepoint-job-1-ffffffffffff")).unwrap();
+    let open = [8, 9].map(|random| format!("/savepoints/{}", savepoint_name("job-1", random)));
+    for open in &open {
+        fs.create_dir(Path::new(open)).unwrap();
+    }
+    put(&fs, &Path::new(&open[0]).join(DRAWN), b"1234567");
     let littered = everything(&fs, Path::new("/"));
 
     let found = collect_orphans(&job.storage, &*job.clock, LOOK).unwrap();
     assert_eq!(everything(&fs, Path::new("/")), littered, "it only looks");
     assert_eq!(found.checkpoints, [id(9)]);
-    assert_eq!(
-        found.savepoints,
-        ["/savepoints/savepoint-job-1-0123456789ab", "/savepoints/savepoint-job-1-ffffffffffff"]
-    );
+    assert_eq!(found.savepoints, open);
     assert_eq!((found.shared.len(), found.strays.len(), found.len()), (1, 7, 11));
     let strays: Vec<_> = found.strays.iter().map(ToString::to_string).collect();
     assert!(strays.contains(&format!("chk-1/{DRAWN}")), "{strays:?}");

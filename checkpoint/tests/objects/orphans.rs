@@ -8,7 +8,7 @@ use alluvium_checkpoint::{OrphanOptions, Orphans, StartFrom, Trigger, collect_or
 use alluvium_state_api::clock::{Clock, ManualClock, SystemClock};
 use alluvium_state_api::random::SeededRandomness;
 use alluvium_state_api::snapshot::FileName;
-use alluvium_state_api::storage::CheckpointStorage;
+use alluvium_state_api::storage::{CheckpointStorage, savepoint_name};
 use futures_executor::block_on;
 use futures_util::TryStreamExt;
 use object_store::memory::InMemory;
@@ -48,15 +48,18 @@ fn everything_that_nothing_names_is_found_counted_and_removed() {
     let savepoint = job.complete(Trigger::savepoint(None)).pointer;
     let savepoint = savepoint.strip_prefix(ROOT).unwrap();
     // What is not ours to touch, among it an unfinished savepoint of another job.
-    put(&store, &format!("savepoints/savepoint-job-2-0123456789ab/{DRAWN}"), b"other's");
+    let named = |job, random| format!("savepoints/{}", savepoint_name(job, random));
+    for other in ["job-2", "job-1b"] {
+        put(&store, &format!("{}/{DRAWN}", named(other, 7)), b"other's");
+    }
     put(&store, "savepoints/savepoint-job-1-notes/x", b"other's");
     put(&store, "checkpoints/job-1/chk-1/notes", b"other's");
     put(&store, "checkpoints/job-1/shared/notes", b"other's");
     let clean = everything(&store);
 
-    let open = "savepoints/savepoint-job-1-0123456789ab";
+    let open = named("job-1", 8);
     put(&store, &format!("{open}/{DRAWN}"), b"1");
-    let fenced = "savepoints/savepoint-job-1-ffffffffffff";
+    let fenced = named("job-1", 9);
     put(&store, &format!("{fenced}/_metadata"), b"ALVTOMB1\0\0\0\0\0\0\0\0................");
     put(&store, &format!("checkpoints/job-1/chk-1/{DRAWN}"), b"12");
     put(&store, &format!("{savepoint}/{DRAWN}"), b"123");

@@ -24,7 +24,7 @@ pub use reader::{InlineSource, open_file, verify_checksum};
 pub use remains::{MAX_REMAINS_BYTES, are_remains, decode_remains, encode_remains};
 pub use survey::{
     Survey, SurveyedCheckpoint, SurveyedFile, SurveyedPlace, SurveyedSavepoint, is_drawn,
-    is_savepoint_of, savepoint_prefix,
+    is_savepoint_of, savepoint_name,
 };
 
 use crate::Result;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::CheckpointId;
+use crate::{CheckpointId, hash_bytes};
 
 /// How the names of drafts of metadata begin, of probes, and of marks of a disposal.
 pub(crate) const DRAFT: &str = ".metadata-";
@@ -24,17 +24,26 @@ pub(crate) fn is_draft(name: &str) -> bool {
     name == DISPOSAL || name.strip_prefix(DRAFT).is_some_and(is_drawn)
 }
 
-/// How the names of savepoints of `job` begin: with no more than six characters of the job's.
-pub fn savepoint_prefix(job: &str) -> String {
-    format!("savepoint-{}-", job.get(..6).unwrap_or(job))
+/// Random hexadecimal digits in the name of a savepoint.
+const SAVEPOINT_DIGITS: usize = 10;
+
+/// What a savepoint of `job` is called: six characters of the job's name, six digits that tell it from
+/// others that begin with the same, and ten of `random`.
+pub fn savepoint_name(job: &str, random: u64) -> String {
+    let random = random & ((1 << (4 * SAVEPOINT_DIGITS)) - 1);
+    format!("{}{random:0SAVEPOINT_DIGITS$x}", savepoint_prefix(job))
 }
 
-/// Whether `name` is one that a savepoint of `job` gets: its prefix and twelve hexadecimal digits.
+fn savepoint_prefix(job: &str) -> String {
+    let begins = job.get(..6).unwrap_or(job);
+    format!("savepoint-{begins}-{:06x}", hash_bytes(job.as_bytes()) >> 40)
+}
+
+/// Whether `name` is one that a savepoint of `job` gets: see [`savepoint_name`].
 pub fn is_savepoint_of(job: &str, name: &str) -> bool {
     let drawn = name.strip_prefix(&savepoint_prefix(job));
-    drawn.is_some_and(|drawn| {
-        drawn.len() == 12 && drawn.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    })
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    drawn.is_some_and(|drawn| drawn.len() == SAVEPOINT_DIGITS && drawn.bytes().all(is_digit))
 }
 
 /// A file that a storage may have written.

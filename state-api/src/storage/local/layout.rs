@@ -5,7 +5,7 @@
 //! <directory>/<job>/chk-<n>/_metadata             appears last; with it the checkpoint exists
 //! <directory>/<job>/chk-<n>/<32 hex digits>       the checkpoint's own files
 //! <directory>/<job>/chk-<n>/.metadata-<32 hex>    metadata on its way
-//! <target>/savepoint-<first 6 of job>-<12 hex>/   a savepoint: `_metadata` and all its files
+//! <target>/savepoint-<first 6 of job>-<16 hex>/   a savepoint (the first 6 hex: a hash of the job's name): `_metadata` and all its files
 //! <directory of either>/.metadata-disposed        what is being deleted, see [`disposal`](super::disposal)
 //! ```
 
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::LocalOptions;
 use crate::random::Randomness;
 use crate::snapshot::FileName;
-use crate::storage::survey::{self, DRAFT, is_drawn, savepoint_prefix};
+use crate::storage::survey::{self, DRAFT, is_drawn};
 use crate::vfs::FileSystem;
 use crate::{CheckpointId, Error, ErrorKind, Result};
 
@@ -68,8 +68,7 @@ impl Ground {
     }
 
     pub(super) fn savepoint_name(&self, job: &FileName) -> String {
-        let prefix = savepoint_prefix(job.as_str());
-        format!("{prefix}{:012x}", self.randomness.next_u64() >> 16)
+        survey::savepoint_name(job.as_str(), self.randomness.next_u64())
     }
 }
 

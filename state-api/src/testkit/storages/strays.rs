@@ -6,7 +6,7 @@ use super::content::{
 use super::{Opening, StorageHarness, job, open};
 use crate::ErrorKind;
 use crate::snapshot::FileName;
-use crate::storage::{SurveyedPlace, SurveyedSavepoint};
+use crate::storage::{SurveyedPlace, SurveyedSavepoint, savepoint_name};
 
 /// A name as storages draw them.
 const DRAWN: &str = "00000000000000000000000000000abc";
@@ -62,7 +62,8 @@ pub fn foreign_names_are_refused<H: StorageHarness>(harness: &H) {
             assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput, "{at} {foreign:?}");
         }
     }
-    for elsewhere in ["", "/other", "/savepoint-ffffff-0123456789ab"] {
+    let strange = savepoint_name("strange", 7);
+    for elsewhere in ["", "/other", "/savepoint-a1b2c3-0123456789abcdef", &format!("/{strange}")] {
         let at = SurveyedPlace::Savepoint(format!("{place}{elsewhere}"));
         let refused = storage.discard_strays(&at, &[]).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{at}");
@@ -74,7 +75,8 @@ pub fn foreign_names_are_refused<H: StorageHarness>(harness: &H) {
 /// never completed is gone with its files.
 pub fn savepoints_are_found_complete_or_not<H: StorageHarness>(harness: &H) {
     let (job, place) = (job(), harness.place("savepoints"));
-    let stranger = FileName::new("zzzzzz").unwrap();
+    // Beginning with the same characters, as ids of jobs may that have a prefix in common.
+    let stranger = FileName::new(&format!("{}-other", &job.as_str()[..6])).unwrap();
     let of = |job| harness.open(&Opening { savepoints: Some(&place), ..Opening::of(job) }).unwrap();
     let (storage, other) = (of(&job), of(&stranger));
     assert!(storage.survey_savepoints().unwrap().is_empty(), "the place is not there yet");
@@ -82,8 +84,8 @@ pub fn savepoints_are_found_complete_or_not<H: StorageHarness>(harness: &H) {
     publish_three(&*complete, 1).unwrap();
     let foreign = other.begin_savepoint(None).unwrap();
     publish_three(&*foreign, 2).unwrap();
-    for name in ["savepoint-a1b2c3-notes/x", "savepoint-a1b2c3/x", "savepoint-a1b2c3-0123456789ab"]
-    {
+    let named_alike = "savepoint-a1b2c3-0123456789abcdef";
+    for name in ["savepoint-a1b2c3-notes/x", "savepoint-a1b2c3/x", named_alike] {
         harness.put(&format!("{place}/{name}"), b"junk");
     }
     let before = harness.everything();
