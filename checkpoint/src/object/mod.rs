@@ -31,8 +31,8 @@ use alluvium_state_api::clock::{Clock, SystemClock};
 use alluvium_state_api::random::Randomness;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{
-    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey, SurveyedPlace,
-    SurveyedSavepoint,
+    CheckpointAttempt, CheckpointStorage, SavepointPlaces, SnapshotSource, StoredCheckpoint,
+    Survey, SurveyedPlace, SurveyedSavepoint,
 };
 use alluvium_state_api::{CheckpointId, Error, Result};
 use futures_util::{StreamExt, TryStreamExt, stream};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::{
-    CheckpointAttempt, StoredCheckpoint, SurveyedSavepoint, is_savepoint_of, savepoint_name,
+    CheckpointAttempt, SavepointPlaces, StoredCheckpoint, SurveyedSavepoint, is_savepoint_of,
+    savepoint_name,
 };
 use alluvium_state_api::{Error, Result};
 use object_store::path::Path;
@@ -51,8 +52,10 @@ impl ObjectPlaces {
         let pointer = pointer.strip_suffix("/_metadata").unwrap_or(pointer);
         self.ground.key_of(pointer)
     }
+}
 
-    pub(crate) fn begin(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
+impl SavepointPlaces for ObjectPlaces {
+    fn begin(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
         let Some(target) = target.or(self.savepoints.as_deref()) else {
             return Err(Error::invalid_input(
                 "there is no place for the savepoint; name one or set state.savepoints.dir",
@@ -63,7 +66,7 @@ impl ObjectPlaces {
         Ok(self.attempt(below(&target, &name)))
     }
 
-    pub(crate) fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
         let own = self.ground.key_of(target)?;
         if !self.ground.list(&own)?.is_empty() {
             return Err(Error::already_exists(
@@ -74,23 +77,23 @@ impl ObjectPlaces {
         Ok(self.attempt(own))
     }
 
-    pub(crate) fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
+    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
         self.opened(self.locate(pointer)?)
     }
 
-    pub(crate) fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
+    fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
         let own = self.locate(pointer)?;
         self.ground.dispose(&own, files).map_err(|error| error.with_path(pointer))
     }
 
-    pub(crate) fn survey(&self, target: Option<&str>) -> Result<Vec<SurveyedSavepoint>> {
+    fn survey(&self, target: Option<&str>) -> Result<Vec<SurveyedSavepoint>> {
         let Some(target) = target.or(self.savepoints.as_deref()) else {
             return Ok(Vec::new());
         };
         survey::savepoints(&self.ground, &self.ground.prefix_of(target)?, self.job.as_str())
     }
 
-    pub(crate) fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
+    fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
         let own = self.locate(pointer)?;
         if !own.filename().is_some_and(|name| is_savepoint_of(self.job.as_str(), name)) {
             return Err(Error::invalid_input(

@@ -5,13 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alluvium_state_api::Result;
-use alluvium_state_api::storage::CheckpointStorage;
 use alluvium_state_api::storage::local::{LocalSavepoints, LocalStorage};
+use alluvium_state_api::storage::{CheckpointStorage, SavepointPlaces};
 use parking_lot::Mutex;
 
 use super::Stores;
 use super::location::Location;
-use super::routed::Place;
 use crate::hdfs::{Address, HdfsFs, HdfsOptions};
 
 /// The clusters that are connected.
@@ -49,7 +48,7 @@ impl Stores {
     }
 
     /// As [`place`](Self::place).
-    pub(super) fn hdfs_place(&self, at: &Address) -> Result<Arc<dyn Place>> {
+    pub(super) fn hdfs_place(&self, at: &Address) -> Result<Arc<dyn SavepointPlaces>> {
         let fs = Arc::new(self.clusters.connect(at)?);
         let (random, options) = (Arc::clone(&self.env.randomness), self.local_options());
         Ok(Arc::new(LocalSavepoints::new(fs, random, &self.job, options)?))

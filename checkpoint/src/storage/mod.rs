@@ -41,14 +41,14 @@ use alluvium_state_api::settings::{Settings, keys};
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::local::{LocalOptions, LocalSavepoints, LocalStorage};
 use alluvium_state_api::storage::memory::MemoryStorage;
-use alluvium_state_api::storage::{CheckpointStorage, StoredCheckpoint};
+use alluvium_state_api::storage::{CheckpointStorage, SavepointPlaces, StoredCheckpoint};
 use alluvium_state_api::vfs::{FileSystem, RealFs};
 use alluvium_state_api::{Error, Result};
 
 pub use directory::Directory;
 pub use environment::Environment;
 use location::{Cloud, Location};
-use routed::{Place, Routed};
+use routed::Routed;
 
 /// What storages are opened with. `Default` is the real thing.
 #[derive(Clone, Debug)]
@@ -318,7 +318,7 @@ impl Stores {
     }
 
     /// Where savepoints at `location` go, and where pointers to it lead.
-    fn place(&self, location: &Location) -> Result<Arc<dyn Place>> {
+    fn place(&self, location: &Location) -> Result<Arc<dyn SavepointPlaces>> {
         match location {
             Location::Memory(_) => Err(Error::invalid_input(
                 "memory:// is the memory of the process that wrote the checkpoint, and is reached \

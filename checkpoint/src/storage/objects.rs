@@ -3,17 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use alluvium_state_api::Result;
 use alluvium_state_api::settings::Settings;
-use alluvium_state_api::storage::{
-    CheckpointAttempt, CheckpointStorage, StoredCheckpoint, SurveyedSavepoint,
-};
-use alluvium_state_api::{Result, snapshot::FileName};
+use alluvium_state_api::storage::{CheckpointStorage, SavepointPlaces};
 use object_store::ObjectStore;
 use object_store::limit::LimitStore;
 
 use super::Stores;
 use super::location::{Cloud, Location, ObjectUrl};
-use super::routed::Place;
 use super::scattered::{Layout, Scattered};
 use crate::object::{Ground, ObjectOptions, ObjectPlaces, ObjectStorage};
 
@@ -44,7 +41,7 @@ impl Stores {
         Ok(Arc::new(ObjectStorage::on(self.ground(url)?, &url.text, &self.job, savepoints)?))
     }
 
-    pub(super) fn object_place(&self, url: &ObjectUrl) -> Result<Arc<dyn Place>> {
+    pub(super) fn object_place(&self, url: &ObjectUrl) -> Result<Arc<dyn SavepointPlaces>> {
         Ok(Arc::new(ObjectPlaces::new(self.ground(url)?, &self.job, None)))
     }
 
@@ -114,31 +111,5 @@ impl Stores {
         #[cfg(not(feature = "cloud"))]
         let client = Err(super::lacking(url.cloud));
         client
-    }
-}
-
-impl Place for ObjectPlaces {
-    fn begin(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
-        Self::begin(self, Some(target))
-    }
-
-    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
-        Self::begin_export(self, target)
-    }
-
-    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
-        Self::open_pointer(self, pointer)
-    }
-
-    fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
-        Self::discard(self, pointer, files)
-    }
-
-    fn survey(&self, target: &str) -> Result<Vec<SurveyedSavepoint>> {
-        Self::survey(self, Some(target))
-    }
-
-    fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
-        Self::discard_strays(self, pointer, names)
     }
 }

@@ -1,65 +1,16 @@
 //! A job's storage whose savepoints and pointers may be elsewhere.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use alluvium_state_api::snapshot::FileName;
-use alluvium_state_api::storage::local::LocalSavepoints;
 use alluvium_state_api::storage::{
-    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey, SurveyedPlace,
-    SurveyedSavepoint,
+    CheckpointAttempt, CheckpointStorage, SavepointPlaces, SnapshotSource, StoredCheckpoint,
+    Survey, SurveyedPlace, SurveyedSavepoint,
 };
 use alluvium_state_api::{CheckpointId, Result};
 
 use super::Stores;
 use super::location::Location;
-
-/// Where savepoints can be, beside the job's own storage.
-pub(crate) trait Place: Debug + Send + Sync {
-    /// As [`CheckpointStorage::begin_savepoint`].
-    fn begin(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>>;
-
-    /// As [`CheckpointStorage::begin_export`].
-    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>>;
-
-    /// As [`CheckpointStorage::open_pointer`].
-    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint>;
-
-    /// As [`CheckpointStorage::discard_savepoint`].
-    fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()>;
-
-    /// As [`CheckpointStorage::survey_savepoints`], below `target`.
-    fn survey(&self, target: &str) -> Result<Vec<SurveyedSavepoint>>;
-
-    /// As [`CheckpointStorage::discard_strays`] in the place of a savepoint.
-    fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()>;
-}
-
-impl Place for LocalSavepoints {
-    fn begin(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
-        Self::begin(self, Some(target))
-    }
-
-    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
-        Self::begin_export(self, target)
-    }
-
-    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
-        Self::open_pointer(self, pointer)
-    }
-
-    fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
-        Self::discard(self, pointer, files)
-    }
-
-    fn survey(&self, target: &str) -> Result<Vec<SurveyedSavepoint>> {
-        Self::survey(self, Some(target))
-    }
-
-    fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
-        Self::discard_strays(self, pointer, names)
-    }
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -81,7 +32,7 @@ impl Routed {
     }
 
     /// The place of `location`, unless that is the job's own storage.
-    fn elsewhere(&self, location: &Location) -> Result<Option<Arc<dyn Place>>> {
+    fn elsewhere(&self, location: &Location) -> Result<Option<Arc<dyn SavepointPlaces>>> {
         if self.at.shares_store(location) {
             return Ok(None);
         }
@@ -101,7 +52,7 @@ impl CheckpointStorage for Routed {
         };
         match self.elsewhere(target)? {
             None => self.home.begin_savepoint(Some(target.text())),
-            Some(place) => place.begin(target.text()),
+            Some(place) => place.begin(Some(target.text())),
         }
     }
 
@@ -150,7 +101,7 @@ impl CheckpointStorage for Routed {
             None => self.home.survey_savepoints(),
             Some(at) => match self.elsewhere(at)? {
                 None => self.home.survey_savepoints(),
-                Some(place) => place.survey(at.text()),
+                Some(place) => place.survey(Some(at.text())),
             },
         }
     }

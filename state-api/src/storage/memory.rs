@@ -21,8 +21,9 @@ use super::checkpoint::check_metadata_length;
 use super::local::LocalSavepoints;
 use super::reader::InlineSource;
 use super::{
-    CheckpointAttempt, CheckpointStorage, FileScope, FileWriter, InlinePolicy, Phase, SnapshotSink,
-    SnapshotSource, StoredCheckpoint, Survey, SurveyedCheckpoint, SurveyedPlace, SurveyedSavepoint,
+    CheckpointAttempt, CheckpointStorage, FileScope, FileWriter, InlinePolicy, Phase,
+    SavepointPlaces, SnapshotSink, SnapshotSource, StoredCheckpoint, Survey, SurveyedCheckpoint,
+    SurveyedPlace, SurveyedSavepoint,
 };
 use crate::random::Randomness;
 use crate::snapshot::{FileLocation, FileName, StoredFile};

@@ -10,6 +10,7 @@ mod import;
 pub mod local;
 pub mod memory;
 mod phase;
+mod places;
 mod reader;
 mod remains;
 mod survey;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 pub use checkpoint::{CheckpointAttempt, CheckpointStorage, StoredCheckpoint};
 pub use phase::Phase;
+pub use places::SavepointPlaces;
 pub use reader::{InlineSource, open_file, verify_checksum};
 pub use remains::{MAX_REMAINS_BYTES, are_remains, decode_remains, encode_remains};
 pub use survey::{

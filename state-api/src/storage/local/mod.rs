@@ -47,8 +47,8 @@ pub use savepoint::LocalSavepoints;
 pub use source::open_pointer;
 
 use super::{
-    CheckpointAttempt, CheckpointStorage, SnapshotSource, StoredCheckpoint, Survey, SurveyedPlace,
-    SurveyedSavepoint,
+    CheckpointAttempt, CheckpointStorage, SavepointPlaces, SnapshotSource, StoredCheckpoint,
+    Survey, SurveyedPlace, SurveyedSavepoint,
 };
 use crate::random::Randomness;
 use crate::snapshot::FileName;

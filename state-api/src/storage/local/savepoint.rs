@@ -9,7 +9,9 @@ use super::layout::{Ground, cannot_write, create_fresh, is_ours};
 use super::{LocalOptions, discard, disposal, source, survey};
 use crate::random::Randomness;
 use crate::snapshot::FileName;
-use crate::storage::{CheckpointAttempt, StoredCheckpoint, SurveyedSavepoint, is_savepoint_of};
+use crate::storage::{
+    CheckpointAttempt, SavepointPlaces, StoredCheckpoint, SurveyedSavepoint, is_savepoint_of,
+};
 use crate::vfs::{FileSystem, ensure_directory};
 use crate::{Error, ErrorKind, Result};
 
@@ -39,12 +41,10 @@ impl LocalSavepoints {
     pub(super) fn over(ground: Arc<Ground>, job: &FileName) -> Self {
         Self { ground, job: job.clone() }
     }
+}
 
-    /// As [`CheckpointStorage::begin_savepoint`](crate::storage::CheckpointStorage::begin_savepoint).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn begin(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
+impl SavepointPlaces for LocalSavepoints {
+    fn begin(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
         let ground = &self.ground;
         let configured = ground.options.savepoint_directory.as_deref();
         let named = target.map(|target| source::path_of(&*ground.fs, target)).transpose()?;
@@ -64,11 +64,7 @@ impl LocalSavepoints {
         Ok(Arc::new(LocalAttempt::new(site)))
     }
 
-    /// As [`CheckpointStorage::begin_export`](crate::storage::CheckpointStorage::begin_export).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
+    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
         let fs = &*self.ground.fs;
         // Without a slash at the end.
         let own: PathBuf = source::path_of(fs, target)?.components().collect();
@@ -86,21 +82,11 @@ impl LocalSavepoints {
         Ok(Arc::new(LocalAttempt::new(site)))
     }
 
-    /// Opens a checkpoint or savepoint, see [`open_pointer`](super::open_pointer).
-    ///
-    /// # Errors
-    /// As there.
-    pub fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
+    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
         source::open_pointer(&self.ground.fs, pointer)
     }
 
-    /// As [`CheckpointStorage::discard_savepoint`][1].
-    ///
-    /// [1]: crate::storage::CheckpointStorage::discard_savepoint
-    ///
-    /// # Errors
-    /// As there.
-    pub fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
+    fn discard(&self, pointer: &str, files: &[FileName]) -> Result<()> {
         let fs = &*self.ground.fs;
         match source::locate(fs, pointer) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -111,14 +97,7 @@ impl LocalSavepoints {
         }
     }
 
-    /// As [`CheckpointStorage::survey_savepoints`][1], below `target` or the configured place; without
-    /// either there are none.
-    ///
-    /// [1]: crate::storage::CheckpointStorage::survey_savepoints
-    ///
-    /// # Errors
-    /// As there.
-    pub fn survey(&self, target: Option<&str>) -> Result<Vec<SurveyedSavepoint>> {
+    fn survey(&self, target: Option<&str>) -> Result<Vec<SurveyedSavepoint>> {
         let configured = self.ground.options.savepoint_directory.as_deref();
         let fs = &*self.ground.fs;
         let named = target.map(|target| source::path_of(fs, target)).transpose()?;
@@ -126,13 +105,7 @@ impl LocalSavepoints {
         found.transpose().map(Option::unwrap_or_default)
     }
 
-    /// As [`CheckpointStorage::discard_strays`][1] in the place of a savepoint of this job.
-    ///
-    /// [1]: crate::storage::CheckpointStorage::discard_strays
-    ///
-    /// # Errors
-    /// As there.
-    pub fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
+    fn discard_strays(&self, pointer: &str, names: &[String]) -> Result<()> {
         let fs = &*self.ground.fs;
         let own = source::directory_of(fs, pointer)?;
         let name = own.file_name().and_then(OsStr::to_str);
