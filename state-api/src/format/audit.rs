@@ -7,7 +7,7 @@
 //! * I1 Entries fill the raw bytes exactly and are as many as the block says.
 //! * I2 A list segment begins a list (first index 0), begins a run (appends), or continues the
 //!   segment directly before it among the blocks of its kind.
-//! * I3 In ordered files, keys ascend strictly.
+//! * I3 In ordered files, keys of one kind of blocks ascend strictly.
 
 use super::digest::Digester;
 use super::layout::{EntryLayout, FixedLayout, ListSegment};
@@ -25,6 +25,9 @@ pub(crate) struct Audit {
     entries_end: LastKey,
     /// Where the last block of list appends ended.
     appends_end: LastKey,
+    /// Where the last block of tombstones ended, and of removals of maps.
+    tombstones_end: LastKey,
+    maps_end: LastKey,
     /// A block of another kind than removals of maps was seen.
     removals_end: bool,
 }
@@ -69,6 +72,14 @@ impl LastKey {
         !self.known || self.parts() < (key.key(), key.namespace(), key.map_key())
     }
 
+    fn follow(&mut self, key: EntryKey<'_>) -> Verdict {
+        if !self.precedes(key) {
+            return Err(ORDER);
+        }
+        self.set(key);
+        Ok(())
+    }
+
     fn set(&mut self, key: EntryKey<'_>) {
         self.bytes.clear();
         self.bytes.extend_from_slice(key.bytes());
@@ -78,12 +89,14 @@ impl LastKey {
 }
 
 impl Audit {
-    /// Checks and counts a block.
+    /// Checks and counts a block; in ordered files, `begins` is told of each entry and where it begins
+    /// in the block, of lists and runs of their first segments.
     pub(crate) fn block(
         &mut self,
         layout: &EntryLayout,
         block: RawBlock<'_>,
         digester: &mut Digester,
+        begins: &mut impl FnMut(usize, EntryKey<'_>),
     ) -> Verdict {
         let tombstone = block.kind == BlockKind::Tombstones;
         if block.kind != BlockKind::MapRemovals {
@@ -104,18 +117,19 @@ impl Audit {
         }
         match (block.kind, layout.is_list) {
             (BlockKind::Tombstones, _) => {
-                self.removals(layout, block, |key| digester.tombstone(key))?;
+                self.removals(layout, block, |key| digester.tombstone(key), begins)?;
             }
             (BlockKind::MapRemovals, _) if !layout.is_map => {
                 return Err("only maps are removed as a whole");
             }
             (BlockKind::MapRemovals, _) => {
-                self.removals(&layout.of_maps(), block, |key| digester.map_removal(key))?;
+                let layout = layout.of_maps();
+                self.removals(&layout, block, |key| digester.map_removal(key), begins)?;
             }
-            (_, true) => self.segments(layout, block, digester)?,
+            (_, true) => self.segments(layout, block, digester, begins)?,
             (BlockKind::Entries, false) => match &layout.fixed {
-                Some(fixed) => self.fixed(fixed, block, digester)?,
-                None => self.entries(layout, block, digester)?,
+                Some(fixed) => self.fixed(fixed, block, digester, begins)?,
+                None => self.entries(layout, block, digester, begins)?,
             },
             (BlockKind::ListAppends, false) => return Err("only lists are appended to"),
         }
@@ -128,6 +142,7 @@ impl Audit {
         layout: &FixedLayout,
         block: RawBlock<'_>,
         digester: &mut Digester,
+        begins: &mut impl FnMut(usize, EntryKey<'_>),
     ) -> Verdict {
         let width = layout.entry_bytes();
         if block.raw.len() != width.saturating_mul(block.count as usize) {
@@ -140,25 +155,29 @@ impl Audit {
         }
         let keys = layout.key_bytes();
         if width == 0 || keys == 0 {
-            let only = self.entries == 1;
-            return if only { Ok(()) } else { Err(ORDER) };
+            if self.entries != 1 {
+                return Err(ORDER);
+            }
+            begins(0, layout.entry_key(&[]).ok_or(FILL)?);
+            return Ok(());
         }
         let last = &mut self.entries_end;
         let mut before = last.known.then_some(&last.bytes[..]);
+        let mut offset = 0;
+        let mut key = None;
         for entry in block.raw.chunks_exact(width) {
-            let key = entry.get(..keys);
-            if before >= key {
+            let bytes = entry.get(..keys);
+            if before >= bytes {
                 return Err(ORDER);
             }
-            before = key;
+            before = bytes;
+            key = bytes.and_then(|bytes| layout.entry_key(bytes));
+            begins(offset, key.ok_or(FILL)?);
+            offset += width;
         }
-        *last = LastKey {
-            bytes: before.unwrap_or_default().to_vec(),
-            key_end: layout.key,
-            namespace_end: layout.key + layout.namespace,
-            known: true,
-            next: 0,
-        };
+        if let Some(key) = key {
+            last.set(key);
+        }
         Ok(())
     }
 
@@ -167,11 +186,16 @@ impl Audit {
         layout: &EntryLayout,
         block: RawBlock<'_>,
         digester: &mut Digester,
+        begins: &mut impl FnMut(usize, EntryKey<'_>),
     ) -> Verdict {
         let mut rest = block.raw;
         for _ in 0..block.count {
+            let offset = block.raw.len() - rest.len();
             let (key, value) = layout.take_entry(&mut rest).ok_or(FILL)?;
-            self.order(key, block.ordered)?;
+            if block.ordered {
+                self.entries_end.follow(key)?;
+                begins(offset, key);
+            }
             digester.entry(key, value);
         }
         self.entries = self.entries.saturating_add(u64::from(block.count));
@@ -184,10 +208,19 @@ impl Audit {
         layout: &EntryLayout,
         block: RawBlock<'_>,
         mut digest: impl FnMut(EntryKey<'_>),
+        begins: &mut impl FnMut(usize, EntryKey<'_>),
     ) -> Verdict {
+        let tombstones = block.kind == BlockKind::Tombstones;
+        let last = if tombstones { &mut self.tombstones_end } else { &mut self.maps_end };
         let mut rest = block.raw;
         for _ in 0..block.count {
-            digest(layout.take_tombstone(&mut rest).ok_or(FILL)?);
+            let offset = block.raw.len() - rest.len();
+            let key = layout.take_tombstone(&mut rest).ok_or(FILL)?;
+            if block.ordered {
+                last.follow(key)?;
+                begins(offset, key);
+            }
+            digest(key);
         }
         self.tombstones = self.tombstones.saturating_add(u64::from(block.count));
         if rest.is_empty() { Ok(()) } else { Err(FILL) }
@@ -198,11 +231,15 @@ impl Audit {
         layout: &EntryLayout,
         block: RawBlock<'_>,
         digester: &mut Digester,
+        begins: &mut impl FnMut(usize, EntryKey<'_>),
     ) -> Verdict {
         let mut rest = block.raw;
         for _ in 0..block.count {
+            let offset = block.raw.len() - rest.len();
             let segment = layout.take_segment(&mut rest).ok_or(FILL)?;
-            self.segment(&segment, block)?;
+            if self.segment(&segment, block)? && block.ordered {
+                begins(offset, segment.key);
+            }
             for (index, element) in (segment.first..).zip(segment.elements.iter()) {
                 digester.element(segment.key, index, element);
             }
@@ -210,7 +247,12 @@ impl Audit {
         if rest.is_empty() { Ok(()) } else { Err(FILL) }
     }
 
-    fn segment(&mut self, segment: &ListSegment<'_>, block: RawBlock<'_>) -> Verdict {
+    /// Checks and counts a segment; says whether it begins a list or run.
+    fn segment(
+        &mut self,
+        segment: &ListSegment<'_>,
+        block: RawBlock<'_>,
+    ) -> Result<bool, &'static str> {
         let begins = block.kind == BlockKind::Entries;
         let last = if begins { &mut self.entries_end } else { &mut self.appends_end };
         let continues = segment.first > 0 && last.next == segment.first && last.is(segment.key);
@@ -227,16 +269,6 @@ impl Audit {
         let count = segment.elements.count();
         self.elements = self.elements.saturating_add(count);
         last.next = segment.first.saturating_add(count);
-        Ok(())
-    }
-
-    fn order(&mut self, key: EntryKey<'_>, ordered: bool) -> Verdict {
-        if ordered {
-            if !self.entries_end.precedes(key) {
-                return Err(ORDER);
-            }
-            self.entries_end.set(key);
-        }
-        Ok(())
+        Ok(!continues)
     }
 }

@@ -20,14 +20,43 @@ use crate::snapshot::Compression;
 use crate::{Error, KeyGroup, Result};
 
 /// Bytes of a block's header.
-pub(crate) const BLOCK_HEADER_BYTES: usize = 24;
+pub const BLOCK_HEADER_BYTES: usize = 24;
 /// Bytes of the header that the checksum covers.
 const CHECKED_BYTES: usize = 20;
+
+/// What a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockContent {
+    /// Entries of the section.
+    Entries(BlockKind),
+    /// A page of lookups.
+    LookupPage,
+    /// The directory of lookups.
+    Directory,
+}
+
+impl BlockContent {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Entries(kind) => kind.code(),
+            Self::LookupPage => 5,
+            Self::Directory => 6,
+        }
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        match code {
+            5 => Some(Self::LookupPage),
+            6 => Some(Self::Directory),
+            _ => BlockKind::from_code(code).map(Self::Entries),
+        }
+    }
+}
 
 /// What a block says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockHeader {
-    pub(crate) kind: BlockKind,
+    pub(crate) content: BlockContent,
     pub(crate) compression: Compression,
     pub(crate) state: u16,
     pub(crate) group: KeyGroup,
@@ -43,7 +72,7 @@ impl BlockHeader {
         let mut input = Input::new(bytes, false);
         let (kind, compression) = (input.u8("block kind")?, input.u8("block compression")?);
         let header = Self {
-            kind: BlockKind::from_code(kind)
+            content: BlockContent::from_code(kind)
                 .ok_or_else(|| out_of_range("block kind", u64::from(kind)))?,
             compression: compress::from_code(compression)
                 .ok_or_else(|| out_of_range("block compression", u64::from(compression)))?,
@@ -76,7 +105,7 @@ impl BlockHeader {
 /// A block that is ready to be sealed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unsealed<'a> {
-    pub(crate) kind: BlockKind,
+    pub(crate) content: BlockContent,
     pub(crate) state: u16,
     pub(crate) group: KeyGroup,
     pub(crate) count: u32,
@@ -110,7 +139,7 @@ impl Unsealed<'_> {
                 *slot = *byte;
             }
         };
-        put(&[self.kind.code(), compress::code(used)]);
+        put(&[self.content.code(), compress::code(used)]);
         for number in [self.state, self.group.index(), 0] {
             put(&number.to_le_bytes());
         }

@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::audit::{Audit, RawBlock};
-use super::block::Unsealed;
+use super::block::{BlockContent, Unsealed};
 use super::digest::Digester;
 use super::header::{FileForm, StateFileSpec};
 use super::index::Section;
 use super::layout::{EntryLayout, put_fixed};
+use super::lookup::{DATA_BLOCK_BYTES, Lookups};
 use super::output::Output;
 use super::records::BlockKind;
 use super::run::Run;
@@ -37,12 +38,23 @@ pub(crate) struct Encoding {
     pub(crate) spec: StateFileSpec,
     pub(crate) layouts: Vec<EntryLayout>,
     pub(crate) compression: Compression,
+    /// Whether entries can be looked up; then they come in order.
+    pub(crate) lookups: bool,
 }
 
 impl Encoding {
-    pub(crate) fn new(spec: StateFileSpec, compression: Compression) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        spec: StateFileSpec,
+        compression: Compression,
+        lookups: bool,
+    ) -> Result<Arc<Self>> {
         let layouts = spec.layouts()?;
-        Ok(Arc::new(Self { spec, layouts, compression }))
+        Ok(Arc::new(Self { spec, layouts, compression, lookups }))
+    }
+
+    /// Whether entries of a section ascend.
+    fn ordered(&self) -> bool {
+        self.lookups || self.spec.form == FileForm::Canonical
     }
 
     pub(crate) fn layout(&self, state: u16) -> Result<EntryLayout> {
@@ -94,9 +106,9 @@ impl Bench {
         Self {
             stored: encoding.layouts.iter().map(|_| AtomicU64::new(0)).collect(),
             inline_limit: None,
+            capacity: if encoding.lookups { DATA_BLOCK_BYTES } else { BLOCK_BYTES },
             encoding,
             layout,
-            capacity: BLOCK_BYTES,
             output,
             digester: Digester::default(),
             scratch: Vec::new(),
@@ -129,6 +141,23 @@ impl Bench {
             _ => Ok(()),
         }
     }
+
+    /// Seals a block into the output's buffer; returns its length.
+    fn seal(&mut self, block: &Unsealed<'_>) -> Result<u64> {
+        let start = self.output.buffer.len();
+        block.seal(self.encoding.compression, &mut self.scratch, &mut self.output.buffer)?;
+        let length = self.output.buffer.len().saturating_sub(start) as u64;
+        self.charge(block.state, length)?;
+        Ok(length)
+    }
+
+    /// Seals a block with which progress is not concerned, and lets go of it; returns its length.
+    pub(crate) fn append(&mut self, block: &Unsealed<'_>) -> Result<u64> {
+        let length = self.seal(block)?;
+        self.output.progress.add(0, length);
+        self.output.place(length)?;
+        Ok(length)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -148,8 +177,12 @@ pub(crate) struct SectionBuilder {
     appends: Pending,
     removals: Pending,
     audit: Audit,
+    lookups: Lookups,
     section: Section,
 }
+
+/// A section whose data blocks are written, and what its lookups say, if it is to have some.
+pub(crate) type Finished = (Section, Option<Lookups>);
 
 impl SectionBuilder {
     pub(crate) fn new(state: u16, group: KeyGroup) -> Self {
@@ -161,16 +194,8 @@ impl SectionBuilder {
             appends: Pending::default(),
             removals: Pending::default(),
             audit: Audit::default(),
-            section: Section {
-                state,
-                group,
-                entries: 0,
-                elements: 0,
-                tombstones: 0,
-                digest: Digest::default(),
-                blocks: 0,
-                extents: Vec::new(),
-            },
+            lookups: Lookups::default(),
+            section: Section::empty(state, group),
         }
     }
 
@@ -319,27 +344,29 @@ impl SectionBuilder {
         if kind != BlockKind::Entries && encoding.spec.form != FileForm::Increment {
             return Err(Error::bug("only increments remove entries or append to lists"));
         }
-        let block = RawBlock {
-            kind,
-            count: pending.count,
-            raw: &pending.raw,
-            ordered: encoding.spec.form == FileForm::Canonical,
-        };
+        let block =
+            RawBlock { kind, count: pending.count, raw: &pending.raw, ordered: encoding.ordered() };
         let before = self.audit.entries;
+        let lookups = &mut self.lookups;
+        let mut begins = |offset: usize, key: EntryKey<'_>| {
+            if encoding.lookups {
+                lookups.entry(kind, offset, key);
+            }
+        };
         self.audit
-            .block(&bench.layout, block, &mut bench.digester)
+            .block(&bench.layout, block, &mut bench.digester, &mut begins)
             .map_err(|problem| Error::bug(format!("{problem}, as the store gave them")))?;
-        let start = bench.output.buffer.len();
         let unsealed = Unsealed {
-            kind,
+            content: BlockContent::Entries(kind),
             state: self.state,
             group: self.group,
             count: pending.count,
             raw: &pending.raw,
         };
-        unsealed.seal(encoding.compression, &mut bench.scratch, &mut bench.output.buffer)?;
-        let length = bench.output.buffer.len().saturating_sub(start) as u64;
-        bench.charge(self.state, length)?;
+        let length = bench.seal(&unsealed)?;
+        if encoding.lookups {
+            self.lookups.block(kind, &pending.raw, length)?;
+        }
         bench.output.progress.add(self.audit.entries - before, length);
         bench.output.cancel.check()?;
         let start = bench.output.place(length)?;
@@ -349,7 +376,7 @@ impl SectionBuilder {
     }
 
     /// Seals what is left and returns the section, if it has a block.
-    pub(crate) fn finish(mut self, bench: &mut Bench) -> Result<Option<Section>> {
+    pub(crate) fn finish(mut self, bench: &mut Bench) -> Result<Option<Finished>> {
         for kind in [
             BlockKind::MapRemovals,
             BlockKind::Entries,
@@ -366,6 +393,6 @@ impl SectionBuilder {
         section.elements = self.audit.elements;
         section.tombstones = self.audit.tombstones;
         section.digest = Digest(self.audit.digest);
-        Ok(Some(section))
+        Ok(Some((section, bench.encoding.lookups.then_some(self.lookups))))
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! # Role
 //! One cursor per thread; what is chosen may be a range of key groups or a single section. Blocks
-//! are handed out only after checksum, caps, structure and counts were checked; the last block of
-//! a section only after the section's counts and digest agreed with the index.
+//! are handed out only after checksum, caps, structure and counts were checked; nothing of the next
+//! section, nor the end, is told before a section's counts and digest agreed with the index. Lookups
+//! are checked and passed over.
 //!
 //! # Failure
 //! `Corrupted` with path, offset, state and key group. A caller that loaded earlier blocks of the
@@ -14,16 +15,17 @@
 //! that window and one decompressed block. Blocks that are not compressed are not copied again.
 
 use super::audit::{Audit, RawBlock};
-use super::block::{BLOCK_HEADER_BYTES, BlockHeader};
+use super::block::{BLOCK_HEADER_BYTES, BlockContent, BlockHeader};
 use super::compress;
 use super::digest::Digester;
 use super::header::FileForm;
 use super::index::{Extent, Section};
+use super::lookup::LookupCheck;
 use super::reader::StateFile;
 use super::records::{Block, BlockKind};
 use super::window::Window;
 use crate::snapshot::Compression;
-use crate::{Error, Result};
+use crate::{EntryKey, Error, Result};
 
 /// Bytes between two extents that are read rather than skipped.
 const MOST_GAP_BYTES: u64 = 32 << 10;
@@ -43,6 +45,8 @@ struct Step {
 struct Slot<'f> {
     section: &'f Section,
     audit: Audit,
+    /// What was seen of its lookups, if it has some.
+    lookups: Option<Box<LookupCheck>>,
     blocks: u64,
     bytes_left: u64,
 }
@@ -76,6 +80,7 @@ impl<'f> BlockCursor<'f> {
             slots.push(Slot {
                 section,
                 audit: Audit::default(),
+                lookups: file.lookups.then(Box::default),
                 blocks: 0,
                 bytes_left: section.stored_bytes(),
             });
@@ -108,43 +113,61 @@ impl<'f> BlockCursor<'f> {
     /// # Errors
     /// `Corrupted` where anything differs; `Unavailable` where reading fails.
     pub fn next_block(&mut self) -> Result<Option<Block<'_>>> {
-        let Some(&step) = self.steps.get(self.step) else {
-            return Ok(None);
-        };
-        let offset = self.position.max(step.extent.offset);
-        let file = self.file;
-        let Some(slot) = self.slots.get_mut(step.slot) else {
-            return Err(Error::bug("an extent without its section"));
-        };
-        let section = slot.section;
-        let loaded = load(file, &step, offset, &mut self.window).and_then(|header| {
-            self.raw.clear();
-            let stored = self.window.get(offset + BLOCK_HEADER_BYTES as u64, header.stored_length);
-            let raw = match header.compression {
-                Compression::None if header.raw_length == stored.len() => stored,
-                compression => {
-                    compress::decompress(compression, stored, header.raw_length, &mut self.raw)?;
-                    &self.raw[..]
-                }
+        loop {
+            let Some(&step) = self.steps.get(self.step) else {
+                return Ok(None);
             };
-            slot.check(file, &header, raw, &mut self.digester)?;
-            Ok((header, raw))
-        });
-        let (header, raw) = loaded.map_err(|error| locate(file, section, error, offset))?;
-        self.position = offset + (BLOCK_HEADER_BYTES + header.stored_length) as u64;
-        if self.position >= step.extent.end() {
-            self.step += 1;
+            let offset = self.position.max(step.extent.offset);
+            let (file, Some(slot)) = (self.file, self.slots.get_mut(step.slot)) else {
+                return Err(Error::bug("an extent without its section"));
+            };
+            let section = slot.section;
+            let checked = load(file, &step, offset, &mut self.window).and_then(|header| {
+                let raw = raw(&header, offset, &self.window, &mut self.raw)?;
+                slot.check(file, &header, (raw, offset), &mut self.digester)?;
+                Ok(header)
+            });
+            let header = checked.map_err(|error| file.locate(error, section, offset))?;
+            self.position = offset + (BLOCK_HEADER_BYTES + header.stored_length) as u64;
+            if self.position >= step.extent.end() {
+                self.step += 1;
+            }
+            if let BlockContent::Entries(kind) = header.content {
+                return self.block(&header, kind, offset).map(Some);
+            }
         }
-        let layout = file.layouts.get(usize::from(header.state));
-        Ok(Some(Block {
+    }
+
+    /// The block at `offset`, which was checked.
+    fn block(&self, header: &BlockHeader, kind: BlockKind, offset: u64) -> Result<Block<'_>> {
+        let layout = self.file.layouts.get(usize::from(header.state));
+        let in_place = header.compression == Compression::None;
+        let stored = self.window.get(offset + BLOCK_HEADER_BYTES as u64, header.stored_length);
+        Ok(Block {
             layout: layout.ok_or_else(|| Error::bug("a section without its state"))?,
-            kind: header.kind,
+            kind,
             state: header.state,
             group: header.group,
             count: header.count,
-            raw,
-        }))
+            raw: if in_place { stored } else { &self.raw },
+        })
     }
+}
+
+/// The raw bytes of the block at `offset`: in the window, or decompressed.
+fn raw<'a>(
+    header: &BlockHeader,
+    offset: u64,
+    window: &'a Window,
+    decompressed: &'a mut Vec<u8>,
+) -> Result<&'a [u8]> {
+    let stored = window.get(offset + BLOCK_HEADER_BYTES as u64, header.stored_length);
+    if header.compression == Compression::None {
+        return if header.raw_length == stored.len() { Ok(stored) } else { Err(misfit()) };
+    }
+    decompressed.clear();
+    compress::decompress(header.compression, stored, header.raw_length, decompressed)?;
+    Ok(decompressed)
 }
 
 /// Reads the block at `offset` into the window and verifies what it says of itself.
@@ -170,38 +193,72 @@ fn load(file: &StateFile, step: &Step, offset: u64, window: &mut Window) -> Resu
 }
 
 impl Slot<'_> {
-    /// Checks a block against section and file form, and the section after its last block.
+    /// Checks the block at `offset` against section and file form, and the section after its last block.
     fn check(
         &mut self,
         file: &StateFile,
         header: &BlockHeader,
-        raw: &[u8],
+        (raw, offset): (&[u8], u64),
         digester: &mut Digester,
     ) -> Result<()> {
-        let form = file.spec.form;
         if (header.state, header.group) != (self.section.state, self.section.group) {
             return Err(Error::corrupted("a block of another section"));
         }
-        if header.kind != BlockKind::Entries && form != FileForm::Increment {
+        match (header.content, &mut self.lookups) {
+            (BlockContent::Entries(kind), _) => {
+                self.check_entries(file, header, kind, (raw, offset), digester)
+            }
+            (BlockContent::LookupPage, Some(lookups)) => {
+                lookups.page(raw, header.count, offset).map_err(Error::corrupted)
+            }
+            (BlockContent::Directory, Some(lookups)) => {
+                lookups.directory(raw, header.count).map_err(Error::corrupted)
+            }
+            (_, None) => Err(Error::corrupted("only files with lookups have blocks of this kind")),
+        }?;
+        self.blocks += 1;
+        let length = (BLOCK_HEADER_BYTES + header.stored_length) as u64;
+        self.bytes_left = self.bytes_left.saturating_sub(length);
+        if self.bytes_left == 0 { self.complete(header) } else { Ok(()) }
+    }
+
+    fn check_entries(
+        &mut self,
+        file: &StateFile,
+        header: &BlockHeader,
+        kind: BlockKind,
+        (raw, offset): (&[u8], u64),
+        digester: &mut Digester,
+    ) -> Result<()> {
+        let form = file.spec.form;
+        if kind != BlockKind::Entries && form != FileForm::Increment {
             return Err(Error::corrupted("only increments remove entries or append to lists"));
         }
         let Some(layout) = file.layouts.get(usize::from(header.state)) else {
             return Err(Error::bug("a section without its state"));
         };
-        let block = RawBlock {
-            kind: header.kind,
-            count: header.count,
-            raw,
-            ordered: form == FileForm::Canonical,
+        let ordered = form == FileForm::Canonical || file.lookups;
+        let block = RawBlock { kind, count: header.count, raw, ordered };
+        let mut lookups = self.lookups.as_deref_mut();
+        let mut begins = |offset: usize, key: EntryKey<'_>| {
+            if let Some(lookups) = &mut lookups {
+                lookups.entry(kind, offset, key);
+            }
         };
-        self.audit.block(layout, block, digester).map_err(Error::corrupted)?;
-        self.blocks += 1;
-        let length = (BLOCK_HEADER_BYTES + header.stored_length) as u64;
-        self.bytes_left = self.bytes_left.saturating_sub(length);
-        if self.bytes_left == 0 { self.complete() } else { Ok(()) }
+        self.audit.block(layout, block, digester, &mut begins).map_err(Error::corrupted)?;
+        lookups.map_or(Ok(()), |lookups| {
+            lookups.block(kind, header.count, raw, offset).map_err(Error::corrupted)
+        })
     }
 
-    fn complete(&self) -> Result<()> {
+    /// Compares what was seen with what the index says, after the block with this header.
+    fn complete(&mut self, last: &BlockHeader) -> Result<()> {
+        if let Some(lookups) = self.lookups.take() {
+            let length = (BLOCK_HEADER_BYTES + last.stored_length) as u64;
+            if !lookups.is_complete() || length != self.section.directory_bytes {
+                return Err(Error::corrupted("the directory is not where the index says"));
+            }
+        }
         let (section, audit) = (self.section, &self.audit);
         let compared = [
             ("blocks", self.blocks, section.blocks),
@@ -224,10 +281,6 @@ impl Slot<'_> {
 }
 
 #[cold]
-fn locate(file: &StateFile, section: &Section, error: Error, offset: u64) -> Error {
-    let error = error.with_path(&file.path).with_offset(offset).with_key_group(section.group);
-    match file.spec.states.get(usize::from(section.state)) {
-        Some(meta) => error.with_state(meta.name.clone()),
-        None => error,
-    }
+fn misfit() -> Error {
+    Error::corrupted("an uncompressed block has two lengths")
 }

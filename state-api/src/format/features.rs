@@ -2,7 +2,7 @@
 //!
 //! | file | compatible bits | incompatible bits |
 //! |---|---|---|
-//! | state | 0 CANONICAL | 0 INCREMENT, 1 STAMPS, 8 SNAPPY, 9 LZ4, 10 ZSTD |
+//! | state | 0 CANONICAL | 0 INCREMENT, 1 STAMPS, 2 LOOKUPS, 8 SNAPPY, 9 LZ4, 10 ZSTD |
 //! | `_metadata` | 0 ORIGIN, 1 FRAMES | 0 NATIVE, 1 INCREMENTAL |
 //!
 //! An unknown incompatible bit or a version out of range is refused; an unknown compatible bit makes
@@ -21,10 +21,11 @@ pub(crate) const STATE_COMPATIBLE: u32 = CANONICAL;
 
 pub(crate) const INCREMENT: u32 = 1 << 0;
 pub(crate) const STAMPS: u32 = 1 << 1;
+pub(crate) const LOOKUPS: u32 = 1 << 2;
 const SNAPPY: u32 = 1 << 8;
 const LZ4: u32 = 1 << 9;
 const ZSTD: u32 = 1 << 10;
-pub(crate) const STATE_INCOMPATIBLE: u32 = INCREMENT | STAMPS | SNAPPY | LZ4 | ZSTD;
+pub(crate) const STATE_INCOMPATIBLE: u32 = INCREMENT | STAMPS | LOOKUPS | SNAPPY | LZ4 | ZSTD;
 
 pub(crate) const ORIGIN: u32 = 1 << 0;
 pub(crate) const FRAMES: u32 = 1 << 1;
@@ -42,6 +43,9 @@ pub(crate) const fn compression_bit(compression: Compression) -> u32 {
         Compression::Zstd => ZSTD,
     }
 }
+
+/// The feature bits of all compressions in state files.
+pub(crate) const COMPRESSIONS: u32 = SNAPPY | LZ4 | ZSTD;
 
 /// Refuses a version that this build does not read.
 pub(crate) fn check_version(what: &str, version: u16) -> Result<()> {

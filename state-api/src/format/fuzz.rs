@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use super::audit::{Audit, RawBlock};
-use super::block::{BLOCK_HEADER_BYTES, BlockHeader};
+use super::block::{BLOCK_HEADER_BYTES, BlockContent, BlockHeader};
 use super::checksum::{crc32c, crc32c_of, file_checksum};
 use super::digest::Digester;
 use super::features::METADATA_COMPATIBLE;
@@ -82,7 +82,7 @@ pub fn with_other_counts(bytes: &[u8], mut other: impl FnMut(u64) -> u64) -> Vec
     let (front, footer) = bytes.split_at(bytes.len() - FOOTER_BYTES);
     let (header, index) = (u32_at(bytes, 12).unwrap(), u32_at(footer, 0).unwrap());
     let mut lying = front[..index].to_vec();
-    lying.extend(index::encode(&file.spec, header as u64, &sections));
+    lying.extend(index::encode(&file.spec, file.lookups, header as u64, &sections));
     lying.extend(footer);
     seal(&mut lying);
     lying
@@ -207,9 +207,9 @@ pub fn block(bytes: &[u8]) {
             return;
         }
         assert_eq!(raw.len(), header.raw_length);
-        let (kind, count) = (header.kind, header.count);
+        let (BlockContent::Entries(kind), count) = (header.content, header.count) else { return };
         let parts = RawBlock { kind, count, raw: &raw, ordered };
-        if audit.block(&layout, parts, &mut digester).is_err() {
+        if audit.block(&layout, parts, &mut digester, &mut |_, _| ()).is_err() {
             return;
         }
         let (state, group) = (header.state, header.group);

@@ -18,7 +18,7 @@
 //! * I2 Feature bits say no less than what the file holds.
 
 use super::checksum::crc32c;
-use super::features::{self, CANONICAL, INCREMENT, STAMPS};
+use super::features::{self, CANONICAL, COMPRESSIONS, INCREMENT, LOOKUPS, STAMPS};
 use super::layout::EntryLayout;
 use super::schema;
 use super::wire::{Input, put_record};
@@ -112,12 +112,17 @@ impl StateFileSpec {
         self.states.iter().map(layout).collect()
     }
 
-    /// The encoded header of a file whose blocks may be compressed by `compression`.
-    pub(crate) fn encode(&self, compression: Compression) -> Result<Vec<u8>> {
+    /// The encoded header of a file whose blocks may be compressed by `compression`, with or without
+    /// lookups.
+    pub(crate) fn encode(&self, compression: Compression, lookups: bool) -> Result<Vec<u8>> {
         self.validate()?;
+        if lookups && (self.form == FileForm::Canonical || compression != Compression::None) {
+            return Err(Error::bug("canonical and compressed files have no lookups"));
+        }
         let stamped = self.states.iter().any(|state| state.stamped);
         let incompatible = features::compression_bit(compression)
             | if stamped { STAMPS } else { 0 }
+            | if lookups { LOOKUPS } else { 0 }
             | if self.form == FileForm::Increment { INCREMENT } else { 0 };
         let compatible = if self.form == FileForm::Canonical { CANONICAL } else { 0 };
         let mut out = Vec::new();
@@ -163,8 +168,8 @@ impl StateFileSpec {
         Ok(length)
     }
 
-    /// Decodes a whole header.
-    pub(crate) fn decode(header: &[u8]) -> Result<Self> {
+    /// Decodes a whole header; also says whether the file has lookups.
+    pub(crate) fn decode(header: &[u8]) -> Result<(Self, bool)> {
         let (body, checksum) = header
             .split_last_chunk::<CHECKSUM_BYTES>()
             .ok_or_else(|| Error::corrupted("the header is cut off"))?;
@@ -188,10 +193,12 @@ impl StateFileSpec {
         let spec = Self::decode_body(&mut Input::new(rest, extensible), form)?;
         spec.validate().map_err(schema::invalid)?;
         let stamped = spec.states.iter().any(|state| state.stamped);
-        if reserved != 0 || stamped != (incompatible & STAMPS != 0) {
+        let lookups = incompatible & LOOKUPS != 0;
+        let excluded = form == FileForm::Canonical || incompatible & COMPRESSIONS != 0;
+        if reserved != 0 || stamped != (incompatible & STAMPS != 0) || (lookups && excluded) {
             return Err(Error::corrupted("the header contradicts its feature bits"));
         }
-        Ok(spec)
+        Ok((spec, lookups))
     }
 
     fn decode_body(input: &mut Input<'_>, form: FileForm) -> Result<Self> {

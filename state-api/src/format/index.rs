@@ -11,16 +11,19 @@
 //! | varint | number of blocks |
 //! | varint | number of extents |
 //! | varint x 2 each | zigzag of offset minus the end of the extent listed before; length in bytes |
+//! | varint | bytes of the directory's block, only with lookups |
 //! | `u128` | content digest |
 //!
 //! # Invariants
 //! * I1 Sections ascend strictly by (state, key group) and lie in the covered range.
 //! * I2 Extents of a section ascend; all extents together tile the bytes from header to index.
+//! * I3 With lookups, a section is one extent, and its directory within it.
 //!
 //! # Cost
 //! About 25 bytes per section of one extent; 6 more for each further one.
 
 use super::header::StateFileSpec;
+use super::lookup::LEAST_DIRECTORY_BYTES;
 use super::wire::{Input, put_difference, put_varint};
 use super::{FileForm, block::BLOCK_HEADER_BYTES};
 use crate::schema::StateKind;
@@ -63,9 +66,26 @@ pub struct Section {
     /// Blocks.
     pub blocks: u64,
     pub(crate) extents: Vec<Extent>,
+    /// Bytes of the directory's block, at the end of the only extent; 0 in files without lookups.
+    pub(crate) directory_bytes: u64,
 }
 
 impl Section {
+    /// A section without any blocks so far.
+    pub(crate) const fn empty(state: u16, group: KeyGroup) -> Self {
+        Self {
+            state,
+            group,
+            entries: 0,
+            elements: 0,
+            tombstones: 0,
+            digest: Digest(0),
+            blocks: 0,
+            extents: Vec::new(),
+            directory_bytes: 0,
+        }
+    }
+
     /// Bytes of its blocks in the file.
     pub fn stored_bytes(&self) -> u64 {
         self.extents.iter().map(|extent| extent.length).sum()
@@ -93,7 +113,12 @@ impl Section {
 }
 
 /// Encodes the index of `sections`, which ascend by (state, key group).
-pub(crate) fn encode(spec: &StateFileSpec, header_length: u64, sections: &[Section]) -> Vec<u8> {
+pub(crate) fn encode(
+    spec: &StateFileSpec,
+    lookups: bool,
+    header_length: u64,
+    sections: &[Section],
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(sections.len() * 32);
     let mut end = header_length;
     let mut rest = sections;
@@ -121,6 +146,9 @@ pub(crate) fn encode(spec: &StateFileSpec, header_length: u64, sections: &[Secti
                 put_varint(&mut out, extent.length);
                 end = extent.end();
             }
+            if lookups {
+                put_varint(&mut out, section.directory_bytes);
+            }
             out.extend_from_slice(&section.digest.0.to_le_bytes());
         }
     }
@@ -131,6 +159,7 @@ pub(crate) fn encode(spec: &StateFileSpec, header_length: u64, sections: &[Secti
 /// Decodes an index whose blocks lie in `header_length..index_offset`.
 pub(crate) fn decode(
     spec: &StateFileSpec,
+    lookups: bool,
     bytes: &[u8],
     header_length: u64,
     index_offset: u64,
@@ -152,16 +181,17 @@ pub(crate) fn decode(
             let list = state.kind == StateKind::List;
             let increment = spec.form == FileForm::Increment;
             let mut section = Section {
-                state: id,
-                group,
                 entries: input.varint("entries")?,
                 elements: if list { input.varint("elements")? } else { 0 },
                 tombstones: if increment { input.varint("tombstones")? } else { 0 },
                 blocks: input.varint("number of blocks")?,
-                extents: Vec::new(),
-                digest: Digest::default(),
+                ..Section::empty(id, group)
             };
             extents(&mut input, &mut section, &mut end)?;
+            if lookups {
+                section.directory_bytes = input.varint("length of the directory")?;
+                check_directory(&section)?;
+            }
             section.digest = Digest(input.u128("digest")?);
             sections.push(section);
         }
@@ -189,6 +219,16 @@ fn extents(input: &mut Input<'_>, section: &mut Section, end: &mut u64) -> Resul
         return Err(super::wire::out_of_range("number of blocks", section.blocks));
     }
     Ok(())
+}
+
+/// Checks I3.
+fn check_directory(section: &Section) -> Result<()> {
+    let length = section.directory_bytes;
+    let holds = matches!(&section.extents[..], [extent] if extent.length > length);
+    if holds && length >= LEAST_DIRECTORY_BYTES {
+        return Ok(());
+    }
+    Err(super::wire::out_of_range("length of the directory", length))
 }
 
 impl Section {

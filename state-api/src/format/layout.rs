@@ -43,11 +43,17 @@ impl FixedLayout {
     pub const fn entry_bytes(&self) -> usize {
         self.key_bytes() + self.value
     }
+
+    /// The entry key in so many bytes; `None` if they are fewer.
+    #[inline]
+    pub(crate) fn entry_key<'a>(&self, bytes: &'a [u8]) -> Option<EntryKey<'a>> {
+        EntryKey::new(bytes, self.key, self.key + self.namespace).ok()
+    }
 }
 
-/// How entries of one state are laid out: widths where they are fixed.
+/// How entries of one state are laid out: what it takes to decode a single one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct EntryLayout {
+pub struct EntryLayout {
     key: Option<usize>,
     namespace: Option<usize>,
     map_key: Option<usize>,

@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | header | `header`, `schema` | form, key identity, key groups, states |
 //! | blocks | `block`, `layout`, `audit` | entries of one (state, key group) each, with checksum |
+//! | lookups | `lookup`, `single` | what finds single entries, in files that have it |
 //! | index | `index` | sections: extents, counts, digest |
 //! | footer | `footer` | where the index is, length, checksums |
 //!
@@ -71,6 +72,7 @@ pub(crate) mod fuzz;
 mod header;
 mod index;
 mod layout;
+mod lookup;
 pub mod metadata;
 mod output;
 mod reader;
@@ -80,6 +82,7 @@ mod scatter;
 mod schema;
 mod section;
 mod sequential;
+mod single;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -87,6 +90,7 @@ mod window;
 mod wire;
 mod writer;
 
+pub use block::BLOCK_HEADER_BYTES;
 pub use buffer::{BufferReader, BufferWriter};
 pub use checksum::file_checksum;
 pub use cursor::BlockCursor;
@@ -94,7 +98,8 @@ pub use digest::{element_digest, entry_digest};
 pub use features::{MIN_READABLE, VERSION};
 pub use header::{FileForm, StateFileSpec};
 pub use index::Section;
-pub use layout::{FixedLayout, ListSegment};
+pub use layout::{EntryLayout, FixedLayout, ListSegment};
+pub use lookup::{Candidates, DataBlock, Directory, LookupPage, Place};
 pub use metadata::{
     CheckpointKind, CheckpointMetadata, CheckpointStatistics, OperatorState, Origin, SubtaskState,
     SubtaskStatistics,

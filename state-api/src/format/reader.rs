@@ -30,6 +30,7 @@ pub struct StateFile {
     pub(crate) reader: Arc<dyn FileReader>,
     pub(crate) path: PathBuf,
     pub(crate) spec: StateFileSpec,
+    pub(crate) lookups: bool,
     pub(crate) layouts: Vec<EntryLayout>,
     pub(crate) sections: Vec<Section>,
     frame_checksum: u128,
@@ -45,19 +46,21 @@ impl StateFile {
         let path = path.as_ref().to_path_buf();
         let file_length = reader.len();
         let footer_offset = file_length.saturating_sub(FOOTER_BYTES as u64);
-        let opened = || -> Result<_> {
+        let called = path.clone();
+        let opened = move || -> Result<Self> {
             if file_length < (PREFIX_BYTES + FOOTER_BYTES) as u64 {
                 return Err(Error::corrupted(format!(
                     "{file_length} bytes are too few for a state file"
                 )));
             }
-            let (spec, header) = read_header(&*reader, file_length)?;
-            let (sections, frame_checksum) = read_index(&*reader, file_length, &spec, &header)
-                .map_err(|error| error.with_offset(footer_offset))?;
-            Ok((spec, sections, frame_checksum))
+            let (header, spec, lookups) = read_header(&*reader, file_length)?;
+            let (sections, frame_checksum) =
+                read_index(&*reader, file_length, (&spec, lookups), &header)
+                    .map_err(|error| error.with_offset(footer_offset))?;
+            let layouts = spec.layouts()?;
+            Ok(Self { reader, path, spec, lookups, layouts, sections, frame_checksum })
         };
-        let (spec, sections, frame_checksum) = opened().map_err(|error| error.with_path(&path))?;
-        Ok(Self { layouts: spec.layouts()?, reader, path, spec, sections, frame_checksum })
+        opened().map_err(|error| error.with_path(called))
     }
 
     /// What the entries mean.
@@ -112,22 +115,36 @@ impl StateFile {
         while blocks.next_block()?.is_some() {}
         Ok(self.totals(self.spec.groups.all()))
     }
+
+    /// Says of an error where it is.
+    #[cold]
+    pub(crate) fn locate(&self, error: Error, section: &Section, offset: u64) -> Error {
+        let error = error.with_path(&self.path).with_offset(offset).with_key_group(section.group);
+        match self.spec.states.get(usize::from(section.state)) {
+            Some(meta) => error.with_state(meta.name.clone()),
+            None => error,
+        }
+    }
 }
 
-fn read_header(reader: &dyn FileReader, file_length: u64) -> Result<(StateFileSpec, Vec<u8>)> {
+/// The header's bytes, what they say, and whether the file has lookups.
+fn read_header(
+    reader: &dyn FileReader,
+    file_length: u64,
+) -> Result<(Vec<u8>, StateFileSpec, bool)> {
     let mut prefix = [0; PREFIX_BYTES];
     reader.read_exact_at(0, &mut prefix)?;
     let length = StateFileSpec::length(&prefix, file_length)?;
     let mut header = vec![0; length];
     reader.read_exact_at(0, &mut header)?;
-    let spec = StateFileSpec::decode(&header).map_err(|error| error.with_offset(0))?;
-    Ok((spec, header))
+    let (spec, lookups) = StateFileSpec::decode(&header).map_err(|error| error.with_offset(0))?;
+    Ok((header, spec, lookups))
 }
 
 fn read_index(
     reader: &dyn FileReader,
     file_length: u64,
-    spec: &StateFileSpec,
+    (spec, lookups): (&StateFileSpec, bool),
     header: &[u8],
 ) -> Result<(Vec<Section>, u128)> {
     let mut bytes = [0; FOOTER_BYTES];
@@ -145,6 +162,6 @@ fn read_index(
     if crc32c(&index) != footer.index_checksum {
         return Err(Error::corrupted("the index's checksum differs"));
     }
-    let sections = index::decode(spec, &index, header_length, footer.index_offset)?;
+    let sections = index::decode(spec, lookups, &index, header_length, footer.index_offset)?;
     Ok((sections, frame_checksum(header, &index, &bytes)))
 }

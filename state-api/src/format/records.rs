@@ -155,17 +155,27 @@ impl<'a> Iterator for Records<'a> {
     #[inline]
     fn next(&mut self) -> Option<Record<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let rest = &mut self.rest;
-        match (self.kind, self.layout.is_list) {
+        self.layout.take_record(self.kind, &mut self.rest)
+    }
+}
+
+impl EntryLayout {
+    /// Splits what a block of `kind` says next off the front.
+    pub(crate) fn take_record<'a>(
+        &self,
+        kind: BlockKind,
+        rest: &mut &'a [u8],
+    ) -> Option<Record<'a>> {
+        match (kind, self.is_list) {
             (BlockKind::Entries, false) => {
-                let (key, value) = self.layout.take_entry(rest)?;
+                let (key, value) = self.take_entry(rest)?;
                 Some(Record::Entry(key, value))
             }
-            (BlockKind::Entries, true) => self.layout.take_segment(rest).map(Record::List),
-            (BlockKind::ListAppends, _) => self.layout.take_segment(rest).map(Record::Append),
-            (BlockKind::Tombstones, _) => self.layout.take_tombstone(rest).map(Record::Tombstone),
+            (BlockKind::Entries, true) => self.take_segment(rest).map(Record::List),
+            (BlockKind::ListAppends, _) => self.take_segment(rest).map(Record::Append),
+            (BlockKind::Tombstones, _) => self.take_tombstone(rest).map(Record::Tombstone),
             (BlockKind::MapRemovals, _) => {
-                self.layout.of_maps().take_tombstone(rest).map(Record::MapRemoval)
+                self.of_maps().take_tombstone(rest).map(Record::MapRemoval)
             }
         }
     }

@@ -54,8 +54,10 @@ pub struct ScatterWriter {
 impl ScatterWriter {
     pub(crate) fn new(mut writer: StateFileWriter) -> Result<Self> {
         let spec = writer.spec();
-        if spec.form == FileForm::Canonical {
-            return Err(Error::bug("entries of a canonical file come in order"));
+        if spec.form == FileForm::Canonical || writer.bench.encoding.lookups {
+            return Err(Error::bug(
+                "entries of a canonical file or one with lookups come in order",
+            ));
         }
         let first_group = spec.range.start();
         writer.bench.capacity = capacity(&writer, 1);

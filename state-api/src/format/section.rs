@@ -12,8 +12,7 @@
 
 use std::sync::Arc;
 
-use super::builder::{Bench, Encoding, SectionBuilder};
-use super::index::Section;
+use super::builder::{Bench, Encoding, Finished, SectionBuilder};
 use super::output::Output;
 use super::records::BlockKind;
 use super::run::Run;
@@ -45,7 +44,8 @@ impl SectionEncoding {
     }
 }
 
-/// Encodes one section. Entries of canonical files must ascend by key, namespace, map key.
+/// Encodes one section. Entries of canonical files and files with lookups must ascend by key, namespace,
+/// map key.
 #[derive(Debug)]
 pub struct SectionEncoder {
     bench: Bench,
@@ -56,12 +56,12 @@ pub struct SectionEncoder {
 /// A section's blocks, ready to be appended to the file that they were encoded for.
 #[derive(Debug)]
 pub struct EncodedSection {
-    pub(crate) section: Option<Section>,
+    pub(crate) section: Option<Finished>,
     pub(crate) bytes: Vec<u8>,
 }
 
 impl EncodedSection {
-    /// Bytes that it adds to the file.
+    /// Bytes that it adds to the file, apart from lookups.
     pub fn stored_bytes(&self) -> u64 {
         self.bytes.len() as u64
     }

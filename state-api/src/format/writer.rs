@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use super::builder::{Bench, Encoding};
+use super::builder::{Bench, Encoding, Finished};
 use super::checksum::{crc32c, frame_checksum};
 use super::footer::Footer;
 use super::header::{FileForm, StateFileSpec};
@@ -46,6 +46,10 @@ pub struct WriteOptions {
     pub buffer_bytes: usize,
     /// The most bytes that one state may have in the file.
     pub inline_limit_bytes: Option<u64>,
+    /// Whether single entries can be found in the file, for a backend that leaves its state there. Entries
+    /// then ascend by key, namespace and map key, for each kind of calls (entries, tombstones, ...). Not
+    /// for canonical and compressed files, nor for a [`ScatterWriter`].
+    pub lookups: bool,
     /// Checked after each block.
     pub cancel: CancelToken,
     /// Advanced after each block.
@@ -58,6 +62,7 @@ impl Default for WriteOptions {
             compression: Compression::None,
             buffer_bytes: DEFAULT_BUFFER_BYTES,
             inline_limit_bytes: None,
+            lookups: false,
             cancel: CancelToken::default(),
             progress: Progress::default(),
         }
@@ -158,8 +163,8 @@ impl StateFileWriter {
         spec: StateFileSpec,
         options: WriteOptions,
     ) -> Result<Self> {
-        let header = spec.encode(options.compression)?;
-        let encoding = Encoding::new(spec, options.compression)?;
+        let header = spec.encode(options.compression, options.lookups)?;
+        let encoding = Encoding::new(spec, options.compression, options.lookups)?;
         let mut output = Output::new(Some(file), options.cancel, options.progress);
         output.append(&header)?;
         let mut bench = Bench::new(encoding, EntryLayout::UNSET, output);
@@ -191,10 +196,10 @@ impl StateFileWriter {
         SequentialWriter::new(self)
     }
 
-    /// Entries come in any order. Not for canonical files.
+    /// Entries come in any order. Not for canonical files, nor for those with lookups.
     ///
     /// # Errors
-    /// [`Bug`](crate::ErrorKind::Bug) for a canonical file.
+    /// [`Bug`](crate::ErrorKind::Bug) for a canonical file, and one with lookups.
     pub fn into_scatter(self) -> Result<ScatterWriter> {
         ScatterWriter::new(self)
     }
@@ -206,7 +211,7 @@ impl StateFileWriter {
     /// `LimitExceeded` above the limit of inline snapshots; `Cancelled`, `Unavailable`.
     pub fn append_section(&mut self, encoded: EncodedSection) -> Result<()> {
         let EncodedSection { section, bytes } = encoded;
-        let Some(mut section) = section else {
+        let Some((mut section, lookups)) = section else {
             return Ok(());
         };
         let start = self.bench.output.position();
@@ -215,7 +220,7 @@ impl StateFileWriter {
         section.extents.clear();
         section.push_extent(start, bytes.len() as u64);
         self.bench.output.append(&bytes)?;
-        self.record(Some(section))
+        self.record(Some((section, lookups)))
     }
 
     /// A writer for another thread, of parts of sections of the same file.
@@ -250,11 +255,14 @@ impl StateFileWriter {
         self.sections.extend(other.sections);
     }
 
-    /// Notes a section whose blocks are in the output.
-    pub(crate) fn record(&mut self, section: Option<Section>) -> Result<()> {
-        let Some(section) = section else {
+    /// Notes a section whose blocks are in the output, after its lookups were written behind them.
+    pub(crate) fn record(&mut self, finished: Option<Finished>) -> Result<()> {
+        let Some((mut section, lookups)) = finished else {
             return Ok(());
         };
+        if let Some(lookups) = lookups {
+            lookups.write(&mut self.bench, &mut section)?;
+        }
         let place = (section.state, section.group);
         let follows = self.sections.last().is_none_or(|last| (last.state, last.group) < place);
         if self.spec().form == FileForm::Canonical && !follows {
@@ -287,14 +295,15 @@ impl StateFileWriter {
             }
         }
         let header_length = self.header.len() as u64;
-        let index = index::encode(self.spec(), header_length, &sections);
+        let lookups = self.bench.encoding.lookups;
+        let index = index::encode(self.spec(), lookups, header_length, &sections);
         let footer = Footer {
             index_offset: self.bench.output.position(),
             index_length: index.len() as u64,
             index_checksum: crc32c(&index),
         };
         debug_assert_eq!(
-            index::decode(self.spec(), &index, header_length, footer.index_offset).ok(),
+            index::decode(self.spec(), lookups, &index, header_length, footer.index_offset).ok(),
             Some(sections),
             "what was written is what will be read"
         );

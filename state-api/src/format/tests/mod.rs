@@ -6,6 +6,7 @@ mod damage;
 mod golden;
 mod helpers;
 mod limits;
+mod lookups;
 mod metadata;
 mod model;
 mod round_trip;
