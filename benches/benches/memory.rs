@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use alluvium_backend_memory::MemoryStore;
 use alluvium_benches::Outcome;
 use alluvium_benches::disk::Disk;
+use alluvium_benches::engine::memory_store;
 use alluvium_benches::keys::{accesses, key};
-use alluvium_benches::subject::{BATCH, Subject, memory_store};
+use alluvium_benches::subject::{BATCH, Subject};
 use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
 use alluvium_state_api::{
     CheckpointId, KeyedBackend, ListDescriptor, ListState, MapDescriptor, MapState,

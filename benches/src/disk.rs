@@ -104,10 +104,10 @@ impl Disk {
         RestorePart { snapshot: snapshot.clone(), source: self.storage.source(*id), base: None }
     }
 
-    /// A fresh file beside the job's directory.
-    pub fn plain_path(&mut self) -> PathBuf {
+    /// A fresh name beside the job's directory, on the same file system.
+    pub fn fresh_path(&mut self) -> PathBuf {
         self.last = self.last.saturating_add(1);
-        self.directory.path().join(format!("plain-{}", self.last))
+        self.directory.path().join(format!("fresh-{}", self.last))
     }
 }
 

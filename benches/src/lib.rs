@@ -7,6 +7,7 @@
 //!
 //! * [`keys`]: keys and sequences of accesses, determined by a seed;
 //! * [`subject`]: what is measured (a backend behind the typed front) and its peer;
+//! * [`engine`]: the backends that are measured, all in the same way;
 //! * [`disk`]: snapshots into a directory of a job, and the plain file that they are compared with;
 //! * [`clock`]: wall clock and processor time; the only module that reads them;
 //! * [`rounds`]: alternating rounds and what is made of them;
@@ -20,6 +21,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod engine;
 pub mod keys;
 pub mod rounds;
 pub mod row;

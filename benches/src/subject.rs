@@ -1,17 +1,15 @@
-//! What is measured: a memory backend behind the typed front, and `hashbrown` as its peer.
+//! What is measured: a backend behind the typed front, and `hashbrown` as a peer.
 //!
 //! Loops are kept out of line, so that both sides are compiled by themselves whatever calls them.
 
-use std::sync::Arc;
-
 use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::codec::Native;
-use alluvium_state_api::random::SeededRandomness;
 use alluvium_state_api::{
-    KeyedBackend, KeyedStore, MaxParallelism, NoNamespace, OpenEnv, RestorePart, Result,
-    ValueDescriptor, ValueHandle, ValueState,
+    KeyedBackend, KeyedStore, NoNamespace, Result, ValueDescriptor, ValueHandle, ValueState,
 };
 
+use crate::disk::Disk;
+use crate::engine::{Engine, memory_store};
 use crate::keys::key;
 
 /// The state that is measured.
@@ -19,9 +17,6 @@ pub const COUNT: ValueDescriptor<u64> = ValueDescriptor::new("count");
 
 /// Keys of a batch.
 pub const BATCH: usize = 64;
-
-/// Key groups of the backend; Flink's default.
-const GROUPS: u32 = 128;
 
 /// Its handle.
 pub type Count = ValueHandle<u64, Native, NoNamespace>;
@@ -33,17 +28,6 @@ pub struct Subject<S: KeyedStore> {
     pub backend: KeyedBackend<u64, S>,
     /// Its state.
     pub count: Count,
-}
-
-/// A memory store; restored if there are parts.
-///
-/// # Errors
-/// As [`MemoryStore::open`].
-pub fn memory_store(parts: Vec<RestorePart>) -> Result<MemoryStore> {
-    let groups = MaxParallelism::new(GROUPS)?;
-    let mut env = OpenEnv::new(KeyedBackend::<u64>::key_space(groups, groups.all())?);
-    env.randomness = Arc::new(SeededRandomness::new(42));
-    MemoryStore::open(env.with_restore(parts))
 }
 
 impl Subject<MemoryStore> {
@@ -65,6 +49,18 @@ impl Subject<Box<dyn KeyedStore>> {
     /// Where the backend fails.
     pub fn boxed(keys: u64) -> Result<Self> {
         let mut subject = Self::over(Box::new(memory_store(Vec::new())?) as Box<dyn KeyedStore>)?;
+        subject.fill(0, keys)?;
+        Ok(subject)
+    }
+}
+
+impl<S: Engine> Subject<S> {
+    /// A backend of this kind with `keys` keys, whose values are their numbers.
+    ///
+    /// # Errors
+    /// Where the backend fails.
+    pub fn filled(disk: &mut Disk, keys: u64) -> Result<Self> {
+        let mut subject = Self::over(S::open(disk, Vec::new())?)?;
         subject.fill(0, keys)?;
         Ok(subject)
     }

@@ -1,19 +1,22 @@
 //! How fast full snapshots are written, and how much memory entries take.
 
+use alluvium_backend_memory::MemoryStore;
+use alluvium_state_api::KeyedStore;
 use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
 
 use super::Lab;
 use crate::clock::timed;
 use crate::disk::{Disk, write_plainly};
+use crate::engine::{Engine, memory_store};
 use crate::row::{Bar, Row};
-use crate::subject::{Subject, memory_store};
+use crate::subject::Subject;
 use crate::{Outcome, float};
 
 /// Rounds in which the canonical form is written too.
 const CANONICAL_ROUNDS: usize = 3;
 
-fn write(
-    subject: &mut Subject<alluvium_backend_memory::MemoryStore>,
+fn write<S: KeyedStore>(
+    subject: &mut Subject<S>,
     disk: &mut Disk,
     kind: SnapshotKind,
 ) -> Outcome<(u64, f64)> {
@@ -25,11 +28,16 @@ fn write(
     Ok((bytes, seconds))
 }
 
-pub(super) fn per_second(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
-    let (mut disk, mut subject) = (lab.disk()?, lab.large()?);
+pub(super) fn per_second_memory(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    per_second::<MemoryStore>(lab, name, Bar::AtLeast(0.7, 0.9))
+}
+
+fn per_second<S: Engine>(lab: &mut Lab, name: &str, bar: Bar) -> Outcome<Vec<Row>> {
+    let mut disk = lab.disk()?;
+    let mut subject = lab.large::<S>(&mut disk)?;
     let [mut own_ratios, mut canonical_ratios, mut rates] = [const { Vec::new() }; 3];
     for round in 0..=lab.sizes.rounds {
-        let path = disk.plain_path();
+        let path = disk.fresh_path();
         let (bytes, own) = write(&mut subject, &mut disk, SnapshotKind::Full)?;
         let plain = write_plainly(&path, bytes)?;
         if round > 0 {
@@ -41,9 +49,9 @@ pub(super) fn per_second(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
             canonical_ratios.push(write_plainly(&path, bytes)? / canonical);
         }
     }
-    (lab.large, lab.disk) = (Some(subject), Some(disk));
+    lab.keep(subject, disk);
     Ok(vec![
-        Row::new(name, "x", Bar::AtLeast(0.7, 0.9), own_ratios),
+        Row::new(name, "x", bar, own_ratios),
         Row::note(format!("{name}/rate"), "MB/s", rates),
         Row::note(format!("{name}/canonical"), "x", canonical_ratios),
     ])

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::snapshot::{KeyedSnapshot, SnapshotKind, SnapshotRequest};
-use alluvium_state_api::{Result, ValueState};
+use alluvium_state_api::{KeyedStore, Result, ValueState};
 
 use super::Lab;
 use crate::clock::{Stopwatch, thread_cpu_ns};
 use crate::disk::{Disk, write_plainly};
+use crate::engine::Engine;
 use crate::keys::{Uniform, accesses, key, mix};
 use crate::row::{Bar, Row};
 use crate::subject::Subject;
@@ -54,8 +54,8 @@ fn beside<R: Send>(
 }
 
 /// Updates per second while `work` runs on a second thread.
-fn updates_beside<R: Send>(
-    subject: &mut Subject<MemoryStore>,
+pub(super) fn updates_beside<S: KeyedStore, R: Send>(
+    subject: &mut Subject<S>,
     sequence: &[u64],
     work: impl FnOnce() -> R + Send,
 ) -> Outcome<(f64, R)> {
@@ -78,8 +78,8 @@ fn updates_beside<R: Send>(
 }
 
 /// Takes a snapshot and measures updates while its asynchronous phase runs.
-fn updates_beside_snapshot(
-    subject: &mut Subject<MemoryStore>,
+fn updates_beside_snapshot<S: KeyedStore>(
+    subject: &mut Subject<S>,
     sequence: &[u64],
     disk: &mut Disk,
 ) -> Outcome<(f64, KeyedSnapshot)> {
@@ -91,8 +91,9 @@ fn updates_beside_snapshot(
     Ok((rate, snapshot?))
 }
 
-pub(super) fn throughput(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
-    let (keys, mut disk, mut subject) = (lab.sizes.large, lab.disk()?, lab.large()?);
+pub(super) fn throughput<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let (keys, mut disk) = (lab.sizes.large, lab.disk()?);
+    let mut subject = lab.large::<S>(&mut disk)?;
     let sequence = accesses(keys, lab.sizes.accesses * 2, 11);
     let [mut idle_ratios, mut busy_ratios, mut rates] = [const { Vec::new() }; 3];
     let mut last = 0.2f64;
@@ -104,7 +105,7 @@ pub(super) fn throughput(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
         let (disturbed, snapshot) = updates_beside_snapshot(&mut subject, &sequence, &mut disk)?;
         last = watch.seconds();
         subject.touch_all(keys)?;
-        let path = disk.plain_path();
+        let path = disk.fresh_path();
         let write = || write_repeatedly(&path, snapshot.bytes_new, last);
         let (busy, written) = updates_beside(&mut subject, &sequence, write)?;
         written?;
@@ -114,7 +115,7 @@ pub(super) fn throughput(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
             rates.push(disturbed / 1e6);
         }
     }
-    (lab.large, lab.disk) = (Some(subject), Some(disk));
+    lab.keep(subject, disk);
     Ok(vec![
         Row::new(name, "x", Bar::AtLeast(0.7, 0.9), idle_ratios),
         Row::note(format!("{name}/beside-plain-writer"), "x", busy_ratios),
@@ -147,7 +148,7 @@ struct Churn {
 }
 
 impl Churn {
-    fn operation(&mut self, subject: &mut Subject<MemoryStore>) -> Result<()> {
+    fn operation<S: KeyedStore>(&mut self, subject: &mut Subject<S>) -> Result<()> {
         let count = subject.count;
         self.turn = self.turn.wrapping_add(1);
         match self.turn % 3 {
@@ -167,7 +168,7 @@ impl Churn {
         }
     }
 
-    fn steps(&mut self, subject: &mut Subject<MemoryStore>, worst: &mut Worst) -> Result<()> {
+    fn steps<S: KeyedStore>(&mut self, subject: &mut Subject<S>, worst: &mut Worst) -> Result<()> {
         for _ in 0..STEP {
             let (cpu, watch) = (thread_cpu_ns(), Stopwatch::start());
             self.operation(subject)?;
@@ -179,8 +180,9 @@ impl Churn {
     }
 }
 
-pub(super) fn worst_operation(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
-    let (keys, mut disk, mut subject) = (lab.sizes.large, lab.disk()?, lab.large()?);
+pub(super) fn worst_operation<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let (keys, mut disk) = (lab.sizes.large, lab.disk()?);
+    let mut subject = lab.large::<S>(&mut disk)?;
     let random = Uniform::new(keys, mix(keys));
     let mut churn = Churn { keys, random, turn: 0, added: 0 };
     let (mut disturbed, mut control) = (Vec::new(), Vec::new());
@@ -198,7 +200,7 @@ pub(super) fn worst_operation(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
         beside(|| thread::sleep(pause), step)?;
         control.push(worst);
     }
-    (lab.large, lab.disk) = (Some(subject), Some(disk));
+    lab.keep(subject, disk);
     let cpu = |all: &[Worst]| all.iter().map(|worst| float(worst.cpu) / 1e6).collect();
     let wall = |all: &[Worst]| all.iter().map(|worst| float(worst.wall) / 1e6).collect();
     Ok(vec![

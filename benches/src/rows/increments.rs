@@ -1,32 +1,32 @@
 //! What increments write, and what restoring a chain of them costs.
 
-use alluvium_backend_memory::MemoryStore;
-use alluvium_state_api::CheckpointId;
 use alluvium_state_api::snapshot::{KeyedSnapshot, SnapshotKind};
+use alluvium_state_api::{CheckpointId, KeyedStore};
 
 use super::Lab;
 use crate::clock::Meter;
 use crate::disk::Disk;
+use crate::engine::Engine;
 use crate::keys::{accesses, key};
 use crate::rounds::against;
 use crate::row::{Bar, Row};
-use crate::subject::{Subject, memory_store};
+use crate::subject::Subject;
 use crate::{Outcome, float};
 
 const BYTES: Bar = Bar::AtMost(0.03, 0.015);
 
 /// Changes 1 % of random keys, some of them twice.
-fn change(subject: &mut Subject<MemoryStore>, keys: u64, seed: u64) -> Outcome<()> {
+fn change<S: KeyedStore>(subject: &mut Subject<S>, keys: u64, seed: u64) -> Outcome<()> {
     let count = usize::try_from(keys / 100)?;
     subject.update(&accesses(keys, count, seed))?;
     Ok(())
 }
 
 /// The first increment on a full snapshot, several times.
-pub(super) fn one(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+pub(super) fn one<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
     let (keys, mut disk, mut rounds) = (lab.sizes.small, lab.disk()?, Vec::new());
     for round in 0..lab.sizes.rounds {
-        let mut subject = Subject::memory(keys)?;
+        let mut subject = Subject::<S>::filled(&mut disk, keys)?;
         let (full, _) = disk.snapshot(&mut subject, SnapshotKind::Incremental)?;
         change(&mut subject, keys, round as u64)?;
         let (increment, _) = disk.snapshot(&mut subject, SnapshotKind::Incremental)?;
@@ -47,8 +47,8 @@ fn expect_kind(snapshot: &KeyedSnapshot, kind: SnapshotKind) -> Outcome<()> {
 type Checkpoint = (KeyedSnapshot, CheckpointId);
 
 /// A full snapshot and `count` increments of 1 % upon it, all confirmed.
-fn chain_of(
-    subject: &mut Subject<MemoryStore>,
+fn chain_of<S: KeyedStore>(
+    subject: &mut Subject<S>,
     disk: &mut Disk,
     keys: u64,
     count: usize,
@@ -65,9 +65,9 @@ fn chain_of(
 
 /// Series of increments, each of which pays for keeping the chain short. A round is the average of
 /// one series.
-pub(super) fn series(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+pub(super) fn series<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
     let (keys, mut disk, mut rounds) = (lab.sizes.small, lab.disk()?, Vec::new());
-    let mut subject = Subject::memory(keys)?;
+    let mut subject = Subject::<S>::filled(&mut disk, keys)?;
     let series = chain_of(&mut subject, &mut disk, keys, lab.sizes.series)?;
     let full = series.first().map_or(0, |(full, _)| full.bytes_new);
     let increments: Vec<f64> =
@@ -87,18 +87,19 @@ pub(super) fn series(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
 
 /// Restores the chain after a few and after many increments, against a full snapshot of the same
 /// content.
-pub(super) fn chain(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+pub(super) fn chain<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
     let (keys, mut disk, mut rows) = (lab.sizes.small * 2, lab.disk()?, Vec::new());
     let mut worst: Vec<f64> = Vec::new();
     for count in [lab.sizes.series / 6, lab.sizes.series] {
-        let mut subject = Subject::memory(keys)?;
+        let mut subject = Subject::<S>::filled(&mut disk, keys)?;
         let series = chain_of(&mut subject, &mut disk, keys, count)?;
         let full = disk.snapshot(&mut subject, SnapshotKind::Full)?;
         drop(subject);
         let Some(newest) = series.last() else { continue };
         let probes: Vec<u64> = (0..keys).step_by(101).map(key).collect();
-        let restore = |disk: &Disk, checkpoint: &Checkpoint| -> Outcome<u64> {
-            let mut restored = Subject::over(memory_store(vec![disk.part(checkpoint)])?)?;
+        let restore = |disk: &mut Disk, checkpoint: &Checkpoint| -> Outcome<u64> {
+            let parts = vec![disk.part(checkpoint)];
+            let mut restored = Subject::over(S::open(disk, parts)?)?;
             Ok(restored.get(&probes)?)
         };
         let speedups = against(

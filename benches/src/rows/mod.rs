@@ -12,12 +12,14 @@ mod increments;
 mod point;
 mod sync;
 
+use std::any::Any;
 use std::path::PathBuf;
 
 use alluvium_backend_memory::MemoryStore;
 
 use crate::Outcome;
 use crate::disk::Disk;
+use crate::engine::Engine;
 use crate::row::Row;
 use crate::subject::{Peer, Subject};
 
@@ -68,8 +70,8 @@ pub struct Lab {
     allocated: fn() -> usize,
     /// Ours and the peer with as many keys, and the same updates on both sides.
     pair: Option<(u64, Pair)>,
-    /// A large backend whose snapshots are taken.
-    large: Option<Subject<MemoryStore>>,
+    /// A large [`Subject`] of some backend, whose snapshots are taken.
+    large: Option<Box<dyn Any>>,
     disk: Option<Disk>,
 }
 
@@ -101,13 +103,20 @@ impl Lab {
         }
     }
 
-    /// Takes the large backend, or fills one.
-    fn large(&mut self) -> Outcome<Subject<MemoryStore>> {
+    /// Takes the large backend, or fills one of this kind in the place of another.
+    fn large<S: Engine>(&mut self, disk: &mut Disk) -> Outcome<Subject<S>> {
         self.pair = None;
-        match self.large.take() {
-            Some(subject) => Ok(subject),
-            None => Ok(Subject::memory(self.sizes.large)?),
+        let kept = self.large.take().and_then(|kept| kept.downcast::<Subject<S>>().ok());
+        match kept {
+            Some(subject) => Ok(*subject),
+            None => Ok(Subject::filled(disk, self.sizes.large)?),
         }
+    }
+
+    /// Gives back the large backend, and the directory where its snapshots are.
+    fn keep<S: Engine>(&mut self, subject: Subject<S>, disk: Disk) {
+        self.large = Some(Box::new(subject));
+        self.disk = Some(disk);
     }
 }
 
@@ -145,14 +154,14 @@ pub const ALL: &[Measurement] = measurements! {
     "memory.batch64.update.10m" => point::batch_update_large,
     "memory.get.10m" => point::get_large,
     "memory.update.10m" => point::update_large,
-    "memory.sync-phase.100k" => sync::tiny,
-    "memory.sync-phase.1m" => sync::small,
-    "memory.sync-phase.10m" => sync::large,
-    "memory.snapshot.throughput" => during::throughput,
-    "memory.snapshot.worst-op" => during::worst_operation,
-    "memory.snapshot.bytes-per-s" => bytes::per_second,
+    "memory.sync-phase.100k" => sync::tiny::<MemoryStore>,
+    "memory.sync-phase.1m" => sync::small::<MemoryStore>,
+    "memory.sync-phase.10m" => sync::large::<MemoryStore>,
+    "memory.snapshot.throughput" => during::throughput::<MemoryStore>,
+    "memory.snapshot.worst-op" => during::worst_operation::<MemoryStore>,
+    "memory.snapshot.bytes-per-s" => bytes::per_second_memory,
     "memory.bytes-per-entry" => bytes::per_entry,
-    "memory.incremental.bytes" => increments::one,
-    "memory.incremental.series" => increments::series,
-    "memory.restore.chain" => increments::chain,
+    "memory.incremental.bytes" => increments::one::<MemoryStore>,
+    "memory.incremental.series" => increments::series::<MemoryStore>,
+    "memory.restore.chain" => increments::chain::<MemoryStore>,
 };

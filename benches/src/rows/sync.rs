@@ -3,11 +3,14 @@
 //! Every other snapshot runs to its end while nothing else happens, the others are dropped; between
 //! them entries change, so that no epoch is empty.
 
+use alluvium_state_api::KeyedStore;
 use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
 
 use super::Lab;
 use crate::Outcome;
 use crate::clock::{thread_cpu_ns, timed};
+use crate::disk::Disk;
+use crate::engine::Engine;
 use crate::float;
 use crate::keys::accesses;
 use crate::row::{Bar, Row};
@@ -16,30 +19,37 @@ use crate::subject::Subject;
 /// Entries that change between two snapshots.
 const CHANGED: usize = 10_000;
 
-pub(super) fn tiny(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
-    let mut subject = Subject::memory(lab.sizes.tiny)?;
-    measure(lab, name, &mut subject, lab.sizes.tiny)
-}
-
-pub(super) fn small(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
-    let mut subject = Subject::memory(lab.sizes.small)?;
-    measure(lab, name, &mut subject, lab.sizes.small)
-}
-
-pub(super) fn large(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
-    let mut subject = lab.large()?;
-    let rows = measure(lab, name, &mut subject, lab.sizes.large)?;
-    lab.large = Some(subject);
+pub(super) fn tiny<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let mut disk = lab.disk()?;
+    let mut subject = Subject::<S>::filled(&mut disk, lab.sizes.tiny)?;
+    let rows = measure(lab, name, (&mut subject, &mut disk), lab.sizes.tiny)?;
+    lab.disk = Some(disk);
     Ok(rows)
 }
 
-fn measure<S: alluvium_state_api::KeyedStore>(
-    lab: &mut Lab,
+pub(super) fn small<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let mut disk = lab.disk()?;
+    let mut subject = Subject::<S>::filled(&mut disk, lab.sizes.small)?;
+    let rows = measure(lab, name, (&mut subject, &mut disk), lab.sizes.small)?;
+    lab.disk = Some(disk);
+    Ok(rows)
+}
+
+pub(super) fn large<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let mut disk = lab.disk()?;
+    let mut subject = lab.large::<S>(&mut disk)?;
+    let rows = measure(lab, name, (&mut subject, &mut disk), lab.sizes.large)?;
+    lab.keep(subject, disk);
+    Ok(rows)
+}
+
+fn measure<S: KeyedStore>(
+    lab: &Lab,
     name: &str,
-    subject: &mut Subject<S>,
+    (subject, disk): (&mut Subject<S>, &mut Disk),
     keys: u64,
 ) -> Outcome<Vec<Row>> {
-    let (mut disk, mut wall, mut cpu) = (lab.disk()?, Vec::new(), Vec::new());
+    let (mut wall, mut cpu) = (Vec::new(), Vec::new());
     for round in 0..lab.sizes.rounds {
         subject.update(&accesses(keys, CHANGED, round as u64))?;
         let attempt = disk.begin()?;
@@ -55,7 +65,6 @@ fn measure<S: alluvium_state_api::KeyedStore>(
         subject.backend.checkpoint_aborted(attempt.id)?;
         attempt.remove()?;
     }
-    lab.disk = Some(disk);
     Ok(vec![
         Row::new(name, "ms", Bar::WorstBelow(1.0, 0.1), wall),
         Row::note(format!("{name}/cpu"), "ms", cpu),
