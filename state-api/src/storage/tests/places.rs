@@ -3,6 +3,7 @@
 use super::*;
 use crate::ErrorKind;
 use crate::snapshot::FileName;
+use crate::storage::is_savepoint_of;
 
 fn touch(fs: &dyn FileSystem, path: &Path) {
     drop(fs.create_new(path).unwrap());
@@ -192,7 +193,8 @@ fn a_savepoint_is_self_contained_moves_alone_and_is_discarded_by_its_list() {
         attempt.publish(&encode(&files)).unwrap();
         let own = PathBuf::from(attempt.pointer());
         let name = own.file_name().unwrap().to_str().unwrap();
-        assert!(name.starts_with("savepoint-a1b2c3-") && name.len() == 29, "{name}");
+        let is_ours = is_savepoint_of(job().as_str(), name);
+        assert!(name.starts_with("savepoint-a1b2c3-") && is_ours, "{name}");
         let moved = dir.join("moved");
         fs.rename(&own, &moved).unwrap();
         let opened = storage.open_pointer(moved.to_str().unwrap()).unwrap();
