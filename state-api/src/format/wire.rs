@@ -125,6 +125,11 @@ impl<'a> Input<'a> {
         self.rest.len()
     }
 
+    /// What was not read so far.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn take(&mut self, length: usize, what: &'static str) -> Result<&'a [u8]> {
         take(&mut self.rest, length).ok_or_else(|| cut_off(what))
     }

@@ -8,7 +8,8 @@ use super::super::builder::Bench;
 use super::super::index::Section;
 use super::page::{Bucket, insert};
 use super::{
-    BUCKET_BYTES, DataBlocks, MOST_BLOCKS, MOST_BUCKETS, OFFSET_BITS, Place, Shape, page_of,
+    BUCKET_BYTES, DataBlocks, LookupPage, MOST_BLOCKS, MOST_BUCKETS, OFFSET_BITS, Place, Shape,
+    page_of,
 };
 use crate::format::BlockKind;
 use crate::{EntryKey, Error, Result, entry_hash_of};
@@ -58,9 +59,7 @@ impl Lookups {
                  the maximum parallelism",
             ));
         }
-        // Blocks have less than 4 GiB, which was checked when they were sealed.
-        let length = u32::try_from(raw.len()).unwrap_or(u32::MAX);
-        self.blocks.push(kind, self.length, length);
+        self.blocks.push(kind, self.length, raw.len() as u64);
         self.length += stored;
         Ok(())
     }
@@ -72,6 +71,7 @@ impl Lookups {
         debug_assert_eq!(data_end, bench.output.position(), "a section is one extent");
         let shape = Shape::of(self.waiting.len() as u64)?;
         let pages = self.pages(shape);
+        debug_assert!(self.are_found(shape, &pages), "what was written is what will be found");
         let mut padding = Shape::lead(data_end) - super::HEADER_BYTES;
         let mut stored = Vec::new();
         for (count, buckets) in pages {
@@ -93,14 +93,28 @@ impl Lookups {
         let page = (0, vec![[0; BUCKET_BYTES]; shape.buckets as usize]);
         let mut pages = vec![page; shape.pages as usize];
         for entry in &self.waiting {
-            let first = u32::try_from(self.blocks.first_of(entry.kind)).unwrap_or(u32::MAX);
-            let place = Place { block: first + entry.index, offset: u32::from(entry.offset) };
-            if let Some((count, buckets)) = pages.get_mut(page_of(entry.hash, shape.pages) as usize)
-            {
-                *count += u32::from(insert(buckets, entry.hash, place));
+            let page = pages.get_mut(page_of(entry.hash, shape.pages) as usize);
+            if let Some((count, buckets)) = page {
+                *count += u32::from(insert(buckets, entry.hash, self.place(entry)));
             }
         }
         pages
+    }
+
+    fn place(&self, entry: &Waiting) -> Place {
+        let first = u32::try_from(self.blocks.first_of(entry.kind)).unwrap_or(u32::MAX);
+        Place { block: first + entry.index, offset: u32::from(entry.offset) }
+    }
+
+    fn are_found(&self, shape: Shape, pages: &[(u32, Vec<Bucket>)]) -> bool {
+        self.waiting.iter().all(|entry| {
+            let page = pages.get(page_of(entry.hash, shape.pages) as usize);
+            page.is_some_and(|(_, buckets)| {
+                let page = LookupPage::new(buckets.as_flattened());
+                let mut candidates = page.candidates(entry.hash);
+                candidates.any(|place| place == self.place(entry)) || !candidates.is_complete()
+            })
+        })
     }
 }
 

@@ -45,8 +45,7 @@ impl LookupCheck {
         if raw.len() > DATA_BLOCK_BYTES && count > 1 {
             return Err("a data block is too long for lookups");
         }
-        let length = u32::try_from(raw.len()).map_err(|_error| "a data block is too long")?;
-        self.blocks.push(kind, at, length);
+        self.blocks.push(kind, at, raw.len() as u64);
         Ok(())
     }
 

@@ -5,9 +5,10 @@
 //! | 0 | `u32` | number of pages |
 //! | 4 | `u32` | buckets per page |
 //! | 8 | 4 x `u32` | number of data blocks of each kind |
-//! | 24 | 8 bytes | reserved |
-//! | 32 | `u64` each | offset of each data block's header in the file, by number |
-//! | | `u32` each | its stored length, by number |
+//! | 24 | 16 bytes | reserved |
+//! | 40 | `u64` x 2 each | of each data block, by number: offset of its header in the file, stored length |
+//!
+//! With the block's header, that of a data block begins at a multiple of its length: in one cache line.
 
 use std::ops::Range;
 
@@ -18,15 +19,23 @@ use super::super::wire::{Input, out_of_range};
 use super::{BUCKET_BYTES, KINDS, MOST_BLOCKS, MOST_BUCKETS, page_of, position_of};
 use crate::{Error, Result};
 
-/// Bytes in front of the offsets.
-const FIXED_BYTES: usize = 32;
-/// Where the offsets begin in the directory's block.
-const OFFSETS_AT: usize = BLOCK_HEADER_BYTES + FIXED_BYTES;
-const OFFSET_BYTES: usize = size_of::<u64>();
-const LENGTH_BYTES: usize = size_of::<u32>();
+/// Bytes in front of what is said of data blocks.
+const FIXED_BYTES: usize = 40;
+const RESERVED: [u8; 16] = [0; 16];
+/// What is said of a data block: offset and length.
+type Entry = [u8; 16];
+/// Where that of the first one begins in the directory's block.
+const ENTRIES_AT: usize = BLOCK_HEADER_BYTES + FIXED_BYTES;
 
 /// The fewest bytes of a directory's block: it has a data block.
-pub(crate) const LEAST_DIRECTORY_BYTES: u64 = (OFFSETS_AT + OFFSET_BYTES + LENGTH_BYTES) as u64;
+pub(crate) const LEAST_DIRECTORY_BYTES: u64 = (ENTRIES_AT + size_of::<Entry>()) as u64;
+
+/// Offset and length.
+#[inline]
+fn decoded(entry: &Entry) -> (u64, u64) {
+    let ([offset, length], _) = entry.as_chunks() else { return (0, 0) };
+    (u64::from_le_bytes(*offset), u64::from_le_bytes(*length))
+}
 
 /// Where a data block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +43,7 @@ pub struct DataBlock {
     /// Where its header begins in the file.
     pub at: u64,
     /// Its stored bytes, which are its raw bytes, without the header.
-    pub length: u32,
+    pub length: u64,
     /// What its entries say.
     pub kind: BlockKind,
 }
@@ -50,7 +59,7 @@ impl DataBlock {
     #[inline]
     pub const fn raw_range(&self) -> Range<u64> {
         let raw = self.at.saturating_add(BLOCK_HEADER_BYTES as u64);
-        raw..raw.saturating_add(self.length as u64)
+        raw..raw.saturating_add(self.length)
     }
 }
 
@@ -78,11 +87,11 @@ impl Shape {
 
 /// The data blocks of a section, as they were written or seen.
 #[derive(Debug, Default)]
-pub(super) struct DataBlocks([Vec<(u64, u32)>; 4]);
+pub(super) struct DataBlocks([Vec<(u64, u64)>; 4]);
 
 impl DataBlocks {
     /// Adds a block, whose header is at `at`.
-    pub(super) fn push(&mut self, kind: BlockKind, at: u64, length: u32) {
+    pub(super) fn push(&mut self, kind: BlockKind, at: u64, length: u64) {
         if let Some(blocks) = self.0.get_mut(position_of(kind)) {
             blocks.push((at, length));
         }
@@ -117,7 +126,7 @@ impl DataBlocks {
 
     /// The stored bytes of the directory's block; `base` is added to all offsets.
     pub(super) fn encode(&self, shape: Shape, base: u64) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FIXED_BYTES + self.len() * (OFFSET_BYTES + LENGTH_BYTES));
+        let mut out = Vec::with_capacity(FIXED_BYTES + self.len() * size_of::<Entry>());
         for number in [shape.pages, shape.buckets] {
             out.extend_from_slice(&number.to_le_bytes());
         }
@@ -125,10 +134,11 @@ impl DataBlocks {
             // Fewer than MOST_BLOCKS, which the writer checks.
             out.extend_from_slice(&u32::try_from(blocks.len()).unwrap_or(u32::MAX).to_le_bytes());
         }
-        out.extend_from_slice(&[0; 8]);
-        let all = || self.0.iter().flatten();
-        all().for_each(|(at, _)| out.extend_from_slice(&(base + at).to_le_bytes()));
-        all().for_each(|(_, length)| out.extend_from_slice(&length.to_le_bytes()));
+        out.extend_from_slice(&RESERVED);
+        for (at, length) in self.0.iter().flatten() {
+            out.extend_from_slice(&(base + at).to_le_bytes());
+            out.extend_from_slice(&length.to_le_bytes());
+        }
         out
     }
 }
@@ -162,18 +172,19 @@ impl Directory {
                 .ok_or_else(|| out_of_range("number of data blocks", u64::from(more)))?;
             *first = blocks;
         }
-        let reserved = input.u64("reserved")?;
-        let length = (OFFSET_BYTES + LENGTH_BYTES).checked_mul(blocks as usize);
+        let reserved = input.take(RESERVED.len(), "reserved")?;
+        let (entries, left) = input.rest().as_chunks();
         if pages == 0
             || !(1..=MOST_BUCKETS).contains(&buckets)
-            || (blocks, reserved) != (count, 0)
+            || (reserved, left) != (&RESERVED[..], &[])
+            || blocks != count
+            || entries.len() != blocks as usize
             || blocks == 0
-            || length != Some(input.remaining())
         {
             return Err(Error::corrupted("a directory contradicts itself"));
         }
         let shape = Shape { pages, buckets };
-        let pages_at = tiled(stored, firsts, extent)?;
+        let pages_at = tiled(entries, firsts, extent)?;
         let buckets_at = pages_at + Shape::lead(pages_at);
         if buckets_at.checked_add(shape.length()) != Some(at) {
             return Err(Error::corrupted("lookup pages do not end where their directory begins"));
@@ -234,11 +245,10 @@ impl Directory {
     #[inline]
     pub fn block(&self, bytes: &[u8], number: u32) -> Option<DataBlock> {
         let kind = self.kind_of(number)?;
-        let index = number as usize;
-        let at = bytes.get(OFFSETS_AT + OFFSET_BYTES * index..)?.first_chunk()?;
-        let lengths_at = OFFSETS_AT + OFFSET_BYTES * self.blocks() as usize;
-        let length = bytes.get(lengths_at + LENGTH_BYTES * index..)?.first_chunk()?;
-        Some(DataBlock { at: u64::from_le_bytes(*at), length: u32::from_le_bytes(*length), kind })
+        let entry =
+            bytes.get(ENTRIES_AT + size_of::<Entry>() * number as usize..)?.first_chunk()?;
+        let (at, length) = decoded(entry);
+        Some(DataBlock { at, length, kind })
     }
 
     /// The kind of the data block with this number.
@@ -250,23 +260,19 @@ impl Directory {
 }
 
 /// Checks that data blocks lie in the front of `extent` and fill it; returns where they end.
-fn tiled(stored: &[u8], firsts: [u32; 5], extent: Extent) -> Result<u64> {
-    let blocks = firsts.last().map_or(0, |blocks| *blocks as usize);
-    let arrays = stored.get(FIXED_BYTES..).unwrap_or_default();
-    let (offsets, lengths) = arrays.split_at_checked(OFFSET_BYTES * blocks).unwrap_or_default();
-    let mut all = offsets.as_chunks().0.iter().zip(lengths.as_chunks().0);
+fn tiled(entries: &[Entry], firsts: [u32; 5], extent: Extent) -> Result<u64> {
+    let mut all = entries.iter().map(decoded);
     let (mut end, mut total) = (extent.offset, 0u64);
     for (first, last) in firsts.iter().zip(firsts.iter().skip(1)) {
         let mut before = extent.offset;
-        for (at, length) in all.by_ref().take((last - first) as usize) {
-            let (at, length) = (u64::from_le_bytes(*at), u32::from_le_bytes(*length));
-            let length = BLOCK_HEADER_BYTES as u64 + u64::from(length);
+        for (at, length) in all.by_ref().take(last.saturating_sub(*first) as usize) {
+            let length = length.saturating_add(BLOCK_HEADER_BYTES as u64);
             if at < before || at > extent.end() || length > extent.end() - at {
                 return Err(out_of_range("offset of a data block", at));
             }
             before = at + length;
             end = end.max(before);
-            total += length;
+            total = total.saturating_add(length);
         }
     }
     if total != end - extent.offset {

@@ -196,18 +196,27 @@ impl Iterator for Candidates<'_> {
     }
 }
 
+/// Fills a slot.
+fn put(bucket: &mut Bucket, index: usize, tag: u8, place: Place) {
+    if let Some(slot) = bucket.get_mut(index) {
+        *slot = tag;
+    }
+    let slot = bucket.get_mut(SLOTS_AT + SLOT_BYTES * index..);
+    let slot = slot.and_then(|slot| slot.first_chunk_mut::<SLOT_BYTES>());
+    if let (Some(slot), Some(bytes)) = (slot, place.packed().to_le_bytes().first_chunk()) {
+        *slot = *bytes;
+    }
+}
+
 /// Puts an entry into the page; `false` if it has no room.
 pub(super) fn insert(buckets: &mut [Bucket], hash: u64, place: Place) -> bool {
     #[expect(clippy::cast_possible_truncation, reason = "a page has at most 512")]
     let home = home_of(hash, buckets.len() as u32) as usize;
     let (before, from) = buckets.split_at_mut_checked(home).unwrap_or_default();
     for bucket in from.iter_mut().chain(before) {
-        let tags = bucket.iter_mut().take(SLOTS);
-        if let Some((index, tag)) = tags.enumerate().find(|(_, tag)| **tag == 0) {
-            *tag = tag_of(hash);
-            let bytes = place.packed().to_le_bytes();
-            let slot = bucket.iter_mut().skip(SLOTS_AT + SLOT_BYTES * index).take(SLOT_BYTES);
-            slot.zip(bytes).for_each(|(slot, byte)| *slot = byte);
+        let free = matching(bucket, 0).trailing_zeros() as usize;
+        if free < SLOTS {
+            put(bucket, free, tag_of(hash), place);
             return true;
         }
         if let Some(went_on) = bucket.get_mut(WENT_ON_AT) {

@@ -2,15 +2,24 @@
 
 use proptest::prelude::*;
 
+use super::lookups::with_lookups;
 use super::model::{
     Content, How, Numbers, bytes_of, options, random_content, random_spec, read, repetitive, write,
 };
 use crate::ErrorKind;
 use crate::format::checksum::{crc32c, crc32c_of};
-use crate::format::{BufferReader, FileForm, StateFile, StateFileSpec, compress};
+use crate::format::{BufferReader, FileForm, StateFile, StateFileSpec, WriteOptions, compress};
 use crate::snapshot::Compression;
 
 fn small(seed: u64, form: FileForm, compression: Compression) -> (Vec<u8>, StateFileSpec, Content) {
+    small_with(seed, form, options(compression))
+}
+
+fn small_with(
+    seed: u64,
+    form: FileForm,
+    options: WriteOptions,
+) -> (Vec<u8>, StateFileSpec, Content) {
     let mut numbers = Numbers(seed);
     loop {
         let spec = random_spec(&mut numbers, form);
@@ -18,8 +27,9 @@ fn small(seed: u64, form: FileForm, compression: Compression) -> (Vec<u8>, State
         if content.is_empty() {
             continue;
         }
-        let how = if form == FileForm::Canonical { How::Sequential } else { How::Scatter(4096) };
-        let written = write(&content, &spec, how, options(compression), seed).unwrap();
+        let ordered = form == FileForm::Canonical || options.lookups;
+        let how = if ordered { How::Sequential } else { How::Scatter(4096) };
+        let written = write(&content, &spec, how, options, seed).unwrap();
         return (bytes_of(&written), spec, content);
     }
 }
@@ -27,7 +37,9 @@ fn small(seed: u64, form: FileForm, compression: Compression) -> (Vec<u8>, State
 fn samples() -> impl Iterator<Item = (Vec<u8>, StateFileSpec, Content)> {
     let forms = [FileForm::Full, FileForm::Increment, FileForm::Canonical];
     let all = forms.into_iter().flat_map(|form| Compression::ALL.map(|c| (form, c)));
-    (0..).zip(all).map(|(seed, (form, compression))| small(seed, form, compression))
+    let plain = (0..).zip(all).map(|(seed, (form, compression))| small(seed, form, compression));
+    let forms = [FileForm::Full, FileForm::Increment].into_iter();
+    plain.chain((20..).zip(forms).map(|(seed, form)| small_with(seed, form, with_lookups())))
 }
 
 #[test]
@@ -67,7 +79,7 @@ fn every_cut_and_extension_is_noticed() {
 }
 
 /// Repairs all checksums of a file whose parts are where the undamaged `file` has them.
-fn reseal(
+pub(super) fn reseal(
     bytes: &mut [u8],
     header_length: usize,
     blocks: &[(usize, usize)],
@@ -90,7 +102,7 @@ fn u32_at(bytes: &[u8], at: usize) -> usize {
 }
 
 /// Where header, blocks and index are.
-fn parts(bytes: &[u8]) -> (usize, Vec<(usize, usize)>, (usize, usize)) {
+pub(super) fn parts(bytes: &[u8]) -> (usize, Vec<(usize, usize)>, (usize, usize)) {
     let header = u32_at(bytes, 12);
     let index_end = bytes.len() - 40;
     let index = u32_at(bytes, index_end);
@@ -109,10 +121,12 @@ proptest! {
 
     /// Checksums protect against accidents only: a liar repairs them.
     #[test]
-    fn nothing_that_a_liar_writes_panics(seed in 0u64..40, at: prop::sample::Index, byte: u8, more: prop::sample::Index) {
-        let form = [FileForm::Full, FileForm::Increment, FileForm::Canonical][(seed % 3) as usize];
+    fn nothing_that_a_liar_writes_panics(seed in 0u64..40, lookups: bool, at: prop::sample::Index, byte: u8, more: prop::sample::Index) {
+        let forms = [FileForm::Full, FileForm::Increment, FileForm::Canonical];
+        let form = forms[(seed % if lookups { 2 } else { 3 }) as usize];
         let compression = Compression::ALL[(seed % 4) as usize];
-        let (mut bytes, _, _) = small(seed, form, compression);
+        let options = if lookups { with_lookups() } else { options(compression) };
+        let (mut bytes, _, _) = small_with(seed, form, options);
         let (header, blocks, index) = parts(&bytes);
         for at in [at, more] {
             let at = at.index(bytes.len());
@@ -175,7 +189,12 @@ fn bombs_are_refused_before_memory_is_taken() {
 
 #[test]
 fn wrong_counts_and_digests_are_noticed_behind_right_checksums() {
-    let (bytes, spec, content) = small(7, FileForm::Full, Compression::None);
+    for options in [options(Compression::None), with_lookups()] {
+        wrong_numbers_are_noticed(small_with(7, FileForm::Full, options));
+    }
+}
+
+fn wrong_numbers_are_noticed((bytes, spec, content): (Vec<u8>, StateFileSpec, Content)) {
     let (header, blocks, index) = parts(&bytes);
     let mut noticed = 0;
     for at in index.0..index.1 {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
+use super::damage::{parts, reseal};
 use super::model::{
     Content, How, Item, Numbers, Parts, bytes_of, codec, joined, options, random_content,
     random_spec, read, write,
@@ -120,7 +121,7 @@ impl Mapped {
             while offset < block.raw().len() {
                 let (record, next) = block.record_at(offset)?;
                 let (Record::List(segment) | Record::Append(segment)) = record else {
-                    panic!("{record:?} is no segment");
+                    return Err(crate::Error::corrupted("a list goes on as something else"));
                 };
                 if segment.key != key {
                     return Ok(elements);
@@ -145,7 +146,8 @@ impl Mapped {
             };
             let numbers: Vec<u32> = directory.blocks_of(kind).collect();
             let before = numbers.partition_point(|number| {
-                key_of(&block(*number).unwrap().record_at(0).unwrap().0).bytes() < key.bytes()
+                let first = block(*number).and_then(|block| block.record_at(0));
+                first.is_ok_and(|(record, _)| key_of(&record).bytes() < key.bytes())
             });
             for number in numbers.into_iter().skip(before.saturating_sub(1)).take(2) {
                 let (block, mut offset) = (block(number)?, 0);
@@ -224,8 +226,46 @@ fn forms() -> impl Strategy<Value = FileForm> {
     prop_oneof![Just(FileForm::Full), Just(FileForm::Increment)]
 }
 
+/// Asks for everything in a file that lies; what it answers does not matter.
+fn ask_for_all(bytes: Vec<u8>, content: &Content) -> Result<()> {
+    let mapped = Mapped::new(bytes)?;
+    for ((state, group), items) in content {
+        let Some(section) = mapped.section(*state, *group) else { continue };
+        for parts in items.keys() {
+            let (bytes, key_end, namespace_end) = joined(parts);
+            if let Ok(key) = EntryKey::new(&bytes, key_end, namespace_end) {
+                mapped.find(section, key)?;
+            }
+        }
+    }
+    mapped.file.verify().map(drop)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Bytes anywhere in data blocks, pages and directories, behind right checksums.
+    #[test]
+    fn lies_in_blocks_lead_nowhere(seed: u64, form in forms(), lies: Vec<(prop::sample::Index, u8)>, many: bool) {
+        let mut numbers = Numbers(seed);
+        let spec = random_spec(&mut numbers, form);
+        let content = random_content(&mut numbers, &spec, if many { 300 } else { 8 }, 40);
+        let written = write(&content, &spec, How::Sequential, with_lookups(), seed).unwrap();
+        let bytes = bytes_of(&written);
+        let (header, blocks, index) = parts(&bytes);
+        for (at, byte) in lies {
+            let mut lying = bytes.clone();
+            if let Some((start, end)) = blocks.get(at.index(blocks.len().max(1))) {
+                // Of a block's header: what it says of itself, but not its length.
+                let at = start + at.index(end - start);
+                lying[if (start + 16..start + 24).contains(&at) { start + 8 } else { at }] = byte;
+            }
+            reseal(&mut lying, header, &blocks, index);
+            if let Err(error) = ask_for_all(lying, &content) {
+                prop_assert_eq!(error.kind(), ErrorKind::Corrupted);
+            }
+        }
+    }
 
     #[test]
     fn what_is_written_is_found(seed: u64, form in forms(), entries in 0usize..300) {
