@@ -23,15 +23,17 @@ use super::layout::EntryLayout;
 use super::records::{Block, Record};
 use super::{
     BufferReader, BufferWriter, CheckpointMetadata, FileForm, StateFile, StateFileSpec,
-    StateFileWriter, WriteOptions, compress, features, index,
+    StateFileWriter, WriteOptions, WrittenStateFile, compress, features, index, lookup,
 };
 use crate::schema::{CodecSchema, KeyIdentity, StateKind, StateMeta};
 use crate::snapshot::{Compression, FileLocation};
 use crate::testkit::fuzz::Draw;
 use crate::{ElementsBuffer, EntryKey, ErrorKind, KeyGroup, KeyGroupRange, MaxParallelism, Result};
 
+pub use super::lookup::fuzz::lookups;
+
 /// What decoders of files may answer.
-fn expect_file_error<T>(result: Result<T>) -> Option<T> {
+pub(super) fn expect_file_error<T>(result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => {
@@ -89,7 +91,7 @@ pub fn with_other_counts(bytes: &[u8], mut other: impl FnMut(u64) -> u64) -> Vec
 }
 
 /// A right state file with other blocks of the same lengths, and right checksums: what a liar writes.
-/// Each header and its stored bytes are given to `other`, and may be of any compression.
+/// Each header and its stored bytes are given to `other`, and may be of any compression, unless the file has lookups.
 pub fn with_other_blocks(bytes: &[u8], mut other: impl FnMut(&mut [u8], &mut [u8])) -> Vec<u8> {
     let mut lying = bytes.to_vec();
     let index = u32_at(bytes, bytes.len() - FOOTER_BYTES).unwrap();
@@ -100,9 +102,10 @@ pub fn with_other_blocks(bytes: &[u8], mut other: impl FnMut(&mut [u8], &mut [u8
         other(header, stored);
         at = end;
     }
-    let compressions = Compression::ALL.into_iter().map(features::compression_bit);
-    let allowed = compressions.fold(u32_at(bytes, 20).unwrap(), |bits, bit| bits | bit as usize);
-    put_u32(&mut lying, 20, u32::try_from(allowed).unwrap());
+    let bits = u32::try_from(u32_at(bytes, 20).unwrap()).unwrap();
+    if bits & features::LOOKUPS == 0 {
+        put_u32(&mut lying, 20, bits | features::COMPRESSIONS);
+    }
     seal(&mut lying);
     lying
 }
@@ -124,6 +127,7 @@ fn walk(file: &StateFile) {
         }
     }
     drop(expect_file_error(file.verify()));
+    lookup::fuzz::walk(file);
 }
 
 /// All records of a block that was found to be right.
@@ -330,44 +334,82 @@ fn any_content(draw: &mut Draw<'_>, spec: &StateFileSpec) -> Content {
 
 /// A state file of any states and entries.
 pub(crate) fn any_state_file(bytes: &[u8]) -> (Vec<u8>, Content) {
-    let mut draw = Draw::new(bytes);
+    any_file(&mut Draw::new(bytes), false)
+}
+
+/// A state file of any states and entries, with lookups or without.
+pub(super) fn any_file(draw: &mut Draw<'_>, lookups: bool) -> (Vec<u8>, Content) {
     let compression = Compression::ALL[draw.below(Compression::ALL.len())];
     let groups = MaxParallelism::new(4).unwrap();
     let names = ["a", "b", "c"].into_iter().take(1 + draw.below(3));
     let spec = StateFileSpec {
-        states: names.map(|name| any_state(&mut draw, name)).collect(),
-        key: key_identity(&mut draw),
+        states: names.map(|name| any_state(draw, name)).collect(),
+        key: key_identity(draw),
         groups,
         range: groups.all(),
         form: if draw.flag() { FileForm::Increment } else { FileForm::Full },
     };
-    let content = any_content(&mut draw, &spec);
-    let options = WriteOptions { compression, buffer_bytes: 4096, ..WriteOptions::default() };
-    let writer = StateFileWriter::new(BufferWriter::boxed(), spec.clone(), options).unwrap();
+    let content = any_content(draw, &spec);
+    let compression = if lookups { Compression::None } else { compression };
+    let options =
+        WriteOptions { compression, lookups, buffer_bytes: 4096, ..WriteOptions::default() };
+    let writer = StateFileWriter::new(BufferWriter::boxed(), spec, options).unwrap();
+    let written = if lookups { in_order(writer, &content) } else { scattered(writer, &content) };
+    let FileLocation::Inline(bytes) = written.stored.location else {
+        panic!("the file is in memory")
+    };
+    (bytes.to_vec(), content)
+}
+
+fn framed(values: &[Vec<u8>]) -> ElementsBuffer {
+    let mut elements = ElementsBuffer::default();
+    for value in values {
+        elements.push(value).unwrap();
+    }
+    elements
+}
+
+fn scattered(writer: StateFileWriter, content: &Content) -> WrittenStateFile {
+    let spec = writer.spec().clone();
     let mut writer = writer.into_scatter().unwrap();
-    let mut last = None;
-    for ((state, group, key, key_end, namespace_end), values) in &content {
-        if last.replace(*state) != Some(*state) {
-            writer.state(*state).unwrap();
-        }
+    for ((state, group, key, key_end, namespace_end), values) in content {
+        writer.state(*state).unwrap();
         let group = KeyGroup::new(*group);
         let key = EntryKey::new(key, *key_end, *namespace_end).unwrap();
         if values.is_empty() {
             writer.remove(group, key).unwrap();
         } else if spec.states[usize::from(*state)].kind == StateKind::List {
-            let mut elements = ElementsBuffer::default();
-            for value in values {
-                elements.push(value).unwrap();
-            }
-            writer.list(group, key, 0, elements.as_elements()).unwrap();
+            writer.list(group, key, 0, framed(values).as_elements()).unwrap();
         } else {
             writer.put(group, key, &values[0]).unwrap();
         }
     }
-    let FileLocation::Inline(bytes) = writer.finish().unwrap().stored.location else {
-        panic!("the file is in memory")
-    };
-    (bytes.to_vec(), content)
+    writer.finish().unwrap()
+}
+
+fn in_order(writer: StateFileWriter, content: &Content) -> WrittenStateFile {
+    let spec = writer.spec().clone();
+    let mut writer = writer.into_sequential();
+    let mut entries: Vec<_> = content.iter().collect();
+    entries.sort_by_key(|((state, group, key, key_end, namespace_end), _)| {
+        let (front, map_key) = key.split_at(*namespace_end);
+        (*state, *group, front.split_at(*key_end), map_key)
+    });
+    let mut last = None;
+    for ((state, group, key, key_end, namespace_end), values) in entries {
+        if last.replace((*state, *group)) != Some((*state, *group)) {
+            writer.section(*state, KeyGroup::new(*group)).unwrap();
+        }
+        let key = EntryKey::new(key, *key_end, *namespace_end).unwrap();
+        if values.is_empty() {
+            writer.remove(key).unwrap();
+        } else if spec.states[usize::from(*state)].kind == StateKind::List {
+            writer.list(key, 0, framed(values).as_elements()).unwrap();
+        } else {
+            writer.put(key, &values[0]).unwrap();
+        }
+    }
+    writer.finish().unwrap()
 }
 
 /// What is written is what is read.

@@ -20,6 +20,8 @@
 mod build;
 mod check;
 mod directory;
+#[cfg(feature = "testkit")]
+pub(crate) mod fuzz;
 mod page;
 
 pub(crate) use build::Lookups;

@@ -22,8 +22,8 @@ mod text;
 mod tests;
 
 pub use crate::format::fuzz::{
-    block, compression, lying_state_file, metadata, sealed_metadata, sealed_state_file, state_file,
-    with_other_blocks, with_other_counts, written_state_file,
+    block, compression, lookups, lying_state_file, metadata, sealed_metadata, sealed_state_file,
+    state_file, with_other_blocks, with_other_counts, written_state_file,
 };
 pub use codecs::{codecs, key_codecs, ordered_codecs};
 pub(crate) use draw::Draw;
@@ -41,6 +41,6 @@ macro_rules! targets {
 }
 
 targets! {
-    block codecs compression elements entry_keys file_names key_codecs lying_state_file metadata ordered_codecs
+    block codecs compression elements entry_keys file_names key_codecs lookups lying_state_file metadata ordered_codecs
     pointers sealed_metadata sealed_state_file settings settings_toml state_file written_state_file
 }

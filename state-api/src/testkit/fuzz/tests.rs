@@ -73,6 +73,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             seal_metadata(&mut cut);
             vec![whole, cut, golden("../v1-frames/checkpoint._metadata")]
         }
+        "lookups" => (2..40).map(|length| noise(length * 24)).collect(),
         "block" => {
             let blocks = (8..24).flat_map(|length| {
                 let (file, _) = any_state_file(&noise(length * 4));
