@@ -118,8 +118,8 @@ impl ObjectAttempt {
         }
         let ground = &self.site.ground;
         let (store, token) = (Arc::clone(&ground.store), ground.randomness.next_u128());
-        let at = below(&self.site.own, METADATA);
-        let published = metadata::publish(store, at.clone(), bytes.to_vec(), token);
+        let (at, pause) = (below(&self.site.own, METADATA), ground.options.retry_pause);
+        let published = metadata::publish(store, at.clone(), bytes.to_vec(), token, pause);
         let sent = ground.executor.run(published);
         if !matches!(sent, Ok(Ok(()))) {
             ground.remember_tombstone(at);
@@ -137,9 +137,10 @@ impl ObjectAttempt {
     fn settle(&self, bytes: Arc<[u8]>) -> Result<()> {
         let ground = &self.site.ground;
         let (store, token) = (Arc::clone(&ground.store), ground.randomness.next_u128());
-        let at = below(&self.site.own, METADATA);
+        let (at, pause) = (below(&self.site.own, METADATA), ground.options.retry_pause);
         let take_back = self.site.checkpoint.is_none();
-        let fenced = ground.executor.run(metadata::fence(store, at, bytes, token, take_back))??;
+        let fence = metadata::fence(store, at, bytes, token, take_back, pause);
+        let fenced = ground.executor.run(fence)??;
         let mut record = self.site.record.lock();
         record.phase.settle(fenced == Fenced::Own);
         record.phase.begin_abort().map(drop)

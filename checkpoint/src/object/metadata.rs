@@ -7,10 +7,11 @@
 //! |---|---|
 //! | the own metadata | has succeeded |
 //! | other metadata, or its remains | `AlreadyExists` |
-//! | a tombstone or nothing, and the put was refused | is tried again, over exactly what was found |
+//! | a tombstone or nothing, and the put was refused | is tried again after a pause, over exactly what was found |
 //! | anything else | fenced: determinate if that succeeds, else `Indeterminate` |
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alluvium_state_api::{Error, Result};
 use object_store::path::Path;
@@ -21,6 +22,18 @@ use super::errors::failed;
 
 /// How often a put is tried that the store refuses because of another one.
 pub(super) const ATTEMPTS: u32 = 8;
+
+/// Waits before the put number `tries`, counted from 0: not before the first, and then twice as long each
+/// time, down to half of it by what `token` says, so that two who disturb each other get apart.
+async fn wait(first: Duration, tries: u32, token: u128) {
+    let Some(doublings) = tries.checked_sub(1).filter(|_| !first.is_zero()) else {
+        return;
+    };
+    let doublings = doublings.min(ATTEMPTS);
+    let [part, ..] = (token >> (8 * doublings)).to_le_bytes();
+    let half = first.saturating_mul(1 << doublings) / 2;
+    tokio::time::sleep(half.saturating_add(half / 256 * u32::from(part))).await;
+}
 
 /// How a fence ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +56,12 @@ pub(super) async fn publish(
     at: Path,
     metadata: Vec<u8>,
     token: u128,
+    pause: Duration,
 ) -> Result<()> {
     let mut mode = PutMode::Create;
     let mut failure = Error::unavailable("the object store kept refusing the metadata");
-    for _ in 0..ATTEMPTS {
+    for tries in 0..ATTEMPTS {
+        wait(pause, tries, token).await;
         let put = store.put_opts(&at, metadata.clone().into(), mode.clone().into()).await;
         let Err(error) = put else {
             return Ok(());
@@ -60,7 +75,7 @@ pub(super) async fn publish(
             _ => break,
         };
     }
-    match fence(store, at.clone(), metadata.into(), token, false).await {
+    match fence(store, at.clone(), metadata.into(), token, false, pause).await {
         Ok(Fenced::Closed) => Err(failure),
         Ok(Fenced::Other) => Err(other(&at)),
         Ok(Fenced::Own) => Ok(()),
@@ -83,10 +98,12 @@ pub(super) async fn fence(
     metadata: Arc<[u8]>,
     token: u128,
     take_back: bool,
+    pause: Duration,
 ) -> Result<Fenced> {
     let stone = tombstone(token);
     let mut mode = PutMode::Create;
-    for _ in 0..ATTEMPTS {
+    for tries in 0..ATTEMPTS {
+        wait(pause, tries, token).await;
         if store.put_opts(&at, stone.clone().into(), mode.clone().into()).await.is_ok() {
             return Ok(Fenced::Closed);
         }

@@ -59,6 +59,11 @@ pub struct ObjectOptions {
     pub part_bytes: usize,
     /// How many parts of one file are under way at once. Default 4.
     pub parallel_parts: usize,
+    /// How many parts a file may have. Default 10,000, which is what S3 and Google take.
+    pub most_parts: u32,
+    /// How long to wait before a conditional put is tried again that the store refused because of another
+    /// one, or that had no answer: for the first time, and twice as long each time after it. Default 20 ms.
+    pub retry_pause: Duration,
     /// Where savepoints go that name no place. Default none.
     pub savepoints: Option<String>,
 }
@@ -69,6 +74,8 @@ impl Default for ObjectOptions {
             inline_threshold_bytes: 20 << 10,
             part_bytes: 8 << 20,
             parallel_parts: 4,
+            most_parts: 10_000,
+            retry_pause: Duration::from_millis(20),
             savepoints: None,
         }
     }

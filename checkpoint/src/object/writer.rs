@@ -8,6 +8,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use alluvium_state_api::settings::keys::PART_SIZE;
 use alluvium_state_api::snapshot::{FileLocation, FileName, StoredFile};
 use alluvium_state_api::storage::{FileScope, FileWriter};
 use alluvium_state_api::{Error, Result};
@@ -28,6 +29,8 @@ pub(super) struct ObjectWriter {
     length: u64,
     buffer: Vec<u8>,
     upload: Option<Upload>,
+    /// Parts that were sent.
+    parts: u32,
     running: VecDeque<Receiver<object_store::Result<()>>>,
     /// Whether something may be at the key that nobody else will remove.
     put: bool,
@@ -51,6 +54,7 @@ impl ObjectWriter {
             length: 0,
             buffer: Vec::new(),
             upload: None,
+            parts: 0,
             running: VecDeque::new(),
             put: false,
             lost: false,
@@ -79,6 +83,9 @@ impl ObjectWriter {
 
     fn send_part(&mut self) -> Result<()> {
         let ground = Arc::clone(&self.site.ground);
+        if self.parts >= ground.options.most_parts {
+            return Err(self.too_many_parts());
+        }
         while self.running.len() >= ground.options.parallel_parts {
             self.wait_for_part()?;
         }
@@ -90,8 +97,21 @@ impl ObjectWriter {
         let part = mem::take(&mut self.buffer);
         if let Some(upload) = &mut self.upload {
             self.running.push_back(ground.executor.spawn(upload.put_part(part.into()))?);
+            self.parts += 1;
         }
         Ok(())
+    }
+
+    /// The service would refuse it in the end, after everything was sent.
+    #[cold]
+    fn too_many_parts(&self) -> Error {
+        let options = &self.site.ground.options;
+        Error::invalid_input(format!(
+            "the file has more than {} parts of {} bytes, and an upload may have no more; set \
+             {PART_SIZE} to more",
+            options.most_parts, options.part_bytes
+        ))
+        .with_path(self.key.as_ref())
     }
 
     fn wait_for_part(&mut self) -> Result<()> {

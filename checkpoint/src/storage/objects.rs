@@ -91,7 +91,7 @@ impl Stores {
             inline_threshold_bytes: self.settings.inline_threshold_bytes(),
             part_bytes: requests.part_bytes,
             parallel_parts: requests.parallel_parts,
-            savepoints: None,
+            ..ObjectOptions::default()
         };
         let randomness = Arc::clone(&self.env.randomness);
         let ground = Ground::open(store, plain, randomness, &url.root, options)?;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alluvium_checkpoint::object::{ObjectOptions, ObjectStorage};
 use alluvium_state_api::random::{OsRandomness, Randomness};
@@ -19,7 +20,8 @@ const POINTS: u64 = 300;
 
 fn open(store: Arc<dyn ObjectStore>) -> Arc<dyn CheckpointStorage> {
     let (random, url) = (Arc::new(OsRandomness), format!("{ROOT}/checkpoints"));
-    let options = ObjectOptions::default();
+    let mut options = ObjectOptions::default();
+    options.retry_pause = Duration::ZERO;
     Arc::new(ObjectStorage::open(store, random, ROOT, &url, &job(), options).unwrap())
 }
 

@@ -75,6 +75,8 @@ fn over_a_directory() {
 
 #[cfg(feature = "object-store")]
 mod objects {
+    use std::time::Duration;
+
     use alluvium_checkpoint::object::{ObjectOptions, ObjectStorage};
     use alluvium_state_api::random::SeededRandomness;
     use alluvium_state_api::snapshot::FileName;
@@ -100,6 +102,7 @@ mod objects {
         let url = format!("{ROOT}/checkpoints");
         let mut options = ObjectOptions::default().with_savepoints(format!("{ROOT}/savepoints"));
         options.inline_threshold_bytes = INLINE;
+        options.retry_pause = Duration::ZERO;
         let random = Arc::new(SeededRandomness::new(seed));
         let job = FileName::new("job-1").unwrap();
         Arc::new(ObjectStorage::open(store, random, ROOT, &url, &job, options).unwrap())

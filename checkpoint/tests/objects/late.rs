@@ -12,11 +12,12 @@ use alluvium_state_api::testkit::storages::content::{
     assert_whole, encode, names, take, write_three,
 };
 use alluvium_state_api::{CheckpointId, ErrorKind};
+use bytes::Bytes;
 use futures_executor::block_on;
 use futures_util::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, PutMode};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 
 use crate::fake::id;
 use crate::faulty::Faulty;
@@ -35,9 +36,19 @@ impl World {
     }
 
     fn over(&self, store: Arc<dyn ObjectStore>) -> Arc<dyn CheckpointStorage> {
+        let mut options = ObjectOptions::default();
+        options.retry_pause = Duration::ZERO;
+        self.with(store, options)
+    }
+
+    fn with(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        options: ObjectOptions,
+    ) -> Arc<dyn CheckpointStorage> {
         let url = format!("{ROOT}/checkpoints");
         let (job, random) = (FileName::new("job-1").unwrap(), Arc::new(OsRandomness));
-        let options = ObjectOptions::default().with_savepoints(format!("{ROOT}/savepoints"));
+        let options = options.with_savepoints(format!("{ROOT}/savepoints"));
         let storage = ObjectStorage::open(store, random, ROOT, &url, &job, options).unwrap();
         Arc::new(storage.with_clock(Arc::<ManualClock>::clone(&self.clock)))
     }
@@ -147,6 +158,50 @@ fn what_turns_out_to_be_published_is_not_taken_back() {
         }
     }
     assert!(published > 3 && aborted > 3, "{published} {aborted}");
+}
+
+/// The limit of the service is met before it is passed, and nothing is left of the upload.
+#[test]
+fn a_file_of_too_many_parts_is_refused_before_the_last_is_sent() {
+    let world = World::new();
+    let store = Faulty::over(Arc::<InMemory>::clone(&world.memory), 1, 0);
+    let mut options = ObjectOptions::default();
+    (options.part_bytes, options.most_parts) = (5 << 20, 2);
+    let storage = world.with(Arc::new(store.clone()), options);
+    let attempt = storage.begin(id(1)).unwrap();
+    let write = |bytes: usize| {
+        let mut writer = attempt.sink().create(FileScope::Own)?;
+        writer.write(&vec![7; bytes])?;
+        writer.finish()
+    };
+    assert_eq!(write(10 << 20).unwrap().length, 10 << 20);
+    let before = world.everything();
+    let error = write((10 << 20) + 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("object-store.part-size"), "{error}");
+    assert_eq!((world.everything(), store.open_uploads()), (before, 0));
+}
+
+/// What is refused because of something else is tried again, and not at once.
+#[test]
+fn a_refused_put_of_metadata_waits_before_it_is_tried_again() {
+    for pause in [0, 120] {
+        let world = World::new();
+        let mut options = ObjectOptions::default();
+        options.retry_pause = Duration::from_millis(pause);
+        let storage = world.with(Arc::<InMemory>::clone(&world.memory), options);
+        let attempt = storage.begin(id(1)).unwrap();
+        // Somebody gave the number up.
+        let at = Path::from("checkpoints/job-1/chk-1/_metadata");
+        let stone = Bytes::from_static(b"ALVTOMB1\0\0\0\0\0\0\0\0................");
+        block_on(world.memory.put(&at, stone.into())).unwrap();
+        let clock = SystemClock::new();
+        let began = clock.now();
+        attempt.publish(b"metadata").unwrap();
+        let waited = clock.now().saturating_sub(began);
+        assert!(waited >= Duration::from_millis(pause / 2), "{waited:?}");
+        assert_eq!(storage.load(id(1)).unwrap().metadata, b"metadata");
+    }
 }
 
 /// Every upload that was begun ends, or an error told of it.
