@@ -8,128 +8,64 @@ use alluvium_checkpoint::{Acknowledged, JobEnd, Orphans, StartFrom, Trigger};
 use alluvium_state_api::random::SeededRandomness;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::memory::MemoryStorage;
-use alluvium_state_api::storage::{
-    CheckpointAttempt, CheckpointStorage, SnapshotSink, SnapshotSource, StoredCheckpoint, Survey,
-    SurveyedPlace, SurveyedSavepoint,
-};
+use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage};
 use alluvium_state_api::vfs::MemoryFs;
-use alluvium_state_api::{CheckpointId, Error, Result};
+use alluvium_state_api::{Error, Result};
 
 use crate::deletion::REMOVE;
 use crate::fake::{Job, assert_whole, id, incremental, local};
+use crate::layered::{Layer, Layered, Target};
 
 /// Publishes checkpoint 2 and savepoints, says that it does not know, and cannot take them back while
 /// it is down.
 #[derive(Debug)]
 struct Doubtful {
-    inner: Arc<dyn CheckpointStorage>,
-    down: Arc<AtomicBool>,
-}
-
-#[derive(Debug)]
-struct Attempt {
-    inner: Arc<dyn CheckpointAttempt>,
     storage: Arc<dyn CheckpointStorage>,
     down: Arc<AtomicBool>,
-    savepoint: bool,
 }
 
-impl CheckpointAttempt for Attempt {
-    fn sink(&self) -> Arc<dyn SnapshotSink> {
-        self.inner.sink()
-    }
+/// Whether the publication of this is in doubt.
+fn is_doubtful(target: Target) -> bool {
+    [Target::Checkpoint(id(2)), Target::Savepoint].contains(&target)
+}
 
-    fn source(&self) -> Arc<dyn SnapshotSource> {
-        self.inner.source()
-    }
-
-    fn pointer(&self) -> &str {
-        self.inner.pointer()
-    }
-
-    fn publish(&self, metadata: &[u8]) -> Result<()> {
-        self.inner.publish(metadata)?;
-        Err(Error::indeterminate("the answer was lost"))
-    }
-
-    fn abort(&self) -> Result<()> {
-        if self.down.load(Ordering::Relaxed) {
-            return Err(Error::unavailable("no connection"));
+impl Layer for Doubtful {
+    fn publish(
+        &self,
+        target: Target,
+        attempt: &dyn CheckpointAttempt,
+        metadata: &[u8],
+    ) -> Result<()> {
+        attempt.publish(metadata)?;
+        if is_doubtful(target) {
+            return Err(Error::indeterminate("the answer was lost"));
         }
-        if self.savepoint {
-            return self.storage.discard_savepoint(self.pointer(), &[]);
+        Ok(())
+    }
+
+    fn abort(&self, target: Target, attempt: &dyn CheckpointAttempt) -> Result<()> {
+        match target {
+            _ if !is_doubtful(target) => attempt.abort(),
+            _ if self.down.load(Ordering::Relaxed) => Err(Error::unavailable("no connection")),
+            Target::Checkpoint(id) => self.storage.discard(id, &[]),
+            _ => self.storage.discard_savepoint(attempt.pointer(), &[]),
         }
-        self.storage.discard(id(2), &[])
     }
 }
 
-impl CheckpointStorage for Doubtful {
-    fn begin(&self, number: CheckpointId) -> Result<Arc<dyn CheckpointAttempt>> {
-        let inner = self.inner.begin(number)?;
-        if number != id(2) {
-            return Ok(inner);
-        }
-        let (storage, down) = (Arc::clone(&self.inner), Arc::clone(&self.down));
-        Ok(Arc::new(Attempt { inner, storage, down, savepoint: false }))
-    }
-
-    fn begin_savepoint(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
-        let inner = self.inner.begin_savepoint(target)?;
-        let (storage, down) = (Arc::clone(&self.inner), Arc::clone(&self.down));
-        Ok(Arc::new(Attempt { inner, storage, down, savepoint: true }))
-    }
-
-    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
-        self.inner.begin_export(target)
-    }
-
-    fn list(&self) -> Result<Vec<CheckpointId>> {
-        self.inner.list()
-    }
-
-    fn load(&self, id: CheckpointId) -> Result<StoredCheckpoint> {
-        self.inner.load(id)
-    }
-
-    fn source(&self, id: CheckpointId) -> Arc<dyn SnapshotSource> {
-        self.inner.source(id)
-    }
-
-    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
-        self.inner.open_pointer(pointer)
-    }
-
-    fn discard(&self, id: CheckpointId, unused_shared: &[FileName]) -> Result<()> {
-        self.inner.discard(id, unused_shared)
-    }
-
-    fn discard_shared(&self, unused: &[FileName]) -> Result<()> {
-        self.inner.discard_shared(unused)
-    }
-
-    fn survey(&self) -> Result<Survey> {
-        self.inner.survey()
-    }
-
-    fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {
-        self.inner.survey_savepoints()
-    }
-
-    fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()> {
-        self.inner.discard_strays(place, names)
-    }
-
-    fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {
-        self.inner.discard_savepoint(pointer, files)
-    }
+fn doubtful(
+    storage: Arc<dyn CheckpointStorage>,
+    down: &Arc<AtomicBool>,
+) -> Arc<dyn CheckpointStorage> {
+    let layer = Doubtful { storage: Arc::clone(&storage), down: Arc::clone(down) };
+    Arc::new(Layered::new(storage, layer))
 }
 
 #[test]
 fn what_it_refers_to_stays_until_it_is_taken_back() {
     let down = Arc::new(AtomicBool::new(true));
-    let inner = local(&MemoryFs::new());
-    let storage = Doubtful { inner, down: Arc::clone(&down) };
-    let mut job = Job::over(Arc::new(storage), incremental(1));
+    let storage = doubtful(local(&MemoryFs::new()), &down);
+    let mut job = Job::over(storage, incremental(1));
     job.start(2, StartFrom::Nothing).unwrap();
     job.complete(Trigger::checkpoint());
     let doubtful = job.coordinator.trigger(Trigger::checkpoint()).unwrap();
@@ -157,8 +93,7 @@ fn a_last_savepoint_in_doubt_leaves_the_job_running_and_is_told_until_it_is_take
     let down = Arc::new(AtomicBool::new(true));
     let randomness = Arc::new(SeededRandomness::new(4));
     let inner = Arc::new(MemoryStorage::new(FileName::new("job-1").unwrap(), randomness));
-    let storage = Doubtful { inner, down: Arc::clone(&down) };
-    let mut job = Job::over(Arc::new(storage), incremental(1));
+    let mut job = Job::over(doubtful(inner, &down), incremental(1));
     job.start(2, StartFrom::Nothing).unwrap();
     job.complete(Trigger::checkpoint());
     let last = job.coordinator.trigger(Trigger::stop_with_savepoint(None)).unwrap();

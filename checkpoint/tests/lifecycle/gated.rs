@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use alluvium_state_api::snapshot::FileName;
-use alluvium_state_api::storage::{
-    CheckpointAttempt, CheckpointStorage, SnapshotSink, SnapshotSource, StoredCheckpoint, Survey,
-    SurveyedPlace, SurveyedSavepoint,
-};
-use alluvium_state_api::{CheckpointId, Error, Result};
+use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage};
+use alluvium_state_api::{Error, Result};
 use parking_lot::Mutex;
+
+use crate::layered::{Layer, Layered, Target};
 
 /// How a call goes on that was held.
 #[derive(Clone, Copy, Debug)]
@@ -79,112 +77,47 @@ impl Door {
     }
 }
 
-/// A storage with a gate before publications and one before deletions.
+/// A storage with a gate before attempts are begun, one before publications and one before deletions.
 #[derive(Debug)]
 pub(crate) struct Gated {
-    inner: Arc<dyn CheckpointStorage>,
+    begin: Arc<Gate>,
     publish: Arc<Gate>,
     delete: Arc<Gate>,
+}
+
+/// The doors of a [`Gated`] storage, all open.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    pub(crate) begin: Door,
+    pub(crate) publish: Door,
+    pub(crate) delete: Door,
 }
 
 impl Gated {
-    /// The storage, the door of publications and that of deletions, all open.
-    pub(crate) fn over(inner: Arc<dyn CheckpointStorage>) -> (Arc<Self>, Door, Door) {
-        let (publish, delete) = (Door::new(), Door::new());
-        let gates = (Arc::clone(&publish.gate), Arc::clone(&delete.gate));
-        (Arc::new(Self { inner, publish: gates.0, delete: gates.1 }), publish, delete)
-    }
-
-    fn attempt(&self, inner: Arc<dyn CheckpointAttempt>) -> Arc<dyn CheckpointAttempt> {
-        let (publish, delete) = (Arc::clone(&self.publish), Arc::clone(&self.delete));
-        Arc::new(Attempt { inner, publish, delete })
+    pub(crate) fn over(inner: Arc<dyn CheckpointStorage>) -> (Arc<Layered<Self>>, Doors) {
+        let doors = Doors { begin: Door::new(), publish: Door::new(), delete: Door::new() };
+        let gate = |door: &Door| Arc::clone(&door.gate);
+        let [begin, publish, delete] = [&doors.begin, &doors.publish, &doors.delete].map(gate);
+        (Arc::new(Layered::new(inner, Self { begin, publish, delete })), doors)
     }
 }
 
-#[derive(Debug)]
-struct Attempt {
-    inner: Arc<dyn CheckpointAttempt>,
-    publish: Arc<Gate>,
-    delete: Arc<Gate>,
-}
-
-impl CheckpointAttempt for Attempt {
-    fn sink(&self) -> Arc<dyn SnapshotSink> {
-        self.inner.sink()
+impl Layer for Gated {
+    fn before_begin(&self, target: Target) -> Result<()> {
+        self.begin.pass(format!("begin {target:?}"))
     }
 
-    fn source(&self) -> Arc<dyn SnapshotSource> {
-        self.inner.source()
+    fn publish(&self, _: Target, attempt: &dyn CheckpointAttempt, metadata: &[u8]) -> Result<()> {
+        self.publish.pass(format!("publish {}", attempt.pointer()))?;
+        attempt.publish(metadata)
     }
 
-    fn pointer(&self) -> &str {
-        self.inner.pointer()
+    fn abort(&self, _: Target, attempt: &dyn CheckpointAttempt) -> Result<()> {
+        self.delete.pass(format!("abort {}", attempt.pointer()))?;
+        attempt.abort()
     }
 
-    fn publish(&self, metadata: &[u8]) -> Result<()> {
-        self.publish.pass(format!("publish {}", self.pointer()))?;
-        self.inner.publish(metadata)
-    }
-
-    fn abort(&self) -> Result<()> {
-        self.delete.pass(format!("abort {}", self.pointer()))?;
-        self.inner.abort()
-    }
-}
-
-impl CheckpointStorage for Gated {
-    fn begin(&self, id: CheckpointId) -> Result<Arc<dyn CheckpointAttempt>> {
-        Ok(self.attempt(self.inner.begin(id)?))
-    }
-
-    fn begin_savepoint(&self, target: Option<&str>) -> Result<Arc<dyn CheckpointAttempt>> {
-        Ok(self.attempt(self.inner.begin_savepoint(target)?))
-    }
-
-    fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>> {
-        Ok(self.attempt(self.inner.begin_export(target)?))
-    }
-
-    fn list(&self) -> Result<Vec<CheckpointId>> {
-        self.inner.list()
-    }
-
-    fn load(&self, id: CheckpointId) -> Result<StoredCheckpoint> {
-        self.inner.load(id)
-    }
-
-    fn source(&self, id: CheckpointId) -> Arc<dyn SnapshotSource> {
-        self.inner.source(id)
-    }
-
-    fn open_pointer(&self, pointer: &str) -> Result<StoredCheckpoint> {
-        self.inner.open_pointer(pointer)
-    }
-
-    fn discard(&self, id: CheckpointId, unused_shared: &[FileName]) -> Result<()> {
-        self.delete.pass(format!("discard {id}"))?;
-        self.inner.discard(id, unused_shared)
-    }
-
-    fn discard_shared(&self, unused: &[FileName]) -> Result<()> {
-        self.delete.pass("discard shared".to_owned())?;
-        self.inner.discard_shared(unused)
-    }
-
-    fn survey(&self) -> Result<Survey> {
-        self.inner.survey()
-    }
-
-    fn survey_savepoints(&self) -> Result<Vec<SurveyedSavepoint>> {
-        self.inner.survey_savepoints()
-    }
-
-    fn discard_strays(&self, place: &SurveyedPlace, names: &[String]) -> Result<()> {
-        self.inner.discard_strays(place, names)
-    }
-
-    fn discard_savepoint(&self, pointer: &str, files: &[FileName]) -> Result<()> {
-        self.delete.pass(format!("discard {pointer}"))?;
-        self.inner.discard_savepoint(pointer, files)
+    fn before_discard(&self, what: &str) -> Result<()> {
+        self.delete.pass(format!("discard {what}"))
     }
 }

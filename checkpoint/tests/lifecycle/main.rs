@@ -18,6 +18,7 @@ mod fake;
 mod faults;
 mod gated;
 mod history;
+mod layered;
 mod model;
 mod orphans;
 mod restore;

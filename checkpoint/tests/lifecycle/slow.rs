@@ -15,14 +15,20 @@ use alluvium_state_api::{Error, ErrorKind};
 use crate::deletion::REMOVE;
 use crate::driver::{Driven, Way, drive};
 use crate::fake::{FakeStore, Job, UID, assert_whole, id, incremental, local};
-use crate::gated::{Answer, Door, Gated};
+use crate::gated::{Answer, Door, Doors, Gated};
 
 /// A driven job over gates, those of publications and of deletions.
 fn driven(options: Options, way: Way) -> (Driven, Door, Door) {
-    let (storage, publish, delete) = Gated::over(local(&MemoryFs::new()));
+    let (run, doors) = gated(options, way);
+    (run, doors.publish, doors.delete)
+}
+
+/// A driven job over gates.
+pub(crate) fn gated(options: Options, way: Way) -> (Driven, Doors) {
+    let (storage, doors) = Gated::over(local(&MemoryFs::new()));
     let mut job = Job::over(storage, options);
     job.start(2, StartFrom::Newest).unwrap();
-    (drive(job, None, way), publish, delete)
+    (drive(job, None, way), doors)
 }
 
 fn options() -> Options {

@@ -18,8 +18,8 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
+use crate::bucket::everything;
 use crate::fake::{Job, assert_whole, id, incremental};
-use crate::suite::everything;
 
 const ROOT: &str = "s3://bucket";
 const PLAIN: &str = "s3://bucket/base/checkpoints";

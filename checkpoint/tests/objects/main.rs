@@ -9,6 +9,8 @@
 )]
 
 #[cfg(feature = "object-store")]
+mod bucket;
+#[cfg(feature = "object-store")]
 mod by_url;
 #[cfg(feature = "object-store")]
 mod entropy;
@@ -16,6 +18,7 @@ mod facts;
 #[path = "../lifecycle/fake.rs"]
 #[expect(dead_code, reason = "it is shared with the tests of the coordinator, which use all of it")]
 mod fake;
+#[cfg(feature = "object-store")]
 mod faulty;
 #[cfg(feature = "object-store")]
 mod fifth;
