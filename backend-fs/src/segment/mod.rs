@@ -1,0 +1,220 @@
+//! Segments: immutable state files with lookups in the private directory, read where they lie.
+//!
+//! # Role
+//! A segment is opened by its header, index and footer alone, whatever its size. An entry is then found
+//! by its hash ([`Segment::find`]) and lent from the map; where files are read instead of mapped, from
+//! a [`BlockCache`] that the caller brings. Ordered access is [`SectionCursor`].
+//!
+//! # Invariants
+//! * S1 No byte of a block is believed before the block's checksum was compared, once for each block in
+//!   the life of the segment (mapped), or whenever it is loaded (read).
+//! * S2 What a checksum does not vouch for is checked where it is used: places, lengths and order of a
+//!   file that was made to mislead give `Corrupted`, and nothing else happens.
+//! * S3 Only live key groups are seen.
+//! * S4 The file is removed with the last owner of the segment.
+//!
+//! # Failure
+//! `Corrupted` with path, offset, state and key group; `Unavailable` where reading fails. A mapped file
+//! that another process cuts is a `SIGBUS`, see [`ReadMode`].
+//!
+//! # Cost
+//! Open: four reads and about 150 bytes of memory for each section. Each section costs a read of its
+//! directory when it is first used; directories are kept in memory where files are read (0.4 % of the
+//! data), and are part of the map otherwise. One bit per block says whether it was verified.
+
+mod cache;
+mod cursor;
+mod lane;
+mod lists;
+mod pages;
+mod probe;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use alluvium_state_api::format::{Section, StateFile, StateFileSpec};
+use alluvium_state_api::storage::FileReader;
+use alluvium_state_api::vfs::Mapping;
+use alluvium_state_api::{Error, KeyGroup, KeyGroupRange, Result};
+
+pub use cache::BlockCache;
+pub use cursor::{Item, SectionCursor, What};
+use pages::OpenSection;
+pub use probe::Place;
+
+use crate::local::LocalFile;
+
+/// How segments are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ReadMode {
+    /// Through a memory map. Where the file system has no files that can be mapped, as the models of
+    /// tests, they are read.
+    #[default]
+    Mapped,
+    /// By reads at an offset, into a cache. For file systems on which another process or machine may
+    /// cut a file, which is an error when it is read, and the end of the process when it is mapped.
+    Pread,
+}
+
+/// An open segment; shared by whoever reads it.
+#[derive(Debug)]
+pub struct Segment {
+    file: StateFile,
+    reader: Arc<dyn FileReader>,
+    map: Option<Mapping>,
+    live: Box<[KeyGroupRange]>,
+    /// Parallel to the sections of the file.
+    sections: Box<[Slot]>,
+    /// Where the sections of each state begin; one more than there are states.
+    firsts: Box<[usize]>,
+    local: LocalFile,
+}
+
+/// A section as it is used.
+#[derive(Debug)]
+struct Slot {
+    state: u16,
+    group: KeyGroup,
+    live: bool,
+    opened: OnceLock<OpenSection>,
+}
+
+impl Segment {
+    /// Opens a finished file of `length` bytes, of which the key groups of `live` count.
+    ///
+    /// # Errors
+    /// `Corrupted` for anything but an undamaged state file of this length; `Incompatible` for one
+    /// without lookups, which has to be rewritten; `NotFound`, `Unavailable`.
+    pub fn open(
+        local: LocalFile,
+        length: u64,
+        live: &[KeyGroupRange],
+        mode: ReadMode,
+    ) -> Result<Self> {
+        let reader: Arc<dyn FileReader> = local.read(length)?.into();
+        let file = StateFile::open(Arc::clone(&reader), local.path())?;
+        if file.sections().iter().any(|section| file.lookups(section).is_none()) {
+            let text = "a file without lookups cannot be used as it is; it has to be rewritten";
+            return Err(Error::incompatible(text).with_path(local.path()));
+        }
+        let map = match mode {
+            ReadMode::Mapped => map(&*reader, local.path())?,
+            ReadMode::Pread => None,
+        };
+        let live: Box<[KeyGroupRange]> = live.into();
+        let slot = |section: &Section| Slot {
+            state: section.state,
+            group: section.group,
+            live: live.iter().any(|range| range.contains(section.group)),
+            opened: OnceLock::new(),
+        };
+        let sections: Box<[Slot]> = file.sections().iter().map(slot).collect();
+        let states = file.spec().states.len();
+        let before = |state| file.sections().partition_point(|at| usize::from(at.state) < state);
+        let firsts = (0..=states).map(before).collect();
+        Ok(Self { file, reader, map, live, sections, firsts, local })
+    }
+
+    /// What the entries mean.
+    pub fn spec(&self) -> &StateFileSpec {
+        self.file.spec()
+    }
+
+    /// The state file, for reading all of it and for what its index says.
+    pub fn state_file(&self) -> &StateFile {
+        &self.file
+    }
+
+    /// The id of the state with this name in this file.
+    pub fn state_id(&self, name: &str) -> Option<u16> {
+        self.file.spec().state_id(name)
+    }
+
+    /// The key groups that count.
+    pub fn live(&self) -> &[KeyGroupRange] {
+        &self.live
+    }
+
+    /// The file.
+    pub fn local(&self) -> &LocalFile {
+        &self.local
+    }
+
+    /// Bytes of the file.
+    pub fn bytes(&self) -> u64 {
+        self.reader.len()
+    }
+
+    /// Bytes of memory that sections hold which were used, besides the map and caches.
+    pub fn kept_bytes(&self) -> u64 {
+        let opened = self.sections.iter().filter_map(|slot| slot.opened.get());
+        opened.map(|section| section.kept_bytes() as u64).sum()
+    }
+
+    /// Whether it is mapped.
+    pub fn is_mapped(&self) -> bool {
+        self.map.is_some()
+    }
+
+    /// The live sections of a state, ascending by key group.
+    pub fn sections(&self, state: u16) -> impl Iterator<Item = &Section> {
+        let range = self.range_of(state);
+        let slots = self.sections.get(range.clone()).unwrap_or_default();
+        let sections = self.file.sections().get(range).unwrap_or_default();
+        slots.iter().zip(sections).filter(|(slot, _)| slot.live).map(|(_, section)| section)
+    }
+
+    fn range_of(&self, state: u16) -> std::ops::Range<usize> {
+        let first = |state: usize| self.firsts.get(state).copied();
+        let state = usize::from(state);
+        match (first(state), first(state + 1)) {
+            (Some(first), Some(end)) => first..end,
+            _ => 0..0,
+        }
+    }
+
+    /// The index of the section of `state` and `group`, if it has one that is live.
+    #[inline]
+    fn section_of(&self, state: u16, group: KeyGroup) -> Option<usize> {
+        let range = self.range_of(state);
+        let slots = self.sections.get(range.clone())?;
+        // Mostly all key groups have one.
+        let guess = usize::from(group.index().checked_sub(slots.first()?.group.index())?);
+        let at = match slots.get(guess) {
+            Some(slot) if slot.group == group => guess,
+            _ => slots.binary_search_by_key(&group, |slot| slot.group).ok()?,
+        };
+        slots.get(at)?.live.then_some(range.start + at)
+    }
+
+    /// Says where in the file an error is.
+    #[cold]
+    fn locate(&self, section: usize, error: Error, offset: u64) -> Error {
+        let error = error.with_path(self.local.path()).with_offset(offset);
+        let Some(section) = self.file.sections().get(section) else {
+            return error;
+        };
+        let error = error.with_key_group(section.group);
+        match self.spec().states.get(usize::from(section.state)) {
+            Some(meta) => error.with_state(meta.name.clone()),
+            None => error,
+        }
+    }
+}
+
+/// Maps the file behind `reader`, if it is one of the operating system.
+fn map(reader: &dyn FileReader, path: &Path) -> Result<Option<Mapping>> {
+    let mapped = reader.as_file().map(|file| Mapping::of(file, reader.len())).transpose();
+    mapped.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => {
+            let text = "the file became shorter while it was opened; its directory must be private";
+            Error::corrupted(text).with_path(path).with_source(error)
+        }
+        _ => Error::io("mmap", path, error),
+    })
+}
+
+#[cfg(test)]
+mod tests;
