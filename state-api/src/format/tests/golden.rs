@@ -4,16 +4,19 @@
 //! `cargo test -p alluvium-state-api format::tests::golden -- --ignored`. Checkpoints as a whole are in
 //! `backend-memory/tests/golden`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use super::damage::parts;
+use super::lookups::{Mapped, find_all, many_pages, with_lookups};
 use super::metadata::{claimed, sample, text_of_metadata, with_frames};
 use super::model::{
     Content, How, Item, Numbers, bytes_of, options, random_content, random_spec, read, repetitive,
     write,
 };
 use crate::format::{
-    CheckpointMetadata, FileForm, MIN_READABLE, StateFileSpec, VERSION, file_checksum,
+    CheckpointMetadata, FileForm, MIN_READABLE, StateFileSpec, VERSION, WriteOptions, file_checksum,
 };
 use crate::schema::StateKind;
 use crate::snapshot::Compression;
@@ -48,7 +51,7 @@ fn specimens() -> impl Iterator<Item = (String, FileForm, Compression)> {
     })
 }
 
-fn state_file(form: FileForm, compression: Compression) -> (Vec<u8>, Content) {
+fn state_file(form: FileForm, options: WriteOptions) -> (Vec<u8>, Content) {
     let mut numbers = Numbers(2026);
     let telling = |spec: &StateFileSpec| {
         let has = |kind| spec.states.iter().any(|state| state.kind == kind);
@@ -61,8 +64,9 @@ fn state_file(form: FileForm, compression: Compression) -> (Vec<u8>, Content) {
         spec = random_spec(&mut numbers, form);
     }
     let content = repetitive(random_content(&mut numbers, &spec, 60, 60), &spec);
-    let how = if form == FileForm::Canonical { How::Sequential } else { How::Scatter(4096) };
-    (bytes_of(&write(&content, &spec, how, options(compression), 1).unwrap()), content)
+    let ordered = form == FileForm::Canonical || options.lookups;
+    let how = if ordered { How::Sequential } else { How::Scatter(4096) };
+    (bytes_of(&write(&content, &spec, how, options, 1).unwrap()), content)
 }
 
 /// One entry a line: state, key group, key, namespace, map key, and what is said of it.
@@ -142,7 +146,7 @@ fn no_golden_file_was_changed() {
 fn what_is_written_today_equals_the_golden_files() {
     let set = set_of(VERSION);
     for (name, form, compression) in specimens() {
-        let (bytes, content) = state_file(form, compression);
+        let (bytes, content) = state_file(form, options(compression));
         let recorded = std::fs::read_to_string(set.join(text_name(&name))).unwrap();
         assert_eq!(text_of(&content), recorded, "{name}");
         // Compressors may improve; everything else is frozen.
@@ -160,7 +164,7 @@ fn write_the_golden_files_of_this_version() {
     std::fs::create_dir(&set).expect("golden files are never overwritten");
     let write = |name: &str, bytes: &[u8]| std::fs::write(set.join(name), bytes).unwrap();
     for (name, form, compression) in specimens() {
-        let (bytes, content) = state_file(form, compression);
+        let (bytes, content) = state_file(form, options(compression));
         write(&name, &bytes);
         write(&text_name(&name), text_of(&content).as_bytes());
     }
@@ -197,4 +201,47 @@ fn write_the_golden_checkpoints_with_additions() {
         std::fs::write(set.join(METADATA_TEXT), text_of_metadata(&today)).unwrap();
         std::fs::write(set.join(LIST), checksums(&set)).unwrap();
     }
+}
+
+/// The files with lookups, a later addition to version 1.
+fn lookups() -> (PathBuf, [(&'static str, FileForm); 2]) {
+    let forms = [("full", FileForm::Full), ("increment", FileForm::Increment)];
+    (set_of(1).with_file_name("v1-lookups"), forms)
+}
+
+#[test]
+fn golden_files_with_lookups_are_read_and_written() {
+    let (set, forms) = lookups();
+    let recorded = std::fs::read_to_string(set.join(LIST)).unwrap();
+    assert_eq!(recorded, checksums(&set), "golden files are never edited, added or removed");
+    for (name, form) in forms {
+        let bytes = std::fs::read(set.join(format!("{name}.state"))).unwrap();
+        let (spec, content) = read(&bytes).unwrap();
+        let text = std::fs::read_to_string(set.join(format!("{name}.txt"))).unwrap();
+        assert_eq!((spec.form, text_of(&content)), (form, text), "{name}");
+        assert!(bytes == state_file(form, with_lookups()).0, "{name}");
+        let kinds: BTreeSet<_> = parts(&bytes).1.iter().map(|(start, _)| bytes[*start]).collect();
+        let all = if form == FileForm::Full { vec![1, 5, 6] } else { (1..=6).collect() };
+        assert!(kinds.into_iter().eq(all), "{name} has blocks of all kinds");
+        find_all(&Mapped::new(bytes).unwrap(), &content);
+    }
+}
+
+#[test]
+fn a_file_of_many_pages_is_what_it_was_when_lookups_were_frozen() {
+    let checksum = 336_995_922_577_429_711_628_786_900_605_490_085_572;
+    assert_eq!(file_checksum(&many_pages().0), checksum);
+}
+
+#[test]
+#[ignore = "writes the golden files with lookups, if there are none yet"]
+fn write_the_golden_files_with_lookups() {
+    let (set, forms) = lookups();
+    std::fs::create_dir(&set).expect("golden files are never overwritten");
+    for (name, form) in forms {
+        let (bytes, content) = state_file(form, with_lookups());
+        std::fs::write(set.join(format!("{name}.state")), bytes).unwrap();
+        std::fs::write(set.join(format!("{name}.txt")), text_of(&content)).unwrap();
+    }
+    std::fs::write(set.join(LIST), checksums(&set)).unwrap();
 }

@@ -12,7 +12,7 @@ use super::model::{
 };
 use crate::format::{
     BlockKind, BufferReader, BufferWriter, Directory, FileForm, LookupPage, Place, Record, Section,
-    StateFile, StateFileSpec, StateFileWriter, WriteOptions,
+    StateFile, StateFileSpec, StateFileWriter, StateTotals, WriteOptions,
 };
 use crate::schema::StateKind;
 use crate::snapshot::Compression;
@@ -201,7 +201,7 @@ fn check(content: &Content, spec: &StateFileSpec, seed: u64) {
 }
 
 /// Everything is found, and of other keys nothing.
-fn find_all(mapped: &Mapped, content: &Content) {
+pub(super) fn find_all(mapped: &Mapped, content: &Content) {
     for ((state, group), items) in content {
         let section = mapped.section(*state, *group).unwrap();
         let mut wanted: BTreeMap<(Vec<u8>, usize, usize), Vec<Found>> = BTreeMap::new();
@@ -301,14 +301,20 @@ fn key(n: u64) -> Parts {
     (n.to_be_bytes().to_vec(), Vec::new(), Vec::new())
 }
 
-#[test]
-fn many_pages_are_found_and_are_what_they_cost() {
+/// A file with 50,000 entries from 8 bytes to 8 in one section, and what it is said to have.
+pub(super) fn many_pages() -> (Vec<u8>, StateTotals) {
     let mut spec = plain(FileForm::Full, StateKind::Value);
     spec.states[0].value = codec(Some(8));
     let items = (0..50_000u64).map(|n| (key(n), Item::Value(n.to_le_bytes().to_vec())));
     let content = Content::from([((0, 0), items.collect())]);
     let written = write(&content, &spec, How::Sequential, with_lookups(), 0).unwrap();
-    let mapped = Mapped::new(bytes_of(&written)).unwrap();
+    (bytes_of(&written), written.states[0])
+}
+
+#[test]
+fn many_pages_are_found_and_are_what_they_cost() {
+    let (bytes, totals) = many_pages();
+    let mapped = Mapped::new(bytes).unwrap();
     let section = &mapped.file.sections()[0];
     let directory = mapped.directory(section).unwrap();
     assert_eq!((directory.pages(), directory.blocks()), (14, 50_000u32.div_ceil(256)));
@@ -327,7 +333,7 @@ fn many_pages_are_found_and_are_what_they_cost() {
         assert!(candidates.any(|found| found == place));
         assert!(candidates.by_ref().count() < 5 && candidates.is_complete());
     }
-    let overhead = written.states[0].stored_bytes - 50_000 * 16;
+    let overhead = totals.stored_bytes - 50_000 * 16;
     assert!(overhead < 50_000 * 9, "{overhead} bytes");
 }
 
