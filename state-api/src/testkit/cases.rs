@@ -233,6 +233,11 @@ macro_rules! alluvium_cases {
                 digests_are_of_the_content
                 counts_are_of_the_content
             }
+            lookups {
+                full_files_with_lookups_are_restored
+                increments_with_lookups_are_restored
+                long_lists_with_lookups_are_restored
+            }
             damage {
                 damage_is_noticed_or_changes_nothing
             }
@@ -334,7 +339,7 @@ mod tests {
     fn every_case_is_in_the_list() {
         let sources = sources! {
             value list reducing aggregating map namespaces merging keys batch limits migration codecs
-            registration isolation cancellation release snapshot increments rescale boundaries stamps canonical damage hostile
+            registration isolation cancellation release snapshot increments rescale boundaries stamps canonical lookups damage hostile
         };
         let mut written = BTreeSet::new();
         for (topic, source) in sources {

@@ -63,6 +63,7 @@ pub mod isolation;
 pub mod keys;
 pub mod limits;
 pub mod list;
+pub mod lookups;
 pub mod map;
 pub mod merging;
 pub mod migration;
