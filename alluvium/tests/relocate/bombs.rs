@@ -88,13 +88,13 @@ fn bombs() -> Vec<Bomb> {
     all
 }
 
-/// What a liar says of a file so that its blocks are read.
-fn frame_checksum(bytes: &[u8]) -> u128 {
+/// What is said of a file so that its blocks are read.
+pub(super) fn frame_checksum(bytes: &[u8]) -> u128 {
     StateFile::open(BufferReader::over(bytes), "lying").unwrap().frame_checksum()
 }
 
 /// Opens a store from the snapshot there.
-fn opened<H: Harness>(ground: &Ground, pointer: &str) -> Result<()> {
+pub(super) fn opened<H: Harness>(ground: &Ground, pointer: &str) -> Result<()> {
     let mut job = Job::<H>::open(ground.storage(), SnapshotKind::Full);
     let from = StartFrom::Pointer(pointer);
     let operators = [OperatorSpec::new(UID, 1)];
@@ -105,7 +105,7 @@ fn opened<H: Harness>(ground: &Ground, pointer: &str) -> Result<()> {
 }
 
 /// `alluvium verify` in an address space of 1 GiB: its status, and what it says.
-fn verified(pointer: &Path) -> (Option<i32>, String) {
+pub(super) fn verified(pointer: &Path) -> (Option<i32>, String) {
     let command = "ulimit -v 1048576 && exec \"$0\" verify \"$1\"";
     let program = env!("CARGO_BIN_EXE_alluvium");
     let output = Command::new("sh").args(["-c", command, program]).arg(pointer).output().unwrap();

@@ -12,6 +12,8 @@ mod harness;
 #[cfg(feature = "cli")]
 mod hostile;
 mod job;
+#[cfg(feature = "cli")]
+mod lookups;
 mod moving;
 #[expect(unreachable_pub, dead_code, reason = "an example is a crate of its own")]
 #[path = "../../examples/own_backend.rs"]
