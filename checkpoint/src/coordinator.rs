@@ -4,8 +4,8 @@
 //! A plain state machine that a runtime embeds in its master. It has no threads and reads time from
 //! the clock it is given; every call returns what happened, and [`Coordinator::notifications`] what
 //! the subtasks must be told. Storage calls happen inside `start`, `trigger`, `acknowledge`, `abort`
-//! and `tick`, on the caller's thread. Publications and deletions are owned work that is run at the end
-//! of the call ([`work`]); a [driver](crate::driver) runs it on other threads instead.
+//! and `tick`, on the caller's thread. Beginning, publishing and deleting are owned work that is run at
+//! the end of the call ([`work`]); a [driver](crate::driver) runs it on other threads instead.
 //!
 //! # Invariants
 //! * I1 A checkpoint is complete if and only if its metadata is published, and that happens after
@@ -28,6 +28,7 @@
 //! has returned. Where it fails to, a checkpoint may be aborted, but none is damaged: files are checked
 //! before publication.
 
+mod begin;
 mod claim;
 mod ending;
 mod finish;
@@ -41,10 +42,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_state_api::clock::Clock;
-use alluvium_state_api::format::metadata::CheckpointKind;
 use alluvium_state_api::random::Randomness;
-use alluvium_state_api::snapshot::{CancelToken, FileName, SnapshotKind, SnapshotRequest};
-use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage};
+use alluvium_state_api::snapshot::FileName;
+use alluvium_state_api::storage::CheckpointStorage;
 use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
 
 use crate::completed::{CompletedCheckpoint, CompletedStore};
@@ -52,15 +52,12 @@ use crate::operator::Operator;
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::report::{AbortReason, Acknowledged, Notification, SubtaskAck};
-use crate::trigger::{Application, CheckpointPlan, Form, Trigger};
+use crate::trigger::{Application, CheckpointPlan};
 use ending::Phase;
 
 pub use schedule::Tick;
 pub use start::StartFrom;
-pub use work::{Done, Work};
-
-/// How many numbers that others have published meanwhile are skipped in one trigger.
-const MOST_TAKEN_IDS: usize = 100;
+pub use work::{Done, Work, WorkKind};
 
 /// The components that a coordinator is given.
 #[derive(Clone, Debug)]
@@ -98,6 +95,10 @@ pub struct Coordinator {
     next_sweep: Duration,
     failures: u32,
     notifications: VecDeque<Notification>,
+    /// What the storage is to begin, or begins.
+    order: Option<begin::Order>,
+    /// Answers to orders that nobody has taken.
+    plans: VecDeque<Result<CheckpointPlan>>,
     phase: Phase,
     deletion_failure: Option<Error>,
 }
@@ -131,66 +132,11 @@ impl Coordinator {
             next_sweep: Duration::ZERO,
             failures: 0,
             notifications: VecDeque::new(),
+            order: None,
+            plans: VecDeque::new(),
             phase: Phase::Running,
             deletion_failure: None,
         })
-    }
-
-    /// Begins a checkpoint or savepoint.
-    ///
-    /// # Errors
-    /// `Unavailable` where a checkpoint must wait, for others under way or for the minimum pause, or
-    /// anything for a savepoint that ends the job; `InvalidInput` for an operator that there is not,
-    /// before `start`, after the job's end, or for a savepoint without a target. And where the storage
-    /// fails, which counts as a failed checkpoint unless it is a savepoint.
-    pub fn trigger(&mut self, trigger: Trigger) -> Result<CheckpointPlan> {
-        self.check_running()?;
-        self.check_operators(&trigger.application)?;
-        self.check_not_stopping()?;
-        let now = self.components.clock.now();
-        let savepoint = trigger.form.is_savepoint();
-        if !savepoint {
-            self.check_may_start()?;
-            self.schedule_after(now);
-        }
-        let begun = self.begin(&trigger.form);
-        if begun.is_err() && !savepoint {
-            self.failures = self.failures.saturating_add(1);
-        }
-        let (id, attempt) = begun?;
-        let (kind, snapshot) = match trigger.form {
-            Form::Checkpoint => (CheckpointKind::Checkpoint, self.options.kind),
-            Form::Full => (CheckpointKind::Checkpoint, SnapshotKind::Full),
-            Form::Savepoint { .. } => (CheckpointKind::Savepoint, SnapshotKind::Canonical),
-        };
-        let (ends, cancel) = (trigger.form.ends(), CancelToken::default());
-        let request = SnapshotRequest::new(id, snapshot);
-        let plan = CheckpointPlan {
-            id,
-            request: request.with_compression(self.options.compression),
-            sink: attempt.sink(),
-            cancel: cancel.clone(),
-            pointer: attempt.pointer().to_owned(),
-            ends,
-        };
-        let subtasks = self.operators.iter().map(Operator::parallelism);
-        let pending = Pending {
-            id,
-            kind,
-            ends,
-            attempt,
-            cancel,
-            started: now,
-            deadline: now.saturating_add(self.options.timeout),
-            time_ms: self.components.clock.wall_clock_ms(),
-            token: self.components.randomness.next_u128(),
-            bases: self.base.into_iter().collect(),
-            application: trigger.application,
-            expected: subtasks.map(|count| count as usize).sum(),
-            acks: BTreeMap::new(),
-        };
-        self.pending.insert(id, pending);
-        Ok(plan)
     }
 
     /// Takes a subtask's part. The last one completes the checkpoint, durably, before this returns.
@@ -327,35 +273,6 @@ impl Coordinator {
     /// start again from the newest completed one.
     pub const fn has_too_many_failures(&self) -> bool {
         self.failures > self.options.tolerable_failures
-    }
-
-    fn begin(&mut self, form: &Form) -> Result<(CheckpointId, Arc<dyn CheckpointAttempt>)> {
-        let storage = Arc::clone(&self.components.storage);
-        if let Form::Savepoint { target, .. } = form {
-            let attempt = storage.begin_savepoint(target.as_deref())?;
-            return Ok((self.take_id(), attempt));
-        }
-        for _ in 0..MOST_TAKEN_IDS {
-            let id = self.take_id();
-            match storage.begin(id) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    // Published by someone else since we looked: it is one of the job's now.
-                    self.completed.adopt(id);
-                }
-                attempt => return Ok((id, attempt?)),
-            }
-        }
-        Err(Error::unavailable(format!(
-            "the next {MOST_TAKEN_IDS} checkpoints are all published by someone else; does the job \
-             {} run twice?",
-            self.job
-        )))
-    }
-
-    fn take_id(&mut self) -> CheckpointId {
-        let id = CheckpointId::new(self.next_id);
-        self.next_id = self.next_id.saturating_add(1);
-        id
     }
 
     fn find(&self, uid: &str, subtask: u32) -> Result<usize> {

@@ -121,7 +121,7 @@ mod trigger;
 
 pub use alluvium_state_api::settings::Retention;
 pub use completed::CompletedCheckpoint;
-pub use coordinator::{Components, Coordinator, Done, StartFrom, Tick, Work};
+pub use coordinator::{Components, Coordinator, Done, StartFrom, Tick, Work, WorkKind};
 pub use ended::{Ended, JobEnd, Leftovers};
 pub use export::{ExportOptions, Exported, export};
 pub use history::{CheckpointRecord, FileCounts, History, SubtaskRecord};

@@ -20,7 +20,6 @@ use super::Coordinator;
 use crate::claim;
 use crate::files::{self, SharedFiles};
 use crate::restore::RestorePoint;
-use crate::trigger::Form;
 
 impl Coordinator {
     /// A checkpoint of the job's own with the content of `point`: a new one, or the one with which it
@@ -30,7 +29,7 @@ impl Coordinator {
         if let Some(id) = self.completed.claimed_from(&origin) {
             return self.own_point(id);
         }
-        let (id, attempt) = self.begin(&Form::Checkpoint)?;
+        let (id, attempt) = self.begin_now()?;
         let began = self.components.clock.now();
         let mut metadata = self.metadata_of_claim(id, point, origin);
         let published = claim::import(&mut metadata, &**point.source(), &*attempt.sink())

@@ -34,15 +34,21 @@ impl Coordinator {
             let error = Error::unavailable(format!("{what} {:?}", self.options.timeout));
             self.end(id, AbortReason::TimedOut, Some(error));
         }
+        if self.begin_deadline().is_some_and(|deadline| deadline <= now) {
+            let error = format!("the storage did not begin it within {:?}", self.options.timeout);
+            self.give_up_order(Error::unavailable(error));
+        }
         self.work_off();
         if self.completed.has_leftovers() && self.next_sweep <= now {
             self.clear_away();
             self.work_off();
             self.next_sweep = now.saturating_add(SWEEP_PAUSE);
         }
-        let periodic = self.next_periodic.filter(|_| self.has_room() && self.stopping().is_none());
+        let may_begin = self.has_room() && self.stopping().is_none() && !self.is_beginning();
+        let periodic = self.next_periodic.filter(|_| may_begin);
         let periodic = periodic.map(|at| at.max(self.end_of_pause()));
         let deadlines = self.pending.values().map(|pending| pending.deadline);
+        let deadlines = deadlines.chain(self.begin_deadline());
         let sweep = self.completed.has_leftovers().then_some(self.next_sweep);
         let next = deadlines.chain(periodic.filter(|at| *at > now)).chain(sweep).min();
         Tick {

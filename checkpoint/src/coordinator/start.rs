@@ -58,6 +58,7 @@ impl Coordinator {
         self.base = point.and_then(|point| point.base());
         self.end_all(AbortReason::Restarted);
         self.notifications.clear();
+        self.plans.clear();
         self.operators = plan.operators.iter().map(|op| op.operator.clone()).collect();
         self.failures = 0;
         self.last_end = None;

@@ -1,4 +1,4 @@
-//! Publications and deletions as owned work: decided by the state machine, run by whoever has a thread.
+//! Beginnings, publications and deletions as owned work: decided by the state machine, run by whoever has a thread.
 //!
 //! # Role
 //! Every call that decides something ends with [`Coordinator::work_off`], which runs what was decided in
@@ -7,7 +7,7 @@
 //! deferring only lets time pass in between.
 //!
 //! # Invariants
-//! * W1 At most one publication and one deletion are handed out at a time.
+//! * W1 At most one beginning, one publication and one deletion are handed out at a time.
 //! * W2 While a publication is handed out, nothing that its metadata names is deleted, and nothing it
 //!   builds on is subsumed.
 //! * W3 Metadata that names what a deletion under way deletes is refused.
@@ -21,6 +21,7 @@ use alluvium_state_api::storage::{CheckpointAttempt, CheckpointStorage, StoredCh
 use alluvium_state_api::{Error, ErrorKind, Result};
 
 use super::Coordinator;
+use super::begin::{Beginning, Begun};
 use super::finish::not_published;
 use crate::completed::{Cleaned, Cleaning};
 use crate::files::{self, SharedFiles};
@@ -33,6 +34,7 @@ pub struct Work(Kind);
 
 #[derive(Debug)]
 enum Kind {
+    Begin(Beginning),
     Publish(Box<Publication>),
     Clean(Cleaning),
 }
@@ -44,24 +46,40 @@ pub struct Done(Outcome);
 
 #[derive(Debug)]
 enum Outcome {
+    Begun(Begun),
     Published(Box<Published>),
     Cleaned(Cleaned),
 }
 
 impl Work {
-    /// Whether it publishes a checkpoint or savepoint. If not, it deletes, or reads what could not be
-    /// read before.
-    pub const fn publishes(&self) -> bool {
-        matches!(self.0, Kind::Publish(_))
+    /// What it is. Works of different kinds may run side by side.
+    pub const fn kind(&self) -> WorkKind {
+        match self.0 {
+            Kind::Begin(_) => WorkKind::Begin,
+            Kind::Publish(_) => WorkKind::Publish,
+            Kind::Clean(_) => WorkKind::Clean,
+        }
     }
 
     /// Does it: for as long as the storage takes.
     pub fn run(self) -> Done {
         Done(match self.0 {
+            Kind::Begin(beginning) => Outcome::Begun(beginning.run()),
             Kind::Publish(publication) => Outcome::Published(Box::new(publication.run())),
             Kind::Clean(cleaning) => Outcome::Cleaned(cleaning.run()),
         })
     }
+}
+
+/// What a piece of [`Work`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WorkKind {
+    /// The storage begins a checkpoint or savepoint that was [ordered](Coordinator::order).
+    Begin,
+    /// It publishes one.
+    Publish,
+    /// It deletes, or reads what could not be read before.
+    Clean,
 }
 
 /// The publication of one checkpoint or savepoint.
@@ -100,8 +118,8 @@ impl Publication {
 /// For runtimes whose master must not wait for the storage, and that have threads of their own; others
 /// use a [driver](crate::driver).
 impl Coordinator {
-    /// From now on publications and deletions are not run at the end of the calls that lead to them:
-    /// whoever calls runs what [`next_work`](Self::next_work) hands out, until this is called with
+    /// From now on what was [ordered](Self::order) is not begun, and publications and deletions are not
+    /// run, at the end of the calls that lead to them: whoever calls runs what [`next_work`](Self::next_work) hands out, until this is called with
     /// `false`, after everything was [brought back](Self::done).
     ///
     /// The last acknowledgement of a checkpoint returns `Accepted { missing: 0 }` then; how it ended is
@@ -112,8 +130,11 @@ impl Coordinator {
     }
 
     /// The next thing that the storage has to do, if there is any that need not wait for what is out:
-    /// one publication and one deletion at a time, which may run side by side.
+    /// one beginning, one publication and one deletion at a time, which may run side by side.
     pub fn next_work(&mut self) -> Option<Work> {
+        if let Some(beginning) = self.next_beginning() {
+            return Some(Work(Kind::Begin(beginning)));
+        }
         if let Some(publication) = self.next_publication() {
             return Some(Work(Kind::Publish(Box::new(publication))));
         }
@@ -123,6 +144,7 @@ impl Coordinator {
     /// Takes the outcome of what was handed out.
     pub fn done(&mut self, done: Done) {
         match done.0 {
+            Outcome::Begun(begun) => self.begun(begun),
             Outcome::Published(published) => self.published(*published),
             Outcome::Cleaned(cleaned) => {
                 if let Err(error) = self.completed.cleaned(cleaned) {
@@ -134,14 +156,17 @@ impl Coordinator {
 
     /// Whether there is work to hand out, or some that has not come back.
     pub fn has_work(&self) -> bool {
-        self.publishing.is_some() || !self.ready.is_empty() || !self.completed.is_idle()
+        self.order.is_some()
+            || self.publishing.is_some()
+            || !self.ready.is_empty()
+            || !self.completed.is_idle()
     }
 
     /// Refuses what must not happen while somebody else works for the coordinator.
     pub(super) fn check_nothing_is_out(&self) -> Result<()> {
-        if self.publishing.is_some() || self.completed.is_busy() {
+        if self.order.is_some() || self.publishing.is_some() || self.completed.is_busy() {
             return Err(Error::invalid_input(
-                "a publication or deletion was handed out and is not back; bring it back first",
+                "work of the storage was handed out and is not back; bring it back first",
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The threads that wait for the storage: one publishes, the other deletes, each one thing at a time.
+//! The threads that wait for the storage: one begins, one publishes, one deletes, each one thing at a time.
 //!
 //! What has ended goes into the queue of the driver's thread, like what handles ask for. A panic of the
 //! storage does so, too, and goes on there.
@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use alluvium_state_api::{Error, Result};
 
 use super::worker::Command;
-use crate::coordinator::Work;
+use crate::coordinator::{Work, WorkKind};
 
 #[derive(Debug)]
 struct Lane {
@@ -53,6 +53,7 @@ impl Drop for Lane {
 /// Dropping it waits for what the storage is doing.
 #[derive(Debug)]
 pub(super) struct Lanes {
+    beginnings: Lane,
     publications: Lane,
     deletions: Lane,
 }
@@ -62,13 +63,18 @@ impl Lanes {
     /// `Unavailable` where there can be no threads.
     pub(super) fn start(done: &Sender<Command>) -> Result<Self> {
         Ok(Self {
+            beginnings: Lane::start("checkpoints-begin", done.clone())?,
             publications: Lane::start("checkpoints-publish", done.clone())?,
             deletions: Lane::start("checkpoints-delete", done.clone())?,
         })
     }
 
     pub(super) fn send(&self, work: Work) {
-        let lane = if work.publishes() { &self.publications } else { &self.deletions };
+        let lane = match work.kind() {
+            WorkKind::Begin => &self.beginnings,
+            WorkKind::Publish => &self.publications,
+            WorkKind::Clean => &self.deletions,
+        };
         lane.send(work);
     }
 }

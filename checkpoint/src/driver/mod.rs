@@ -6,10 +6,12 @@
 //! [`Handle`], whose calls put something in a queue and return. It adds no rule of its own: what the
 //! handles ask for is done one by one, in order.
 //!
-//! Two more threads wait for the storage, one to publish and one to delete. Meanwhile acknowledgements
+//! Three more threads wait for the storage: to begin, to publish and to delete. Meanwhile acknowledgements
 //! are taken, what is late is aborted, and what is given up ends at once: neither a slow publication nor a
 //! slow deletion holds up another checkpoint, but that publications take turns. What is being published
-//! cannot be given up any more. To begin a checkpoint the driver's thread does call the storage.
+//! cannot be given up any more. Checkpoints begin one after the other, too; one that the storage does not
+//! begin in time is answered `Unavailable`, so are others until it answers, and what it then has begun is
+//! aborted. Each counts as a failure, as long as the job is not told of too many.
 //!
 //! # Invariants
 //! 1. Before a plan is handed out, everything that was queued before it has been delivered.
@@ -19,7 +21,7 @@
 //! 4. Whatever ends the driver, each receipt gets an answer, and handles never wait for ever.
 //! 5. No lock is held while storage or the runtime is called.
 //! 6. When the coordinator comes back, nothing of it is on another thread: whatever ends the driver waits
-//!    for the publication and the deletions that were begun.
+//!    for what the storage was asked for.
 //!
 //! # How it ends
 //! | by | under way | the coordinator |

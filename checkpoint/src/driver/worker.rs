@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use alluvium_state_api::{CheckpointId, Error, Result};
+use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
 
 use super::handle::Completion;
 use super::lanes::Lanes;
@@ -18,7 +18,7 @@ use super::{Runtime, Stopped};
 use crate::coordinator::{Coordinator, Done};
 use crate::ended::{Ended, JobEnd};
 use crate::report::{Acknowledged, Notification, SubtaskAck};
-use crate::trigger::Trigger;
+use crate::trigger::{CheckpointPlan, Trigger};
 
 /// Where an answer goes. Nobody may be waiting any more, so what sending returns means nothing.
 pub(super) type Answer<T> = Sender<Result<T>>;
@@ -71,6 +71,9 @@ enum Exit {
     Panicked(Error),
 }
 
+/// Who waits for what was ordered to begin: somebody with a receipt, or nobody where it is periodic.
+struct Order(Option<Answer<Completion>>);
+
 /// Somebody who waits for a checkpoint.
 struct Receipt {
     pointer: String,
@@ -87,6 +90,12 @@ pub(super) struct Worker<R> {
     shared: Arc<Shared>,
     /// Taken from the coordinator, and not delivered yet.
     untold: VecDeque<Notification>,
+    /// What the storage is beginning.
+    ordered: Option<Order>,
+    /// What is ordered after it.
+    orders: VecDeque<(Trigger, Order)>,
+    /// Who waits until nothing is being begun.
+    waking: Vec<Answer<()>>,
     receipts: BTreeMap<CheckpointId, Receipt>,
     /// Whose acknowledgement was the last.
     last: BTreeMap<CheckpointId, Answer<Acknowledged>>,
@@ -122,6 +131,9 @@ impl<R: Runtime> Worker<R> {
             lanes,
             shared,
             untold: VecDeque::new(),
+            ordered: None,
+            orders: VecDeque::new(),
+            waking: Vec::new(),
             receipts: BTreeMap::new(),
             last: BTreeMap::new(),
             answers: Vec::new(),
@@ -177,9 +189,7 @@ impl<R: Runtime> Worker<R> {
     fn tick(&mut self) -> Result<Option<Duration>, Exit> {
         let mut tick = self.coordinator.tick();
         if tick.due {
-            if let Err(error) = self.begin(Trigger::checkpoint(), None)? {
-                self.call("not_begun", |runtime| runtime.not_begun(&error))?;
-            }
+            self.order(Trigger::checkpoint(), Order(None))?;
             tick = self.coordinator.tick();
         }
         self.settle()?;
@@ -200,17 +210,17 @@ impl<R: Runtime> Worker<R> {
                 let outcome = self.coordinator.decline(id, &uid, subtask, error);
                 self.settle_and_answer(&answer, outcome)
             }
-            Command::Trigger { trigger, answer } => match self.begin(trigger, Some(&answer))? {
-                Err(error) => self.settle_and_answer(&answer, Err(error)),
-                Ok(()) => self.settle(),
-            },
+            Command::Trigger { trigger, answer } => {
+                self.order(trigger, Order(Some(answer)))?;
+                self.settle()
+            }
             Command::Abort { id, answer } => {
                 let outcome = self.coordinator.abort(id);
                 self.settle_and_answer(&answer, Ok(outcome))
             }
             Command::ShutDown { end, answer } => {
                 // What is being published is complete or not before the job ends.
-                self.wait_for_storage();
+                self.finish()?;
                 self.coordinator.defer_work(false);
                 let ended = self.coordinator.shut_down(end);
                 self.coordinator.defer_work(true);
@@ -219,8 +229,8 @@ impl<R: Runtime> Worker<R> {
                 exit
             }
             Command::Wake { answer } => {
-                self.tick()?;
-                self.settle_and_answer(&answer, Ok(()))
+                self.waking.push(answer);
+                self.tick().map(drop)
             }
             Command::Done(done) => {
                 self.coordinator.done(*done);
@@ -228,36 +238,76 @@ impl<R: Runtime> Worker<R> {
             }
             Command::Broken(payload) => resume_unwind(payload),
             Command::Stop => {
-                self.wait_for_storage();
-                self.settle()?;
+                self.finish()?;
                 Err(Exit::Stopped)
             }
             Command::Abandon => Err(Exit::Abandoned),
         }
     }
 
-    /// Triggers, and hands the plan out. The inner error is that of the trigger.
-    fn begin(
-        &mut self,
-        trigger: Trigger,
-        answer: Option<&Answer<Completion>>,
-    ) -> Result<Result<()>, Exit> {
-        self.settle()?;
-        let plan = match self.coordinator.trigger(trigger) {
-            Ok(plan) => plan,
-            Err(error) => return Ok(Err(error)),
-        };
-        let id = plan.id;
-        if let Some(answer) = answer {
-            let receipt = Receipt { pointer: plan.pointer.clone(), answer: answer.clone() };
-            self.receipts.insert(id, receipt);
+    /// Orders a checkpoint, once what was ordered before has begun.
+    fn order(&mut self, trigger: Trigger, order: Order) -> Result<(), Exit> {
+        if self.ordered.is_some() {
+            self.orders.push_back((trigger, order));
+            return Ok(());
         }
-        let handed_out = self.call("hand_out", |runtime| runtime.hand_out(&plan))?;
+        match self.coordinator.order(trigger) {
+            Ok(()) => self.ordered = Some(order),
+            Err(error) => self.not_begun(order, error)?,
+        }
+        Ok(())
+    }
+
+    fn not_begun(&mut self, order: Order, error: Error) -> Result<(), Exit> {
+        match order {
+            Order(Some(answer)) => self.answers.push((answer, Err(error))),
+            // Nobody is to blame for what is given up because the driver ends.
+            Order(None) if error.kind() == ErrorKind::Cancelled => {}
+            Order(None) => self.call("not_begun", |runtime| runtime.not_begun(&error))?,
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, plan: &CheckpointPlan, order: Order) -> Result<(), Exit> {
+        let id = plan.id;
+        if let Order(Some(answer)) = order {
+            self.receipts.insert(id, Receipt { pointer: plan.pointer.clone(), answer });
+        }
+        let handed_out = self.call("hand_out", |runtime| runtime.hand_out(plan))?;
         let set = handed_out.and_then(|bytes| self.coordinator.set_application(id, bytes));
         if let Err(error) = set {
             self.coordinator.fail(id, error);
         }
-        Ok(Ok(()))
+        Ok(())
+    }
+
+    /// Goes on with what has begun or was refused. Returns whether there was anything.
+    fn go_on(&mut self) -> Result<bool, Exit> {
+        if let Some(answer) = self.coordinator.next_plan() {
+            let order = self.ordered.take().unwrap_or(Order(None));
+            match answer {
+                Ok(plan) => self.hand_out(&plan, order)?,
+                Err(error) => self.not_begun(order, error)?,
+            }
+            return Ok(true);
+        }
+        if self.ordered.is_none()
+            && let Some((trigger, order)) = self.orders.pop_front()
+        {
+            self.order(trigger, order)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Does all that was asked for, and waits for the storage.
+    fn finish(&mut self) -> Result<(), Exit> {
+        self.settle()?;
+        while self.coordinator.has_work() {
+            self.wait_for_storage();
+            self.settle()?;
+        }
+        Ok(())
     }
 
     /// Hands work to the other threads.
@@ -282,15 +332,20 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    /// Hands over what there is to do, delivers what there is to tell, and then answers those who wait
-    /// for it.
+    /// Hands over what there is to do, delivers what there is to tell, hands out what has begun, and then
+    /// answers those who wait for any of it.
     fn settle(&mut self) -> Result<(), Exit> {
-        self.hand_over();
-        self.untold.extend(self.coordinator.notifications());
-        while let Some(notification) = self.untold.pop_front() {
-            let told = self.call("deliver", |runtime| runtime.deliver(&notification));
-            self.decide(notification);
-            told?;
+        loop {
+            self.hand_over();
+            self.untold.extend(self.coordinator.notifications());
+            while let Some(notification) = self.untold.pop_front() {
+                let told = self.call("deliver", |runtime| runtime.deliver(&notification));
+                self.decide(notification);
+                told?;
+            }
+            if !self.go_on()? {
+                break;
+            }
         }
         self.shared.refresh(&self.coordinator, true);
         self.answer();
@@ -338,9 +393,16 @@ impl<R: Runtime> Worker<R> {
         for (answer, outcome) in self.acknowledged.drain(..) {
             drop(answer.send(Ok(outcome)));
         }
+        if self.ordered.is_none() {
+            for answer in self.waking.drain(..) {
+                drop(answer.send(Ok(())));
+            }
+        }
     }
 
     fn abort_all(&mut self) {
+        self.orders.clear();
+        self.coordinator.give_up_order(Error::cancelled("the driver has ended"));
         for id in self.coordinator.pending().collect::<Vec<_>>() {
             self.coordinator.abort(id);
         }

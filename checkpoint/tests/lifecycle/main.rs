@@ -24,4 +24,5 @@ mod orphans;
 mod restore;
 mod shared_files;
 mod slow;
+mod slow_begin;
 mod timing;

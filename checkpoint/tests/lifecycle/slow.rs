@@ -7,7 +7,7 @@ use std::time::Duration;
 use alluvium_checkpoint::driver::Waiting;
 use alluvium_checkpoint::{
     Acknowledged, CheckpointPlan, JobEnd, Options, Orphans, Retention, StartFrom, SubtaskAck,
-    Trigger,
+    Trigger, WorkKind,
 };
 use alluvium_state_api::vfs::MemoryFs;
 use alluvium_state_api::{Error, ErrorKind};
@@ -313,7 +313,7 @@ fn what_a_savepoint_being_published_began_upon_stays() {
     job.ack(&savepoint, 0);
     assert_eq!(job.ack(&savepoint, 1), Acknowledged::Accepted { missing: 0 });
     let work = job.coordinator.next_work().unwrap();
-    assert!(work.publishes() && job.coordinator.next_work().is_none());
+    assert!(work.kind() == WorkKind::Publish && job.coordinator.next_work().is_none());
     let other = job.coordinator.trigger(Trigger::checkpoint()).unwrap();
     assert!(job.coordinator.abort(other.id));
     assert_eq!(job.retained(), [1, 3]);
@@ -350,7 +350,7 @@ fn metadata_that_names_what_is_being_deleted_is_refused() {
     job.clock.advance(Duration::from_mins(1));
     job.coordinator.tick();
     let deletion = job.coordinator.next_work().unwrap();
-    assert!(!deletion.publishes());
+    assert_eq!(deletion.kind(), WorkKind::Clean);
     job.stores = stale;
     let four = job.coordinator.trigger(Trigger::checkpoint()).unwrap();
     job.ack(&four, 0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alluvium_checkpoint::{
     AbortReason, CheckpointPlan, ClaimMode, JobEnd, Notification, Options, OrphanOptions,
-    StartFrom, Trigger, Work, collect_orphans, dispose_savepoint,
+    StartFrom, Trigger, Work, WorkKind, collect_orphans, dispose_savepoint,
 };
 use alluvium_state_api::random::SeededRandomness;
 use alluvium_state_api::snapshot::FileName;
@@ -119,14 +119,25 @@ impl World {
     /// The storage does what it was asked for.
     pub(super) fn bring_back(&mut self) {
         for work in std::mem::take(&mut self.out) {
-            self.job.coordinator.done(work.run());
+            self.done(work);
+        }
+    }
+
+    /// The storage does it; what it has begun is handed out.
+    fn done(&mut self, work: Work) {
+        self.job.coordinator.done(work.run());
+        self.tell();
+        while let Some(answer) = self.job.coordinator.next_plan() {
+            if let Ok(plan) = answer {
+                self.hand_out(&plan);
+            }
         }
     }
 
     pub(super) fn work_off(&mut self) {
         self.bring_back();
         while let Some(work) = self.job.coordinator.next_work() {
-            self.job.coordinator.done(work.run());
+            self.done(work);
         }
     }
 
@@ -152,15 +163,23 @@ impl World {
     }
 
     fn trigger(&mut self, trigger: Trigger) {
-        if let Ok(plan) = self.job.coordinator.trigger(trigger) {
-            assert!(!self.ended.contains(&plan.id) && !self.plans.contains_key(&plan.id));
-            assert!(self.completed.last().is_none_or(|newest| *newest < plan.id));
-            self.plans.insert(plan.id, plan.clone());
-            for inbox in &mut self.inboxes {
-                inbox.push_back(Message::Take(plan.clone()));
+        if self.deferred {
+            if self.job.coordinator.order(trigger).is_ok() {
+                self.out.extend(self.job.coordinator.next_work());
             }
+        } else if let Ok(plan) = self.job.coordinator.trigger(trigger) {
+            self.hand_out(&plan);
         }
         self.tell();
+    }
+
+    fn hand_out(&mut self, plan: &CheckpointPlan) {
+        assert!(!self.ended.contains(&plan.id) && !self.plans.contains_key(&plan.id));
+        assert!(self.completed.last().is_none_or(|newest| *newest < plan.id));
+        self.plans.insert(plan.id, plan.clone());
+        for inbox in &mut self.inboxes {
+            inbox.push_back(Message::Take(plan.clone()));
+        }
     }
 
     /// Puts what the coordinator has to say into every inbox.
@@ -239,7 +258,7 @@ impl World {
     }
 
     fn is_publishing(&self) -> bool {
-        self.out.iter().any(Work::publishes)
+        self.out.iter().any(|work| work.kind() == WorkKind::Publish)
     }
 
     fn restart(&mut self, parallelism: u32, back: usize, from_savepoint: bool) {
@@ -401,7 +420,7 @@ impl World {
                 self.out.extend(self.job.coordinator.next_work());
                 if !self.out.is_empty() && which > 0 {
                     let work = self.out.remove(which % self.out.len());
-                    self.job.coordinator.done(work.run());
+                    self.done(work);
                 }
             }
             Step::Die(subtask) => {
