@@ -21,6 +21,7 @@ mod history;
 mod layered;
 mod model;
 mod orphans;
+mod repeatable;
 mod restore;
 mod shared_files;
 mod slow;

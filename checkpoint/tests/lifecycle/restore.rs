@@ -112,6 +112,46 @@ fn refuses_what_does_not_fit() {
     assert_eq!(plan.operators[1].subtasks.len(), 1);
 }
 
+/// Operators are found by uid, whatever their order; what the job does not know any more is refused, or
+/// skipped, told, and no part of what the job takes from then on.
+#[test]
+fn of_several_operators_those_that_are_unknown_are_refused_or_skipped_and_told() {
+    let (mut job, _) = Job::started(incremental(1));
+    let start = |job: &mut Job, uids: &[&str], allow_non_restored_state| {
+        let specs: Vec<_> = uids.iter().map(|uid| OperatorSpec::new(uid, 1)).collect();
+        let options = RestoreOptions { allow_non_restored_state, ..RestoreOptions::default() };
+        job.coordinator.start(&specs, StartFrom::Newest, options)
+    };
+    let take = |job: &mut Job, uids: &[&str]| {
+        let plan = job.coordinator.trigger(Trigger::checkpoint()).unwrap();
+        for uid in uids {
+            let ack = SubtaskAck::application(format!("bytes of {uid}"));
+            job.coordinator.acknowledge(plan.id, uid, 0, ack).unwrap();
+        }
+        let stored = job.storage.load(plan.id).unwrap();
+        let metadata = CheckpointMetadata::decode(&stored.metadata).unwrap();
+        metadata.operators.into_iter().map(|operator| operator.uid).collect::<Vec<_>>()
+    };
+    start(&mut job, &["b", "c", "a"], false).unwrap();
+    assert_eq!(take(&mut job, &["a", "b", "c"]), ["a", "b", "c"].map(Box::from));
+    for unknown in [&["c", "b"][..], &["a", "b", "d"]] {
+        let error = start(&mut job, unknown, false).unwrap_err();
+        let message = error.message();
+        assert_eq!(error.kind(), ErrorKind::Incompatible);
+        assert!(message.contains("\"a\"") || message.contains("\"c\""), "{error}");
+    }
+    let plan = start(&mut job, &["c", "new", "a"], true).unwrap();
+    assert_eq!(plan.skipped, ["b"].map(Box::from));
+    for (uid, former) in [("a", 1), ("c", 1), ("new", 0)] {
+        let operator = plan.operator(uid).unwrap();
+        assert_eq!(operator.former.len(), former, "{uid}");
+        let bytes = operator.former.first().map(|(_, bytes)| bytes.clone());
+        assert!(bytes.is_none_or(|bytes| bytes == format!("bytes of {uid}").into_bytes()));
+    }
+    assert_eq!(take(&mut job, &["a", "c", "new"]), ["a", "c", "new"].map(Box::from));
+    assert_eq!(start(&mut job, &["new", "a", "c"], false).unwrap().skipped, [] as [Box<str>; 0]);
+}
+
 #[test]
 fn missing_parts_are_damage() {
     let (mut job, _) = Job::started(incremental(1));
