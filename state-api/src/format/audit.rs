@@ -44,6 +44,9 @@ pub(crate) struct RawBlock<'a> {
 
 type Verdict = Result<(), &'static str>;
 
+/// Who wants to know of each entry, and where it begins in its block.
+pub(crate) type Begins<'a, 'b> = Option<&'a mut (dyn FnMut(usize, EntryKey<'_>) + 'b)>;
+
 const FILL: &str = "entries do not fill their block";
 const ORDER: &str = "entries are not in ascending order";
 
@@ -89,14 +92,14 @@ impl LastKey {
 }
 
 impl Audit {
-    /// Checks and counts a block; in ordered files, `begins` is told of each entry and where it begins
-    /// in the block, of lists and runs of their first segments.
+    /// Checks and counts a block; in ordered files, `begins` is told of each entry, of lists and runs of
+    /// their first segments.
     pub(crate) fn block(
         &mut self,
         layout: &EntryLayout,
         block: RawBlock<'_>,
         digester: &mut Digester,
-        begins: &mut impl FnMut(usize, EntryKey<'_>),
+        begins: Begins<'_, '_>,
     ) -> Verdict {
         let tombstone = block.kind == BlockKind::Tombstones;
         if block.kind != BlockKind::MapRemovals {
@@ -142,7 +145,7 @@ impl Audit {
         layout: &FixedLayout,
         block: RawBlock<'_>,
         digester: &mut Digester,
-        begins: &mut impl FnMut(usize, EntryKey<'_>),
+        begins: Begins<'_, '_>,
     ) -> Verdict {
         let width = layout.entry_bytes();
         if block.raw.len() != width.saturating_mul(block.count as usize) {
@@ -155,28 +158,25 @@ impl Audit {
         }
         let keys = layout.key_bytes();
         if width == 0 || keys == 0 {
-            if self.entries != 1 {
-                return Err(ORDER);
+            if let (Some(begins), Some(key)) = (begins, layout.entry_key(&[])) {
+                begins(0, key);
             }
-            begins(0, layout.entry_key(&[]).ok_or(FILL)?);
-            return Ok(());
+            return if self.entries == 1 { Ok(()) } else { Err(ORDER) };
         }
         let last = &mut self.entries_end;
         let mut before = last.known.then_some(&last.bytes[..]);
-        let mut offset = 0;
-        let mut key = None;
         for entry in block.raw.chunks_exact(width) {
-            let bytes = entry.get(..keys);
-            if before >= bytes {
+            let key = entry.get(..keys);
+            if before >= key {
                 return Err(ORDER);
             }
-            before = bytes;
-            key = bytes.and_then(|bytes| layout.entry_key(bytes));
-            begins(offset, key.ok_or(FILL)?);
-            offset += width;
+            before = key;
         }
-        if let Some(key) = key {
-            last.set(key);
+        let end = block.raw.rchunks_exact(width).next();
+        last.set(end.and_then(|entry| layout.entry_key(entry)).ok_or(FILL)?);
+        let Some(begins) = begins else { return Ok(()) };
+        for (index, entry) in block.raw.chunks_exact(width).enumerate() {
+            begins(index * width, layout.entry_key(entry).ok_or(FILL)?);
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Audit {
         layout: &EntryLayout,
         block: RawBlock<'_>,
         digester: &mut Digester,
-        begins: &mut impl FnMut(usize, EntryKey<'_>),
+        mut begins: Begins<'_, '_>,
     ) -> Verdict {
         let mut rest = block.raw;
         for _ in 0..block.count {
@@ -194,7 +194,9 @@ impl Audit {
             let (key, value) = layout.take_entry(&mut rest).ok_or(FILL)?;
             if block.ordered {
                 self.entries_end.follow(key)?;
-                begins(offset, key);
+                if let Some(begins) = &mut begins {
+                    begins(offset, key);
+                }
             }
             digester.entry(key, value);
         }
@@ -208,7 +210,7 @@ impl Audit {
         layout: &EntryLayout,
         block: RawBlock<'_>,
         mut digest: impl FnMut(EntryKey<'_>),
-        begins: &mut impl FnMut(usize, EntryKey<'_>),
+        mut begins: Begins<'_, '_>,
     ) -> Verdict {
         let tombstones = block.kind == BlockKind::Tombstones;
         let last = if tombstones { &mut self.tombstones_end } else { &mut self.maps_end };
@@ -218,7 +220,9 @@ impl Audit {
             let key = layout.take_tombstone(&mut rest).ok_or(FILL)?;
             if block.ordered {
                 last.follow(key)?;
-                begins(offset, key);
+                if let Some(begins) = &mut begins {
+                    begins(offset, key);
+                }
             }
             digest(key);
         }
@@ -231,13 +235,15 @@ impl Audit {
         layout: &EntryLayout,
         block: RawBlock<'_>,
         digester: &mut Digester,
-        begins: &mut impl FnMut(usize, EntryKey<'_>),
+        mut begins: Begins<'_, '_>,
     ) -> Verdict {
         let mut rest = block.raw;
         for _ in 0..block.count {
             let offset = block.raw.len() - rest.len();
             let segment = layout.take_segment(&mut rest).ok_or(FILL)?;
-            if self.segment(&segment, block)? && block.ordered {
+            if self.segment(&segment, block)?
+                && let Some(begins) = &mut begins
+            {
                 begins(offset, segment.key);
             }
             for (index, element) in (segment.first..).zip(segment.elements.iter()) {

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::audit::{Audit, RawBlock};
+use super::audit::{Audit, Begins, RawBlock};
 use super::block::{BlockContent, Unsealed};
 use super::digest::Digester;
 use super::header::{FileForm, StateFileSpec};
@@ -348,13 +348,10 @@ impl SectionBuilder {
             RawBlock { kind, count: pending.count, raw: &pending.raw, ordered: encoding.ordered() };
         let before = self.audit.entries;
         let lookups = &mut self.lookups;
-        let mut begins = |offset: usize, key: EntryKey<'_>| {
-            if encoding.lookups {
-                lookups.entry(kind, offset, key);
-            }
-        };
+        let mut entry = |offset: usize, key: EntryKey<'_>| lookups.entry(kind, offset, key);
+        let begins: Begins<'_, '_> = if encoding.lookups { Some(&mut entry) } else { None };
         self.audit
-            .block(&bench.layout, block, &mut bench.digester, &mut begins)
+            .block(&bench.layout, block, &mut bench.digester, begins)
             .map_err(|problem| Error::bug(format!("{problem}, as the store gave them")))?;
         let unsealed = Unsealed {
             content: BlockContent::Entries(kind),

@@ -239,16 +239,14 @@ impl Slot<'_> {
         };
         let ordered = form == FileForm::Canonical || file.lookups;
         let block = RawBlock { kind, count: header.count, raw, ordered };
-        let mut lookups = self.lookups.as_deref_mut();
-        let mut begins = |offset: usize, key: EntryKey<'_>| {
-            if let Some(lookups) = &mut lookups {
-                lookups.entry(kind, offset, key);
-            }
+        let Some(lookups) = &mut self.lookups else {
+            return self.audit.block(layout, block, digester, None).map_err(Error::corrupted);
         };
-        self.audit.block(layout, block, digester, &mut begins).map_err(Error::corrupted)?;
-        lookups.map_or(Ok(()), |lookups| {
-            lookups.block(kind, header.count, raw, offset).map_err(Error::corrupted)
-        })
+        let mut begins = |offset: usize, key: EntryKey<'_>| lookups.entry(kind, offset, key);
+        let checked = self.audit.block(layout, block, digester, Some(&mut begins));
+        checked
+            .and_then(|()| lookups.block(kind, header.count, raw, offset))
+            .map_err(Error::corrupted)
     }
 
     /// Compares what was seen with what the index says, after the block with this header.

@@ -44,9 +44,10 @@ impl FixedLayout {
         self.key_bytes() + self.value
     }
 
-    /// The entry key in so many bytes; `None` if they are fewer.
+    /// The entry key with which these bytes begin; `None` if they are too few.
     #[inline]
-    pub(crate) fn entry_key<'a>(&self, bytes: &'a [u8]) -> Option<EntryKey<'a>> {
+    pub(crate) fn entry_key<'a>(&self, entry: &'a [u8]) -> Option<EntryKey<'a>> {
+        let bytes = entry.get(..self.key_bytes())?;
         EntryKey::new(bytes, self.key, self.key + self.namespace).ok()
     }
 }
