@@ -8,7 +8,7 @@ use alluvium_state_api::{BackendRegistry, MissingBackend};
 /// | name | other names | feature |
 /// |---|---|---|
 /// | `memory` | `jobmanager`, `hashmap` | `memory` (default) |
-/// | `fs` | `filesystem` | `fs` |
+/// | `fs` | `filesystem` | `fs` (default) |
 /// | `rocksdb` | `embedded-rocksdb` | `rocksdb` |
 ///
 /// ```
@@ -25,11 +25,11 @@ pub fn registry() -> BackendRegistry {
     #[cfg(not(feature = "memory"))]
     let registry =
         registry.with(MissingBackend::new("memory", &["jobmanager", "hashmap"], "memory"));
-    registry.with(MissingBackend::new("fs", &["filesystem"], "fs")).with(MissingBackend::new(
-        "rocksdb",
-        &["embedded-rocksdb"],
-        "rocksdb",
-    ))
+    #[cfg(feature = "fs")]
+    let registry = registry.with(alluvium_backend_fs::FsBackend);
+    #[cfg(not(feature = "fs"))]
+    let registry = registry.with(MissingBackend::new("fs", &["filesystem"], "fs"));
+    registry.with(MissingBackend::new("rocksdb", &["embedded-rocksdb"], "rocksdb"))
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn what_was_not_built_in_names_its_feature() {
-        for (name, feature) in [("fs", "fs"), ("filesystem", "fs"), ("rocksdb", "rocksdb")] {
+        for (name, feature) in [("rocksdb", "rocksdb"), ("embedded-rocksdb", "rocksdb")] {
             let settings = Settings::from_pairs([("state.backend", name)]).unwrap();
             let Err(error) = registry().open(env(), &settings) else {
                 panic!("{name} is not built in");

@@ -56,6 +56,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `memory` (default) | the backend `memory`, and its types as [`memory`] |
+//! | `fs` (default) | the backend `fs`, and its types as [`fs`] |
 //! | `s3`, `gcs`, `azure` | checkpoints in Amazon S3 and the like, Google Cloud Storage, Azure Blob Storage, by URL |
 //! | `object-store` | checkpoints in an object store of one's own: `checkpoint::StorageEnv::with_object_store` |
 //! | `cli` (default) | the command line `alluvium`, and [`source`], its replayable inputs |
@@ -83,6 +84,12 @@ pub use backends::registry;
 #[cfg(feature = "memory")]
 pub mod memory {
     pub use alluvium_backend_memory::{MemoryBackend, MemoryStore};
+}
+
+/// The backend on the local file system, to be named at compile time.
+#[cfg(feature = "fs")]
+pub mod fs {
+    pub use alluvium_backend_fs::{FsBackend, FsOptions, FsStore, ReadMode};
 }
 
 /// The examples of README.md, docs/guide.md and docs/testing.md, which `cargo test --doc` compiles and runs.

@@ -148,6 +148,10 @@ pub(crate) struct Chain {
     full: Vec<CheckpointId>,
     in_flight: Arc<AtomicU32>,
     pub(crate) last: Option<CheckpointId>,
+    /// Whether increments are all that is wanted: see [`MemoryStore::into_write_layer`].
+    ///
+    /// [`MemoryStore::into_write_layer`]: crate::MemoryStore::into_write_layer
+    pub(crate) changes_alone: bool,
 }
 
 impl Chain {
@@ -231,6 +235,11 @@ pub(crate) fn report(candidates: &Candidates, base: Base) {
         candidates.remove(0);
     }
     candidates.push(base);
+}
+
+/// The plan of an increment that holds what changed and nothing else, and keeps no files.
+pub(crate) fn changes_alone(range: KeyGroupRange) -> Plan {
+    Plan { full: vec![false; usize::from(range.len())], kept: Vec::new() }
 }
 
 /// Chooses the key groups that an increment on `base` writes in full, given what a full snapshot

@@ -60,6 +60,20 @@ impl MemoryStore {
         }
     }
 
+    /// The same store as the write layer of another one, which keeps elsewhere what was confirmed: its
+    /// increments hold what changed since the last confirmed checkpoint and refer to no earlier file.
+    #[must_use]
+    pub fn into_write_layer(mut self) -> Self {
+        self.chain.changes_alone = true;
+        self
+    }
+
+    /// Bytes of memory that the store has allocated for state, as its statistics say. Costs a step
+    /// per state.
+    pub fn memory_bytes(&self) -> u64 {
+        self.states.iter().map(State::heap_bytes).sum()
+    }
+
     /// The states that the directory has gained since, empty (S1).
     pub(crate) fn add_states(&mut self) {
         for index in self.states.len()..self.directory.len() {
@@ -456,7 +470,7 @@ impl KeyedStore for MemoryStore {
         let state = |slot: Slot| self.states.get(slot.index());
         let count = |slot| EntryCount::Exact(state(slot).map_or(0, State::entries));
         let mut statistics = self.directory.statistics(count);
-        statistics.memory_bytes = self.states.iter().map(State::heap_bytes).sum();
+        statistics.memory_bytes = self.memory_bytes();
         statistics.snapshots_in_flight = self.chain.in_flight();
         statistics
     }

@@ -21,7 +21,11 @@ impl LocalDirectory {
     /// # Errors
     /// Those of [`SnapshotSource::open`]; `Corrupted` where a copy is not what is recorded;
     /// `Unavailable` where the file system fails.
-    pub fn adopt(&self, file: &SnapshotFile, source: &dyn SnapshotSource) -> Result<LocalFile> {
+    pub(crate) fn adopt(
+        &self,
+        file: &SnapshotFile,
+        source: &dyn SnapshotSource,
+    ) -> Result<LocalFile> {
         match self.link(file, source)? {
             Some(linked) => Ok(linked),
             None => self.copy(file, source),

@@ -38,7 +38,7 @@ const NAME_ATTEMPTS: u32 = 10;
 
 /// A directory that belongs to one store; clones are the same directory.
 #[derive(Clone, Debug)]
-pub struct LocalDirectory(Arc<Owned>);
+pub(crate) struct LocalDirectory(Arc<Owned>);
 
 #[derive(Debug)]
 struct Owned {
@@ -52,7 +52,7 @@ struct Owned {
 /// A file of a [`LocalDirectory`], which is removed when this is dropped. What is mapped or open stays
 /// readable.
 #[derive(Debug)]
-pub struct LocalFile {
+pub(crate) struct LocalFile {
     directory: Arc<Owned>,
     path: PathBuf,
     name: FileName,
@@ -65,7 +65,7 @@ impl LocalDirectory {
     /// # Errors
     /// `InvalidInput` where another store has it, or it cannot be made or written to; `Unavailable`
     /// where the file system fails.
-    pub fn open(
+    pub(crate) fn open(
         fs: Arc<dyn FileSystem>,
         path: impl Into<PathBuf>,
         randomness: Arc<dyn Randomness>,
@@ -89,19 +89,26 @@ impl LocalDirectory {
         Ok(Self(Arc::new(Owned { fs, path, randomness, next_id, _lock: lock })))
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0.path
-    }
-
     /// Begins a file of a fresh random name. It is complete once the writer is finished; the file goes
     /// away with the [`LocalFile`], however far it came.
     ///
     /// # Errors
     /// `Unavailable` where the file system fails.
-    pub fn create(&self) -> Result<(LocalFile, Box<dyn FileWriter>)> {
+    pub(crate) fn create(&self) -> Result<(LocalFile, Box<dyn FileWriter>)> {
+        self.begin(true)
+    }
+
+    /// The same for a file that is read again at once and then removed: it is not synced.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub(crate) fn create_scratch(&self) -> Result<(LocalFile, Box<dyn FileWriter>)> {
+        self.begin(false)
+    }
+
+    fn begin(&self, sync: bool) -> Result<(LocalFile, Box<dyn FileWriter>)> {
         let (file, writer) = self.fresh("create", |path| self.0.fs.create_new(path))?;
-        let writer = LocalWriter::new(writer, file.path.clone(), file.name.clone());
+        let writer = LocalWriter::new(writer, file.path.clone(), file.name.clone(), sync);
         Ok((file, Box::new(writer)))
     }
 
@@ -134,17 +141,17 @@ impl LocalDirectory {
 
 impl LocalFile {
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Its name in the directory.
-    pub fn name(&self) -> &FileName {
+    pub(crate) fn name(&self) -> &FileName {
         &self.name
     }
 
     /// A number that no other file of the directory has, in the life of its owner.
-    pub fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
@@ -152,7 +159,7 @@ impl LocalFile {
     ///
     /// # Errors
     /// `Corrupted` for another length, `NotFound`, `Unavailable`.
-    pub fn read(&self, length: u64) -> Result<Box<dyn FileReader>> {
+    pub(crate) fn read(&self, length: u64) -> Result<Box<dyn FileReader>> {
         open_file(&*self.directory.fs, &self.path, length)
     }
 }

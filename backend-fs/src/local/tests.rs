@@ -28,15 +28,15 @@ fn names(fs: &dyn FileSystem, path: &Path) -> Vec<String> {
 #[test]
 fn a_directory_has_one_owner_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state/of/one");
-    let first = owned(RealFs, &path).unwrap();
-    let second = owned(RealFs, &path).unwrap_err();
-    assert_eq!((second.kind(), second.path()), (ErrorKind::InvalidInput, Some(&*path)));
+    let path = &directory.path().join("state/of/one");
+    let first = owned(RealFs, path).unwrap();
+    let second = owned(RealFs, path).unwrap_err();
+    assert_eq!((second.kind(), second.path()), (ErrorKind::InvalidInput, Some(path.as_path())));
     let (file, _writer) = first.create().unwrap();
     drop(first);
-    assert!(owned(RealFs, &path).is_err(), "a file of the owner is still there");
+    assert!(owned(RealFs, path).is_err(), "a file of the owner is still there");
     drop(file);
-    owned(RealFs, &path).unwrap();
+    owned(RealFs, path).unwrap();
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn what_cannot_be_linked_is_copied() {
         other.stored.checksum ^= 1;
         assert_eq!(directory.adopt(&other, &source).unwrap_err().kind(), ErrorKind::Corrupted);
     }
-    assert_eq!(names(&RealFs, directory.path()), [LOCK], "what was refused is gone");
+    assert_eq!(names(&RealFs, &directory.0.path), [LOCK], "what was refused is gone");
 }
 
 #[test]
@@ -196,5 +196,5 @@ fn a_file_of_another_length_or_none_is_refused() {
         source.tells = tells;
         assert_eq!(directory.adopt(&file, &source).unwrap_err().kind(), ErrorKind::NotFound);
     }
-    assert_eq!(names(&fs, directory.path()), [LOCK]);
+    assert_eq!(names(&fs, &directory.0.path), [LOCK]);
 }

@@ -19,11 +19,12 @@ pub(super) struct LocalWriter {
     hasher: Xxh3,
     length: u64,
     lost: bool,
+    sync: bool,
 }
 
 impl LocalWriter {
-    pub(super) fn new(file: Box<dyn WriteFile>, path: PathBuf, name: FileName) -> Self {
-        Self { file, path, name, hasher: Xxh3::new(), length: 0, lost: false }
+    pub(super) fn new(file: Box<dyn WriteFile>, path: PathBuf, name: FileName, sync: bool) -> Self {
+        Self { file, path, name, hasher: Xxh3::new(), length: 0, lost: false, sync }
     }
 
     fn check(&self) -> Result<()> {
@@ -49,7 +50,9 @@ impl FileWriter for LocalWriter {
     fn finish(mut self: Box<Self>) -> Result<StoredFile> {
         self.check()?;
         // Not for durability (L4): an error of the disk must be seen now, not when the bytes are read back.
-        self.file.sync().map_err(|error| failed("fsync", &self.path, error))?;
+        if self.sync {
+            self.file.sync().map_err(|error| failed("fsync", &self.path, error))?;
+        }
         Ok(StoredFile {
             location: FileLocation::Own(self.name),
             length: self.length,

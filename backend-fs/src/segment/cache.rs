@@ -22,7 +22,7 @@ type Key = (u64, u64);
 
 /// A bounded number of bytes of verified blocks.
 #[derive(Debug)]
-pub struct BlockCache {
+pub(crate) struct BlockCache {
     capacity: usize,
     held: usize,
     frames: Vec<Frame>,
@@ -43,7 +43,7 @@ struct Frame {
 
 impl BlockCache {
     /// A cache of at most `capacity` bytes.
-    pub fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
             held: 0,
@@ -57,12 +57,12 @@ impl BlockCache {
     }
 
     /// Bytes of memory for blocks.
-    pub fn held_bytes(&self) -> u64 {
+    pub(crate) fn held_bytes(&self) -> u64 {
         self.held as u64
     }
 
     /// How often a block was there, and how often it had to be read.
-    pub fn hits_and_misses(&self) -> (u64, u64) {
+    pub(crate) fn hits_and_misses(&self) -> (u64, u64) {
         (self.hits, self.misses)
     }
 

@@ -11,7 +11,7 @@ use super::{BlockCache, Place, Segment};
 
 /// What a segment says of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What<'a> {
+pub(crate) enum What<'a> {
     /// It has this value (stamp in front, if the state is stamped).
     Value(&'a [u8]),
     /// It is a list, which replaces what older segments have.
@@ -27,7 +27,7 @@ pub enum What<'a> {
 
 /// An entry at which a cursor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Item<'a> {
+pub(crate) struct Item<'a> {
     /// Its key.
     pub key: EntryKey<'a>,
     /// What the segment says of it.
@@ -41,7 +41,7 @@ pub struct Item<'a> {
 /// Blocks come from the map, or through the cache that is passed; they are the cursor's own as long as
 /// it is there, so that items borrow nothing but the cursor.
 #[derive(Debug)]
-pub struct SectionCursor<'s> {
+pub(crate) struct SectionCursor<'s> {
     lanes: Vec<Lane<'s>>,
     /// The lane that has the lowest key.
     lowest: usize,
@@ -70,7 +70,7 @@ impl<'s> SectionCursor<'s> {
     ///
     /// # Errors
     /// `Corrupted`, `Unavailable`.
-    pub fn new(segment: &'s Segment, state: u16, group: KeyGroup) -> Result<Self> {
+    pub(crate) fn new(segment: &'s Segment, state: u16, group: KeyGroup) -> Result<Self> {
         Self::over(segment, (state, group), &Lane::KINDS)
     }
 
@@ -78,14 +78,14 @@ impl<'s> SectionCursor<'s> {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn removed_maps(segment: &'s Segment, state: u16, group: KeyGroup) -> Result<Self> {
+    pub(crate) fn removed_maps(segment: &'s Segment, state: u16, group: KeyGroup) -> Result<Self> {
         Self::over(segment, (state, group), &[BlockKind::MapRemovals])
     }
 
     /// The same, for who goes from the beginning to the end: it reads in large pieces, past map and
     /// cache, and verifies each block again.
     #[must_use]
-    pub fn sequential(mut self) -> Self {
+    pub(crate) fn sequential(mut self) -> Self {
         self.lanes = self.lanes.into_iter().map(Lane::sequential).collect();
         self
     }
@@ -94,7 +94,7 @@ impl<'s> SectionCursor<'s> {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn rewind(&mut self, cache: &mut BlockCache) -> Result<()> {
+    pub(crate) fn rewind(&mut self, cache: &mut BlockCache) -> Result<()> {
         self.lanes.iter_mut().try_for_each(|lane| lane.rewind(cache))?;
         self.choose()
     }
@@ -103,7 +103,7 @@ impl<'s> SectionCursor<'s> {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn seek(&mut self, cache: &mut BlockCache, from: &[u8]) -> Result<()> {
+    pub(crate) fn seek(&mut self, cache: &mut BlockCache, from: &[u8]) -> Result<()> {
         self.lanes.iter_mut().try_for_each(|lane| lane.seek(cache, from))?;
         self.choose()
     }
@@ -113,7 +113,7 @@ impl<'s> SectionCursor<'s> {
     /// # Errors
     /// As [`new`](Self::new).
     #[inline]
-    pub fn advance(&mut self, cache: &mut BlockCache) -> Result<()> {
+    pub(crate) fn advance(&mut self, cache: &mut BlockCache) -> Result<()> {
         if let Some(lane) = self.lanes.get_mut(self.lowest) {
             lane.advance(cache)?;
         }
@@ -125,7 +125,7 @@ impl<'s> SectionCursor<'s> {
     /// # Errors
     /// As [`new`](Self::new).
     #[inline]
-    pub fn item(&self) -> Result<Option<Item<'_>>> {
+    pub(crate) fn item(&self) -> Result<Option<Item<'_>>> {
         self.lanes.get(self.lowest).map_or(Ok(None), Lane::item)
     }
 

@@ -12,7 +12,7 @@ impl Segment {
     ///
     /// # Errors
     /// What the visitor returns; `Corrupted`, `Unavailable`.
-    pub fn read_list(
+    pub(crate) fn read_list(
         &self,
         cache: &mut BlockCache,
         place: Place,
@@ -32,7 +32,11 @@ impl Segment {
     ///
     /// # Errors
     /// `Corrupted`, `Unavailable`.
-    pub fn list_extent(&self, cache: &mut BlockCache, place: Place) -> Result<(u64, ListSize)> {
+    pub(crate) fn list_extent(
+        &self,
+        cache: &mut BlockCache,
+        place: Place,
+    ) -> Result<(u64, ListSize)> {
         let (mut first, mut size) = (None, ListSize::default());
         let _ended = self.segments(cache, place, |segment| {
             first.get_or_insert(segment.first);

@@ -39,10 +39,10 @@ use alluvium_state_api::storage::FileReader;
 use alluvium_state_api::vfs::Mapping;
 use alluvium_state_api::{Error, KeyGroup, KeyGroupRange, Result};
 
-pub use cache::BlockCache;
-pub use cursor::{Item, SectionCursor, What};
+pub(crate) use cache::BlockCache;
+pub(crate) use cursor::{Item, SectionCursor, What};
 use pages::OpenSection;
-pub use probe::Place;
+pub(crate) use probe::Place;
 
 use crate::local::LocalFile;
 
@@ -60,11 +60,10 @@ pub enum ReadMode {
 
 /// An open segment; shared by whoever reads it.
 #[derive(Debug)]
-pub struct Segment {
+pub(crate) struct Segment {
     file: StateFile,
     reader: Arc<dyn FileReader>,
     map: Option<Mapping>,
-    live: Box<[KeyGroupRange]>,
     /// Parallel to the sections of the file.
     sections: Box<[Slot]>,
     /// Where the sections of each state begin; one more than there are states.
@@ -87,7 +86,7 @@ impl Segment {
     /// # Errors
     /// `Corrupted` for anything but an undamaged state file of this length; `Incompatible` for one
     /// without lookups, which has to be rewritten; `NotFound`, `Unavailable`.
-    pub fn open(
+    pub(crate) fn open(
         local: LocalFile,
         length: u64,
         live: &[KeyGroupRange],
@@ -103,7 +102,6 @@ impl Segment {
             ReadMode::Mapped => map(&*reader, local.path())?,
             ReadMode::Pread => None,
         };
-        let live: Box<[KeyGroupRange]> = live.into();
         let slot = |section: &Section| Slot {
             state: section.state,
             group: section.group,
@@ -114,56 +112,43 @@ impl Segment {
         let states = file.spec().states.len();
         let before = |state| file.sections().partition_point(|at| usize::from(at.state) < state);
         let firsts = (0..=states).map(before).collect();
-        Ok(Self { file, reader, map, live, sections, firsts, local })
+        Ok(Self { file, reader, map, sections, firsts, local })
     }
 
     /// What the entries mean.
-    pub fn spec(&self) -> &StateFileSpec {
+    pub(crate) fn spec(&self) -> &StateFileSpec {
         self.file.spec()
     }
 
     /// The state file, for reading all of it and for what its index says.
-    pub fn state_file(&self) -> &StateFile {
+    pub(crate) fn state_file(&self) -> &StateFile {
         &self.file
     }
 
     /// The id of the state with this name in this file.
-    pub fn state_id(&self, name: &str) -> Option<u16> {
+    pub(crate) fn state_id(&self, name: &str) -> Option<u16> {
         self.file.spec().state_id(name)
     }
 
-    /// The key groups that count.
-    pub fn live(&self) -> &[KeyGroupRange] {
-        &self.live
-    }
-
     /// The file.
-    pub fn local(&self) -> &LocalFile {
+    pub(crate) fn local(&self) -> &LocalFile {
         &self.local
     }
 
     /// Bytes of the file.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.reader.len()
     }
 
     /// Bytes of memory that sections hold which were used, besides the map and caches.
-    pub fn kept_bytes(&self) -> u64 {
+    pub(crate) fn kept_bytes(&self) -> u64 {
         let opened = self.sections.iter().filter_map(|slot| slot.opened.get());
         opened.map(|section| section.kept_bytes() as u64).sum()
     }
 
     /// Whether it is mapped.
-    pub fn is_mapped(&self) -> bool {
+    pub(crate) fn is_mapped(&self) -> bool {
         self.map.is_some()
-    }
-
-    /// The live sections of a state, ascending by key group.
-    pub fn sections(&self, state: u16) -> impl Iterator<Item = &Section> {
-        let range = self.range_of(state);
-        let slots = self.sections.get(range.clone()).unwrap_or_default();
-        let sections = self.file.sections().get(range).unwrap_or_default();
-        slots.iter().zip(sections).filter(|(slot, _)| slot.live).map(|(_, section)| section)
     }
 
     fn range_of(&self, state: u16) -> std::ops::Range<usize> {

@@ -17,7 +17,7 @@ use super::{BlockCache, Segment};
 /// Where an entry of a segment is: a number, which borrows nothing and is good for that segment as
 /// long as it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     pub(super) kind: BlockKind,
     pub(super) section: u32,
     pub(super) block: u32,
@@ -34,7 +34,7 @@ const NO_VALUE: u32 = u32::MAX;
 impl Place {
     /// What the segment says of the entry.
     #[inline]
-    pub const fn kind(&self) -> BlockKind {
+    pub(crate) const fn kind(&self) -> BlockKind {
         self.kind
     }
 }
@@ -58,7 +58,7 @@ impl Segment {
     ///
     /// [1]: alluvium_state_api::entry_hash_of
     #[inline]
-    pub fn find(
+    pub(crate) fn find(
         &self,
         cache: &mut BlockCache,
         state: u16,
@@ -78,7 +78,7 @@ impl Segment {
     /// # Errors
     /// As [`find`](Self::find).
     #[inline]
-    pub fn map_removed(
+    pub(crate) fn map_removed(
         &self,
         cache: &mut BlockCache,
         state: u16,
@@ -101,7 +101,7 @@ impl Segment {
     /// # Errors
     /// As [`find`](Self::find); `Bug` for a place that has no value, or of another segment.
     #[inline]
-    pub fn value<'a>(&'a self, cache: &'a mut BlockCache, place: Place) -> Result<&'a [u8]> {
+    pub(crate) fn value<'a>(&'a self, cache: &'a mut BlockCache, place: Place) -> Result<&'a [u8]> {
         let (_, raw) = self.block(cache, place.section as usize, place.block)?;
         let start = place.value as usize;
         let value = raw.get(start..start.saturating_add(place.value_length as usize));

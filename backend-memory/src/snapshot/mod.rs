@@ -47,6 +47,8 @@ pub(crate) struct Job {
     pub(crate) request: SnapshotRequest,
     pub(crate) space: KeySpace,
     pub(crate) states: Vec<StateView>,
+    /// Whether an increment has only what changed, and refers to no earlier file.
+    pub(crate) changes_alone: bool,
     pub(crate) _in_flight: InFlight,
 }
 
@@ -166,6 +168,7 @@ pub(crate) fn begin(
         request: request.clone(),
         space: store.space.clone(),
         states,
+        changes_alone: store.chain.changes_alone,
         _in_flight: store.chain.start(),
     };
     Ok(match request.kind {

@@ -46,7 +46,12 @@ impl OwnTask {
         context.cancel.check()?;
         let Self { mut job, base, candidates } = self;
         let range = job.space.range();
-        let plan = base.as_ref().map(|base| chain::plan(base, range, full_bytes(base, range)));
+        let plan = base.as_ref().map(|base| {
+            if job.changes_alone {
+                return chain::changes_alone(range);
+            }
+            chain::plan(base, range, full_bytes(base, range))
+        });
         let form = if plan.is_some() { FileForm::Increment } else { FileForm::Full };
         let scope = if candidates.is_some() { FileScope::Shared } else { FileScope::Own };
         let (spec, epochs) = (job.spec(form), job.epochs());

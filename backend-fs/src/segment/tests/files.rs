@@ -101,7 +101,7 @@ fn a_file_of_another_length_and_one_without_lookups_are_refused() {
         assert_eq!(refused.kind(), ErrorKind::Incompatible, "{refused}");
     }
     let empty = Content::empty(content.spec);
-    in_every_way(&empty, |_, segment| assert_eq!(segment.sections(0).count(), 0));
+    in_every_way(&empty, |_, segment| assert_eq!(segment.state_file().sections().len(), 0));
 }
 
 #[test]

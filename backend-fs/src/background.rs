@@ -1,0 +1,246 @@
+//! What works beside the writer: spilling a sealed layer, and merging segments.
+//!
+//! # Invariants
+//! B1. At most one layer is sealed, and at most one merge runs.
+//! B2. The writer takes up results between two operations; nothing else changes its segments.
+//! B3. The writer waits only where it must: for the sealed layer when the next one is full, and for a
+//!     merge when there are twice as many segments as there should be; the merge then runs unpaced.
+
+use std::sync::Arc;
+
+use alluvium_state_api::format::{FileForm, StateFileSpec, WriteOptions};
+use alluvium_state_api::snapshot::CancelToken;
+use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
+
+use crate::build::merge::{Merge, Pace, live_ranges};
+use crate::layer::Layer;
+use crate::member::Member;
+use crate::promise::{Keeper, Promise};
+use crate::seal::LayerTasks;
+use crate::statistics::FsStatistics;
+use crate::store::FsStore;
+
+/// Operations between two looks at budgets and background work.
+const LOOK_EVERY: u32 = 256;
+/// Budgets below this are looked at after every operation.
+const SMALL_BUDGET_BYTES: u64 = 1 << 20;
+
+/// A merge under way.
+#[derive(Debug)]
+struct Merging {
+    promise: Arc<Promise>,
+    pace: Pace,
+    inputs: Vec<u64>,
+}
+
+/// Background work of a store; see the module's page.
+#[derive(Debug, Default)]
+pub(crate) struct Background {
+    /// Counts layers.
+    layer: u64,
+    spill: Option<Arc<Promise>>,
+    merging: Option<Merging>,
+    poison: Option<Arc<Error>>,
+    cancel: CancelToken,
+    /// What was done.
+    pub(crate) figures: FsStatistics,
+}
+
+impl Background {
+    /// Which layer takes writes.
+    pub(crate) const fn layer(&self) -> u64 {
+        self.layer
+    }
+
+    /// The spill under way.
+    pub(crate) fn spill(&self) -> Option<Arc<Promise>> {
+        self.spill.clone()
+    }
+}
+
+impl Drop for Background {
+    /// Ends what runs, so that the directory can be opened again.
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        let merging = self.merging.take().map(|merging| merging.promise);
+        for promise in self.spill.take().into_iter().chain(merging) {
+            promise.wait_until_done();
+        }
+    }
+}
+
+impl FsStore {
+    /// Looks at budgets, and takes up what background work has done.
+    #[cold]
+    pub(crate) fn attend(&mut self) -> Result<()> {
+        let small = self.options.write_buffer_bytes < SMALL_BUDGET_BYTES;
+        self.countdown = if small { 0 } else { LOOK_EVERY };
+        if let Some(poison) = &self.background.poison {
+            return Err(poisoned(poison));
+        }
+        let attended = self.take_up();
+        self.or_poison(attended)
+    }
+
+    /// Poisons the store where background work failed.
+    fn or_poison<T>(&mut self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            let error = Arc::new(error);
+            self.background.poison = Some(Arc::clone(&error));
+            self.countdown = 0;
+            poisoned(&error)
+        })
+    }
+
+    /// Poisons the store because of an error that leaves it half changed.
+    pub(crate) fn poison(&mut self, error: &Error) {
+        let cause = Error::new(error.kind(), error.message());
+        self.background.poison = Some(Arc::new(cause));
+        self.countdown = 0;
+    }
+
+    fn take_up(&mut self) -> Result<()> {
+        if let Some(outcome) = self.background.spill.as_ref().and_then(|spill| spill.poll()) {
+            self.spilled(outcome?)?;
+        }
+        let merged = self.background.merging.as_ref().and_then(|merging| merging.promise.poll());
+        if let Some(outcome) = merged {
+            self.merged(outcome?)?;
+        }
+        if self.layer.memory_bytes() > self.options.write_buffer_bytes / 2
+            && self.layer.has_entries()
+        {
+            self.finish_spill()?;
+            self.relieve()?;
+            self.seal()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the sealed layer, if there is one.
+    pub(crate) fn finish_spill(&mut self) -> Result<()> {
+        if let Some(spill) = self.background.spill() {
+            let segment = spill.wait(&CancelToken::default())?;
+            self.spilled(segment)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the merge, if there is one.
+    pub(crate) fn finish_merge(&mut self) -> Result<()> {
+        if let Some(merging) = &self.background.merging {
+            merging.pace.hurry();
+            let segment = merging.promise.wait(&CancelToken::default())?;
+            self.merged(segment)?;
+        }
+        Ok(())
+    }
+
+    /// Lets merging catch up where there are far too many segments (B3).
+    fn relieve(&mut self) -> Result<()> {
+        while self.segments.deepest() >= 2 * self.options.max_segments {
+            self.merge_if_worth()?;
+            if self.background.merging.is_none() {
+                break;
+            }
+            self.finish_merge()?;
+        }
+        Ok(())
+    }
+
+    fn spilled(&mut self, segment: Option<Arc<Member>>) -> Result<()> {
+        self.background.spill = None;
+        self.sealed = None;
+        if let Some(segment) = segment {
+            let figures = &mut self.background.figures;
+            figures.spills += 1;
+            figures.spilled_bytes += segment.segment().bytes();
+            self.segments.push(segment);
+            self.merge_if_worth()?;
+        }
+        Ok(())
+    }
+
+    /// Puts an empty layer above the present one, which becomes a segment.
+    fn seal(&mut self) -> Result<()> {
+        let form = if self.segments.is_empty() { FileForm::Full } else { FileForm::Increment };
+        let spec = self.spec(form);
+        let tasks = LayerTasks::begin(&mut self.layer, CheckpointId::new(u64::MAX))?;
+        let mut layer = Layer::new(&self.env)?;
+        for (slot, meta) in self.directory.by_name() {
+            if self.layer.slot(slot).is_some() {
+                layer.register(slot, meta)?;
+            }
+        }
+        self.sealed = Some(std::mem::replace(&mut self.layer, layer));
+        self.background.layer += 1;
+        self.has_below = true;
+        let (workshop, cancel) = (self.workshop.clone(), self.background.cancel.clone());
+        let promise =
+            self.spawn("alluvium-fs-spill", move || tasks.into_segment(&workshop, spec, &cancel))?;
+        self.background.spill = Some(promise);
+        Ok(())
+    }
+
+    /// Runs a job in the background.
+    fn spawn(
+        &self,
+        name: &str,
+        job: impl FnOnce() -> Result<Option<Arc<Member>>> + Send + 'static,
+    ) -> Result<Arc<Promise>> {
+        let promise = Arc::new(Promise::default());
+        let keeper = Keeper::new(&promise);
+        self.env.spawner.spawn(name, Box::new(move || keeper.keep(job())))?;
+        Ok(promise)
+    }
+
+    /// Begins a merge, if none runs and there is something to gain.
+    pub(crate) fn merge_if_worth(&mut self) -> Result<()> {
+        if self.background.merging.is_some() {
+            return Ok(());
+        }
+        let Some(run) = self.segments.worth_merging(self.options.max_segments) else {
+            return Ok(());
+        };
+        let inputs = self.segments.all().get(run.clone()).unwrap_or_default().to_vec();
+        let bottom = run.start == 0;
+        let form = if bottom { FileForm::Full } else { FileForm::Increment };
+        let spec = StateFileSpec { form, ..self.spec(form) };
+        let pace = Pace::new(self.options.merge_bytes_per_second);
+        let (workshop, cancel) = (self.workshop.clone(), self.background.cancel.clone());
+        let (ids, job_pace) = (inputs.iter().map(|input| input.id()).collect(), pace.clone());
+        let promise = self.spawn("alluvium-fs-merge", move || {
+            let mut options = WriteOptions::default();
+            options.lookups = true;
+            options.cancel = cancel;
+            let range = spec.range;
+            let live = live_ranges(&inputs, range);
+            let (file, to) = workshop.begin()?;
+            let merge = Merge { sources: &inputs, bottom, pace: Some(job_pace) };
+            let written = merge.write(spec, to, options, None)?;
+            workshop.segment(file, written, range, live).map(Some)
+        })?;
+        self.background.merging = Some(Merging { promise, pace, inputs: ids });
+        Ok(())
+    }
+
+    fn merged(&mut self, segment: Option<Arc<Member>>) -> Result<()> {
+        let Some(merging) = self.background.merging.take() else {
+            return Ok(());
+        };
+        if let Some(segment) = segment {
+            self.background.figures.merges += 1;
+            self.background.figures.merged_bytes += segment.segment().bytes();
+            self.segments.replace(&merging.inputs, segment);
+        }
+        self.merge_if_worth()
+    }
+}
+
+#[cold]
+fn poisoned(cause: &Arc<Error>) -> Error {
+    let text = format!(
+        "background work of the store failed ({cause}); restore the last checkpoint in a new store"
+    );
+    Error::new(ErrorKind::Poisoned, text).with_source(Arc::clone(cause))
+}

@@ -1,0 +1,258 @@
+//! [`Gathered`]: what state files have of some key groups, sorted as a segment wants it.
+//!
+//! # How
+//! Records are copied into one arena and sorted by state, key group, key and what they say; the first
+//! eight bytes of a key stand beside its place, so that few comparisons touch the arena.
+//!
+//! # Cost
+//! Memory: the raw bytes of the key groups and 48 bytes per record.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use alluvium_state_api::format::{ListSegment, Record, StateFile};
+use alluvium_state_api::{Elements, EntryKey, Error, KeyGroup, KeyGroupRange, ListSize, Result};
+
+use crate::layer::list_mark;
+
+/// What the records of a file mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// What they say.
+    Plain,
+    /// They are a layer's entries: what `marks` and `cleared` do not say does not count.
+    LayerMain,
+    /// They are a layer's marks.
+    LayerMarks,
+    /// They are a layer's removed maps.
+    LayerCleared,
+}
+
+/// What a record says of its key. The order is that of the records of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Says {
+    /// The map of this key and namespace was removed.
+    MapRemoved,
+    /// The list has so many elements below, or the entry was removed.
+    Mark,
+    /// The entry was removed.
+    Removed,
+    /// The entry has this value.
+    Value,
+    /// Elements from this index on.
+    Elements(Piece, u64),
+}
+
+/// Whether elements begin a list or go on with one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Piece {
+    /// They are the list.
+    Whole,
+    /// They were appended.
+    Appended,
+}
+
+/// One record.
+#[derive(Clone, Copy, Debug)]
+struct Rec {
+    prefix: u64,
+    state: u16,
+    group: u16,
+    key_end: u32,
+    namespace_end: u32,
+    says: Says,
+    start: usize,
+    key_len: u32,
+    value_len: usize,
+}
+
+/// A record with its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) state: u16,
+    pub(crate) group: KeyGroup,
+    pub(crate) key: EntryKey<'a>,
+    pub(crate) says: Says,
+    /// Value, framed elements or mark.
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Found<'_> {
+    /// Whether another record is about the same entry.
+    pub(crate) fn same_entry(&self, other: &Found<'_>) -> bool {
+        (self.state, self.group) == (other.state, other.group)
+            && self.key.bytes() == other.key.bytes()
+    }
+
+    /// Elements below a list, where the record is a mark.
+    pub(crate) fn base(&self) -> Result<ListSize> {
+        list_mark(Some(self.bytes)).map(Option::unwrap_or_default)
+    }
+
+    /// The elements of a piece of a list.
+    pub(crate) fn elements(&self) -> Result<Elements<'_>> {
+        Elements::parse(self.bytes)
+    }
+}
+
+/// Sorted records; see the module's page. Used again from range to range.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    bytes: Vec<u8>,
+    records: Vec<Rec>,
+}
+
+impl Gathered {
+    /// Forgets what was gathered.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+    }
+
+    /// Adds what `file` has of the key groups in `range`. `states` has the ids that the states of the file get.
+    pub(crate) fn add(
+        &mut self,
+        file: &StateFile,
+        states: &[u16],
+        range: KeyGroupRange,
+        role: Role,
+    ) -> Result<()> {
+        let mut blocks = file.blocks(range);
+        while let Some(block) = blocks.next_block()? {
+            let state = states.get(usize::from(block.state())).copied();
+            let state = state.ok_or_else(|| Error::bug("a block of a state without an id"))?;
+            for record in block.records() {
+                if let Some((key, says, bytes)) = meaning(record, role) {
+                    self.push((state, block.group()), key, says, bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        (state, group): (u16, KeyGroup),
+        key: EntryKey<'_>,
+        says: Says,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let small = |number: usize| {
+            u32::try_from(number).map_err(|_large| Error::bug("a key of 4 GiB was read"))
+        };
+        self.records.push(Rec {
+            prefix: prefix_of(key.bytes()),
+            state,
+            group: group.index(),
+            key_end: small(key.key_end())?,
+            namespace_end: small(key.namespace_end())?,
+            says,
+            start: self.bytes.len(),
+            key_len: small(key.bytes().len())?,
+            value_len: bytes.len(),
+        });
+        self.bytes.extend_from_slice(key.bytes());
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Sorts by state, key group, removals of maps first, key, and what is said.
+    pub(crate) fn sort(&mut self) {
+        let bytes = &self.bytes;
+        self.records.sort_unstable_by(|one, other| {
+            let section = |rec: &Rec| (rec.state, rec.group, rec.says != Says::MapRemoved);
+            section(one)
+                .cmp(&section(other))
+                .then_with(|| one.prefix.cmp(&other.prefix))
+                .then_with(|| key_bytes(bytes, one).cmp(key_bytes(bytes, other)))
+                .then_with(|| one.says.cmp(&other.says))
+                .then(Ordering::Equal)
+        });
+    }
+
+    /// The record at an index.
+    pub(crate) fn get(&self, index: usize) -> Result<Option<Found<'_>>> {
+        let Some(rec) = self.records.get(index) else {
+            return Ok(None);
+        };
+        let value = key_range(rec).end..key_range(rec).end.saturating_add(rec.value_len);
+        let key = EntryKey::new(
+            key_bytes(&self.bytes, rec),
+            rec.key_end as usize,
+            rec.namespace_end as usize,
+        )?;
+        Ok(Some(Found {
+            state: rec.state,
+            group: KeyGroup::new(rec.group),
+            key,
+            says: rec.says,
+            bytes: self.bytes.get(value).unwrap_or_default(),
+        }))
+    }
+}
+
+fn key_range(rec: &Rec) -> Range<usize> {
+    rec.start..rec.start.saturating_add(rec.key_len as usize)
+}
+
+fn key_bytes<'a>(bytes: &'a [u8], rec: &Rec) -> &'a [u8] {
+    bytes.get(key_range(rec)).unwrap_or_default()
+}
+
+/// The first bytes of a key as a number that orders as they do.
+fn prefix_of(key: &[u8]) -> u64 {
+    let mut prefix = [0; 8];
+    for (to, from) in prefix.iter_mut().zip(key) {
+        *to = *from;
+    }
+    u64::from_be_bytes(prefix)
+}
+
+/// What a record of a file in this role means, if anything.
+fn meaning(record: Record<'_>, role: Role) -> Option<(EntryKey<'_>, Says, &[u8])> {
+    Some(match (role, record) {
+        (Role::LayerMarks, Record::Entry(key, mark)) => (key, Says::Mark, mark),
+        (Role::LayerCleared, Record::Entry(key, _)) => (key, Says::MapRemoved, &[]),
+        (Role::LayerMarks | Role::LayerCleared, _) => return None,
+        (_, Record::Entry(key, value)) => (key, Says::Value, value),
+        (_, Record::List(segment)) => piece(segment, Piece::Whole),
+        (_, Record::Append(segment)) => piece(segment, Piece::Appended),
+        (Role::LayerMain, _) => return None,
+        (_, Record::Tombstone(key)) => (key, Says::Removed, &[]),
+        (_, Record::MapRemoval(key)) => (key, Says::MapRemoved, &[]),
+    })
+}
+
+fn piece(segment: ListSegment<'_>, kind: Piece) -> (EntryKey<'_>, Says, &[u8]) {
+    (segment.key, Says::Elements(kind, segment.first), segment.elements.framed())
+}
+
+/// Splits `range` so that the files have about `budget` raw bytes in each part.
+pub(crate) fn portions(
+    files: &[&StateFile],
+    range: KeyGroupRange,
+    budget: u64,
+) -> Vec<KeyGroupRange> {
+    let mut bytes = vec![0u64; usize::from(range.len())];
+    for file in files {
+        for section in file.sections().iter().filter(|section| range.contains(section.group)) {
+            let at = usize::from(section.group.index().saturating_sub(range.start()));
+            if let Some(bytes) = bytes.get_mut(at) {
+                *bytes = bytes.saturating_add(section.stored_bytes());
+            }
+        }
+    }
+    let mut portions = Vec::new();
+    let (mut start, mut sum) = (range.start(), 0u64);
+    for (group, bytes) in (range.start()..).zip(bytes) {
+        if sum > 0 && sum.saturating_add(bytes) > budget {
+            portions.extend(KeyGroupRange::new(start, group));
+            (start, sum) = (group, 0);
+        }
+        sum = sum.saturating_add(bytes);
+    }
+    if sum > 0 {
+        portions.extend(KeyGroupRange::new(start, range.end()));
+    }
+    portions
+}

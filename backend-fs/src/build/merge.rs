@@ -1,0 +1,371 @@
+//! Joins segments into one file: what later segments say of an entry overrides what earlier ones say.
+//!
+//! Used for merging in the background, for full and canonical snapshots, and to rewrite the values of a
+//! state. Entries stream; in memory are a block of each segment, and the removed maps of one section.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use alluvium_state_api::format::{
+    SequentialWriter, StateFileSpec, StateFileWriter, WriteOptions, WrittenStateFile,
+};
+use alluvium_state_api::schema::{StateKind, StateMeta};
+use alluvium_state_api::snapshot::Progress;
+use alluvium_state_api::storage::FileWriter;
+use alluvium_state_api::{
+    ElementsBuffer, EntryKey, Error, KeyGroup, KeyGroupRange, Result, Rewrite,
+};
+
+use crate::member::Member;
+use crate::segment::{BlockCache, Item, SectionCursor, Segment, What};
+
+/// Bytes of elements that are moved at a time.
+const PIECE_BYTES: u64 = 64 << 10;
+/// Memory for blocks of lists that are read, where segments are not mapped.
+const CACHE_BYTES: usize = 1 << 20;
+/// Bytes that are written between two looks at the clock.
+const PACE_BYTES: u64 = 1 << 20;
+
+/// Keeps a merge to so many bytes per second; clones share one pace.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    bytes_per_second: u64,
+    hurried: Arc<AtomicBool>,
+}
+
+impl Pace {
+    /// A pace of so many bytes per second.
+    pub(crate) fn new(bytes_per_second: u64) -> Self {
+        Self { bytes_per_second, hurried: Arc::default() }
+    }
+
+    /// From now on as fast as it goes.
+    pub(crate) fn hurry(&self) {
+        self.hurried.store(true, Ordering::Relaxed);
+    }
+
+    /// Rests after `bytes` were written.
+    fn rest(&self, bytes: u64) {
+        let mut left = bytes.saturating_mul(1000) / self.bytes_per_second.max(1);
+        while left > 0 && !self.hurried.load(Ordering::Relaxed) {
+            let step = left.min(20);
+            std::thread::sleep(Duration::from_millis(step));
+            left -= step;
+        }
+    }
+}
+
+/// A merge of adjacent segments.
+#[derive(Debug)]
+pub(crate) struct Merge<'a> {
+    /// Oldest first.
+    pub(crate) sources: &'a [Arc<Member>],
+    /// Whether nothing lies below the oldest: what was removed then leaves no trace.
+    pub(crate) bottom: bool,
+    pub(crate) pace: Option<Pace>,
+}
+
+/// A state whose values are rewritten on the way: its id in the result.
+pub(crate) struct Rewriting<'a, 'f> {
+    pub(crate) state: u16,
+    pub(crate) rewrite: &'a mut Rewrite<'f>,
+}
+
+/// The key groups for which one of the segments counts.
+pub(crate) fn live_ranges(sources: &[Arc<Member>], range: KeyGroupRange) -> Vec<KeyGroupRange> {
+    let mut ranges: Vec<KeyGroupRange> = Vec::new();
+    for group in range.iter().filter(|group| sources.iter().any(|one| one.is_live(*group))) {
+        let start = match ranges.last() {
+            Some(last) if last.end() == group.index() => {
+                let start = last.start();
+                ranges.pop();
+                start
+            }
+            _ => group.index(),
+        };
+        ranges.extend(KeyGroupRange::new(start, group.index().saturating_add(1)));
+    }
+    ranges
+}
+
+impl Merge<'_> {
+    /// Writes the result.
+    ///
+    /// # Errors
+    /// `Corrupted` where a segment is damaged; `Cancelled`; what `rewriting` returns; `Unavailable`.
+    pub(crate) fn write(
+        &self,
+        spec: StateFileSpec,
+        to: Box<dyn FileWriter>,
+        options: WriteOptions,
+        rewriting: Option<Rewriting<'_, '_>>,
+    ) -> Result<WrittenStateFile> {
+        let (progress, cancel) = (options.progress.clone(), options.cancel.clone());
+        let states = spec.states.clone();
+        let range = spec.range;
+        let out = StateFileWriter::new(to, spec, options)?.into_sequential();
+        let (key, value) = (OwnedKey::default(), Vec::new());
+        let cache = BlockCache::new(CACHE_BYTES);
+        let mut joint = Joint { out, bottom: self.bottom, rewriting, key, value, cache };
+        let mut paced = progress.bytes();
+        for (id, meta) in (0u16..).zip(&states) {
+            let ids: Vec<Option<u16>> =
+                self.sources.iter().map(|source| source.state_id(&meta.name)).collect();
+            for group in range.iter() {
+                let sources = self.sources.iter().zip(&ids);
+                let sources = sources.filter_map(|(source, id)| Some((source, (*id)?)));
+                let live = sources.filter(|(source, _)| source.is_live(group));
+                let live: Vec<(&Segment, u16)> =
+                    live.map(|(source, id)| (source.segment(), id)).collect();
+                cancel.check()?;
+                joint.section((id, meta), group, &live)?;
+                paced = self.rest(&progress, paced);
+            }
+        }
+        joint.out.finish()
+    }
+
+    fn rest(&self, progress: &Progress, paced: u64) -> u64 {
+        let written = progress.bytes();
+        if let Some(pace) = &self.pace
+            && written.saturating_sub(paced) >= PACE_BYTES
+        {
+            pace.rest(written - paced);
+            return written;
+        }
+        paced
+    }
+}
+
+/// A key that outlives the block it was read from.
+#[derive(Debug, Default)]
+struct OwnedKey {
+    bytes: Vec<u8>,
+    /// Where key and namespace end.
+    key_end: usize,
+    namespace_end: usize,
+}
+
+impl OwnedKey {
+    fn set(&mut self, key: EntryKey<'_>) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(key.bytes());
+        (self.key_end, self.namespace_end) = (key.key_end(), key.namespace_end());
+    }
+
+    fn get(&self) -> Result<EntryKey<'_>> {
+        EntryKey::new(&self.bytes, self.key_end, self.namespace_end)
+    }
+
+    fn map(&self) -> &[u8] {
+        self.bytes.get(..self.namespace_end).unwrap_or_default()
+    }
+}
+
+/// The result under construction.
+struct Joint<'a, 'f> {
+    out: SequentialWriter,
+    bottom: bool,
+    rewriting: Option<Rewriting<'a, 'f>>,
+    key: OwnedKey,
+    value: Vec<u8>,
+    cache: BlockCache,
+}
+
+/// What one source has of a list.
+struct Piece<'a> {
+    source: usize,
+    first: u64,
+    item: Item<'a>,
+}
+
+/// The entry at which a cursor is, if it has this key.
+fn at<'c>(cursor: &'c SectionCursor<'_>, key: &OwnedKey) -> Result<Option<Item<'c>>> {
+    Ok(cursor.item()?.filter(|item| item.key.bytes() == key.bytes))
+}
+
+/// The maps that the sources of a section removed, each with the newest that did.
+type Removals = BTreeMap<Vec<u8>, (usize, usize)>;
+
+impl Joint<'_, '_> {
+    /// Writes one section.
+    fn section(
+        &mut self,
+        (id, meta): (u16, &StateMeta),
+        group: KeyGroup,
+        sources: &[(&Segment, u16)],
+    ) -> Result<()> {
+        self.out.section(id, group)?;
+        let removals = if meta.kind == StateKind::Map {
+            self.removals(group, sources)?
+        } else {
+            Removals::new()
+        };
+        let mut cursors = Vec::with_capacity(sources.len());
+        for (segment, state) in sources {
+            let mut cursor = SectionCursor::new(segment, *state, group)?.sequential();
+            cursor.rewind(&mut self.cache)?;
+            cursors.push(cursor);
+        }
+        while self.choose(&cursors)? {
+            let removed = removals.get(self.key.map()).map(|(newest, _)| *newest);
+            self.entry((id, meta, group), sources, &cursors, removed)?;
+            for cursor in &mut cursors {
+                if at(cursor, &self.key)?.is_some() {
+                    cursor.advance(&mut self.cache)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the least key of all sources the current one; `false` if there is none.
+    fn choose(&mut self, cursors: &[SectionCursor<'_>]) -> Result<bool> {
+        let mut least: Option<EntryKey<'_>> = None;
+        for cursor in cursors {
+            if let Some(item) = cursor.item()?
+                && least.is_none_or(|least| item.key.bytes() < least.bytes())
+            {
+                least = Some(item.key);
+            }
+        }
+        if let Some(least) = least {
+            self.key.set(least);
+        }
+        Ok(least.is_some())
+    }
+
+    /// Gathers the removed maps; writes them, unless there is nothing below.
+    fn removals(&mut self, group: KeyGroup, sources: &[(&Segment, u16)]) -> Result<Removals> {
+        let mut removals = Removals::new();
+        for (index, (segment, state)) in sources.iter().enumerate() {
+            let mut cursor = SectionCursor::removed_maps(segment, *state, group)?;
+            cursor.rewind(&mut self.cache)?;
+            while let Some(item) = cursor.item()? {
+                removals.insert(item.key.bytes().to_vec(), (index, item.key.key_end()));
+                cursor.advance(&mut self.cache)?;
+            }
+        }
+        if !self.bottom {
+            for (map, (_, key_end)) in &removals {
+                self.out.remove_map(EntryKey::new(map, *key_end, map.len())?)?;
+            }
+        }
+        Ok(removals)
+    }
+
+    /// Writes what counts of the entry under `self.key`: nothing from before its map was removed.
+    fn entry(
+        &mut self,
+        (id, meta, group): (u16, &StateMeta, KeyGroup),
+        sources: &[(&Segment, u16)],
+        cursors: &[SectionCursor<'_>],
+        removed: Option<usize>,
+    ) -> Result<()> {
+        let mut pieces = Vec::new();
+        let mut whole = self.bottom;
+        for (index, cursor) in cursors.iter().enumerate().rev() {
+            if removed.is_some_and(|removed| index < removed) {
+                break;
+            }
+            let Some(item) = at(cursor, &self.key)? else {
+                continue;
+            };
+            match item.what {
+                What::Value(value) if pieces.is_empty() => {
+                    let value = rewritten(&mut self.rewriting, id, meta, value, &mut self.value)?;
+                    return self.out.put(self.key.get()?, value);
+                }
+                What::Removed if pieces.is_empty() => {
+                    return if self.bottom { Ok(()) } else { self.out.remove(self.key.get()?) };
+                }
+                What::Append { first } => pieces.push(Piece { source: index, first, item }),
+                What::List => {
+                    pieces.push(Piece { source: index, first: 0, item });
+                    whole = true;
+                    break;
+                }
+                What::Value(_) | What::Removed => break,
+            }
+        }
+        self.list((id, meta, group), sources, &pieces, whole)
+    }
+
+    /// Writes a list whose pieces are in these sources, newest first.
+    fn list(
+        &mut self,
+        (id, meta, group): (u16, &StateMeta, KeyGroup),
+        sources: &[(&Segment, u16)],
+        pieces: &[Piece<'_>],
+        whole: bool,
+    ) -> Result<()> {
+        let Some(mut next) = pieces.last().map(|oldest| oldest.first) else {
+            return Ok(());
+        };
+        if whole && next != 0 {
+            return Err(torn(meta, group));
+        }
+        let mut buffer = ElementsBuffer::default();
+        let Self { out, rewriting, key, value, cache, .. } = self;
+        let mut flush = |buffer: &mut ElementsBuffer, next: &mut u64| -> Result<()> {
+            let elements = buffer.as_elements();
+            if !elements.is_empty() {
+                let key = key.get()?;
+                if whole {
+                    out.list(key, *next, elements)?;
+                } else {
+                    out.append(key, *next, elements)?;
+                }
+                *next = next.saturating_add(elements.count());
+            }
+            buffer.clear();
+            Ok(())
+        };
+        for piece in pieces.iter().rev() {
+            if piece.first != next {
+                return Err(torn(meta, group));
+            }
+            let Some((segment, _)) = sources.get(piece.source) else {
+                return Err(Error::bug("a piece of a list without its segment"));
+            };
+            let flow = segment.read_list(cache, piece.item.place, &mut |element| {
+                buffer.push(rewritten(rewriting, id, meta, element, value)?)?;
+                if buffer.as_elements().size() >= PIECE_BYTES {
+                    flush(&mut buffer, &mut next)?;
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            debug_assert!(flow.is_continue(), "nobody stopped it");
+            flush(&mut buffer, &mut next)?;
+        }
+        Ok(())
+    }
+}
+
+/// A value as it goes into the result.
+fn rewritten<'v>(
+    rewriting: &mut Option<Rewriting<'_, '_>>,
+    id: u16,
+    meta: &StateMeta,
+    value: &'v [u8],
+    out: &'v mut Vec<u8>,
+) -> Result<&'v [u8]> {
+    let Some(rewriting) = rewriting.as_mut().filter(|rewriting| rewriting.state == id) else {
+        return Ok(value);
+    };
+    out.clear();
+    (rewriting.rewrite)(value, out)?;
+    let payload = out.len().saturating_sub(meta.stamp_bytes()) as u64;
+    meta.check_size(|| KeyGroup::new(0), payload)?;
+    Ok(out)
+}
+
+#[cold]
+fn torn(meta: &StateMeta, group: KeyGroup) -> Error {
+    Error::corrupted("the files of a list do not follow one another; restore another checkpoint")
+        .with_state(meta.name.clone())
+        .with_key_group(group)
+}

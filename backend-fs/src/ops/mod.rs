@@ -1,0 +1,6 @@
+//! The operations of the SPI, by kind of state.
+
+mod lists;
+mod merge;
+mod scan;
+mod values;
