@@ -54,7 +54,7 @@ impl<'s> SectionCursor<'s> {
         kinds: &[BlockKind],
     ) -> Result<Self> {
         let mut lanes = Vec::new();
-        if let Some(section) = segment.section_of(state, group) {
+        if let Some((section, _)) = segment.section_of(state, group) {
             for kind in kinds {
                 let lane = Lane::new(segment, section, *kind)?;
                 if !lane.is_empty() {

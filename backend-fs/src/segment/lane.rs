@@ -11,12 +11,12 @@
 
 use std::ops::Range;
 
-use alluvium_state_api::format::{BlockKind, EntryLayout, Place as At, Record};
+use alluvium_state_api::format::{BlockKind, DataBlock, EntryLayout, Place as At, Record};
 use alluvium_state_api::{EntryKey, Error, Result};
 
 use super::cursor::{Item, What};
 use super::pages::Window;
-use super::probe::{key_of, place};
+use super::probe::{key_of, place_of};
 use super::{BlockCache, Segment};
 
 /// One kind of a section.
@@ -31,6 +31,8 @@ pub(super) struct Lane<'s> {
     /// The numbers of its blocks.
     blocks: Range<u32>,
     held: Held<'s>,
+    /// What is held.
+    block: Option<DataBlock>,
     now: Option<Now>,
     /// The key of the list at which it is, to pass its other segments.
     passing: Vec<u8>,
@@ -41,6 +43,7 @@ pub(super) struct Lane<'s> {
 enum Held<'s> {
     Mapped(&'s [u8]),
     Copied(Vec<u8>),
+    /// A piece of the file, and where in the file the block's raw bytes are.
     Windowed(Window, Range<u64>),
 }
 
@@ -60,17 +63,17 @@ impl<'s> Lane<'s> {
     /// A lane at its end.
     pub(super) fn new(segment: &'s Segment, section: usize, kind: BlockKind) -> Result<Self> {
         let open = segment.opened(section)?;
-        let state = segment.sections.get(section).map(|slot| slot.state);
-        let fixed = state.and_then(|state| segment.state_file().fixed_layout(state));
-        let width = fixed.filter(|_| kind == BlockKind::Entries).map(|fixed| fixed.entry_bytes());
+        let widths = segment.sections.get(section).map_or((0, 0), |slot| slot.widths);
+        let width = Some(widths.1).filter(|width| *width > 0 && kind == BlockKind::Entries);
         Ok(Self {
             segment,
             section,
             kind,
             layout: segment.layout(section)?,
-            width: width.filter(|width| *width > 0),
+            width,
             blocks: open.directory.blocks_of(kind),
             held: Held::Mapped(&[]),
+            block: None,
             now: None,
             passing: Vec::new(),
         })
@@ -110,7 +113,7 @@ impl<'s> Lane<'s> {
 
     /// The entry at which it is.
     pub(super) fn item(&self) -> Result<Option<Item<'_>>> {
-        let Some(now) = &self.now else {
+        let (Some(now), Some(block)) = (&self.now, &self.block) else {
             return Ok(None);
         };
         let (record, end) = self.record(now.at.offset as usize)?;
@@ -120,7 +123,7 @@ impl<'s> Lane<'s> {
             Record::Append(segment) => What::Append { first: segment.first },
             Record::Tombstone(_) | Record::MapRemoval(_) => What::Removed,
         };
-        let place = place(self.section, self.kind, now.at, &record, end)?;
+        let place = place_of(self.section, block, now.at, &record, end)?;
         Ok(Some(Item { key: key_of(&record), what, place }))
     }
 
@@ -244,8 +247,8 @@ impl<'s> Lane<'s> {
         block: u32,
         fits: impl Fn(&[u8]) -> bool,
     ) -> Result<bool> {
-        let (kind, raw) = self.segment.block(cache, self.section, block)?;
-        let read = self.layout.record_at(kind, raw, 0);
+        let (block, raw) = self.segment.block(cache, self.section, block)?;
+        let read = self.layout.record_at(block.kind, raw, 0);
         let first =
             read.map_err(|_error| self.segment.misled(self.section, "a block has no entry"));
         Ok(fits(key_of(&first?.0).bytes()))
@@ -269,19 +272,24 @@ impl<'s> Lane<'s> {
         if !self.blocks.contains(&block) {
             return Ok(());
         }
-        if let Held::Windowed(window, raw) = &mut self.held {
-            *raw = self.segment.windowed_block(window, self.section, block)?;
-        } else if let Some(raw) = self.segment.mapped(self.section, block)? {
+        let held = if let Held::Windowed(window, raw) = &mut self.held {
+            let held = self.segment.windowed_block(window, self.section, block)?;
+            *raw = held.raw_range();
+            held
+        } else if let Some((held, raw)) = self.segment.mapped(self.section, block)? {
             self.held = Held::Mapped(raw);
+            held
         } else {
-            let (_, raw) = self.segment.block(cache, self.section, block)?;
-            if let Held::Copied(held) = &mut self.held {
-                held.clear();
-                held.extend_from_slice(raw);
+            let (held, raw) = self.segment.block(cache, self.section, block)?;
+            if let Held::Copied(copy) = &mut self.held {
+                copy.clear();
+                copy.extend_from_slice(raw);
             } else {
                 self.held = Held::Copied(raw.to_vec());
             }
-        }
+            held
+        };
+        self.block = Some(held);
         self.settle(block, 0)
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use alluvium_state_api::format::{ListSegment, Record};
+use alluvium_state_api::format::{DataBlock, ListSegment, Record};
 use alluvium_state_api::{ListSize, Result, VisitElement};
 
 use super::{BlockCache, Place, Segment};
@@ -60,7 +60,7 @@ impl Segment {
         let mut key = Vec::new();
         let mut next = None;
         loop {
-            let (kind, raw) = self.block(cache, section, number)?;
+            let (DataBlock { kind, .. }, raw) = self.block(cache, section, number)?;
             while offset < raw.len() {
                 let (record, end) = layout.record_at(kind, raw, offset).map_err(|_error| {
                     self.misled(section, "segments of a list do not fill their block")

@@ -30,9 +30,9 @@ mod pages;
 mod probe;
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use alluvium_state_api::format::{Section, StateFile, StateFileSpec};
 use alluvium_state_api::storage::FileReader;
@@ -66,9 +66,18 @@ pub(crate) struct Segment {
     map: Option<Mapping>,
     /// Parallel to the sections of the file.
     sections: Box<[Slot]>,
-    /// Where the sections of each state begin; one more than there are states.
-    firsts: Box<[usize]>,
+    states: Box<[State]>,
     local: LocalFile,
+}
+
+/// A state: where its sections are.
+#[derive(Debug)]
+struct State {
+    sections: Range<usize>,
+    /// The key group of the first one.
+    first: u16,
+    /// Whether the others follow without gaps.
+    dense: bool,
 }
 
 /// A section as it is used.
@@ -77,6 +86,8 @@ struct Slot {
     state: u16,
     group: KeyGroup,
     live: bool,
+    /// Bytes of a key and of an entry, where all have the same; else 0.
+    widths: (usize, usize),
     opened: OnceLock<OpenSection>,
 }
 
@@ -106,13 +117,15 @@ impl Segment {
             state: section.state,
             group: section.group,
             live: live.iter().any(|range| range.contains(section.group)),
+            widths: file
+                .fixed_layout(section.state)
+                .map_or((0, 0), |fixed| (fixed.key_bytes(), fixed.entry_bytes())),
             opened: OnceLock::new(),
         };
         let sections: Box<[Slot]> = file.sections().iter().map(slot).collect();
-        let states = file.spec().states.len();
-        let before = |state| file.sections().partition_point(|at| usize::from(at.state) < state);
-        let firsts = (0..=states).map(before).collect();
-        Ok(Self { file, reader, map, sections, firsts, local })
+        let states = 0..file.spec().states.len();
+        let states = states.map(|state| State::of(&sections, state)).collect();
+        Ok(Self { file, reader, map, sections, states, local })
     }
 
     /// What the entries mean.
@@ -151,27 +164,23 @@ impl Segment {
         self.map.is_some()
     }
 
-    fn range_of(&self, state: u16) -> std::ops::Range<usize> {
-        let first = |state: usize| self.firsts.get(state).copied();
-        let state = usize::from(state);
-        match (first(state), first(state + 1)) {
-            (Some(first), Some(end)) => first..end,
-            _ => 0..0,
-        }
+    /// The section of `state` and `group` and its index, if it has one that is live.
+    #[inline]
+    fn section_of(&self, state: u16, group: KeyGroup) -> Option<(usize, &Slot)> {
+        let state = self.states.get(usize::from(state))?;
+        let index = if state.dense {
+            let index = usize::from(group.index().checked_sub(state.first)?) + state.sections.start;
+            if index < state.sections.end { index } else { return None }
+        } else {
+            self.search_section(state, group)?
+        };
+        self.sections.get(index).filter(|slot| slot.live).map(|slot| (index, slot))
     }
 
-    /// The index of the section of `state` and `group`, if it has one that is live.
-    #[inline]
-    fn section_of(&self, state: u16, group: KeyGroup) -> Option<usize> {
-        let range = self.range_of(state);
-        let slots = self.sections.get(range.clone())?;
-        // Mostly all key groups have one.
-        let guess = usize::from(group.index().checked_sub(slots.first()?.group.index())?);
-        let at = match slots.get(guess) {
-            Some(slot) if slot.group == group => guess,
-            _ => slots.binary_search_by_key(&group, |slot| slot.group).ok()?,
-        };
-        slots.get(at)?.live.then_some(range.start + at)
+    fn search_section(&self, state: &State, group: KeyGroup) -> Option<usize> {
+        let slots = self.sections.get(state.sections.clone())?;
+        let found = slots.binary_search_by_key(&group, |slot| slot.group).ok()?;
+        Some(state.sections.start + found)
     }
 
     /// Says where in the file an error is.
@@ -186,6 +195,19 @@ impl Segment {
             Some(meta) => error.with_state(meta.name.clone()),
             None => error,
         }
+    }
+}
+
+impl State {
+    fn of(slots: &[Slot], state: usize) -> Self {
+        let before = |state| slots.partition_point(|slot| usize::from(slot.state) < state);
+        let sections = before(state)..before(state + 1);
+        let group = |index: usize| slots.get(index).map_or(0, |slot| slot.group.index());
+        let first = group(sections.start);
+        let last = group(sections.end.saturating_sub(1));
+        // Key groups ascend, so that as many as there are between first and last have no gaps.
+        let dense = sections.len() == usize::from(last.saturating_sub(first)) + 1;
+        Self { dense: dense && !sections.is_empty(), sections, first }
     }
 }
 

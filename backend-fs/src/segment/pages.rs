@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use alluvium_state_api::format::{
-    BLOCK_HEADER_BYTES, BlockKind, DataBlock, Directory, EntryLayout, LookupPage, Section,
+    BLOCK_HEADER_BYTES, DataBlock, Directory, EntryLayout, HomeBucket, LookupPage, Section,
 };
 use alluvium_state_api::{Error, Result};
 
@@ -56,7 +56,7 @@ impl OpenSection {
 
 /// The part of a map at a range of the file; empty where there is none, which no block is.
 #[inline]
-fn part<'m>(map: &'m [u8], range: &Range<u64>) -> &'m [u8] {
+pub(super) fn part<'m>(map: &'m [u8], range: &Range<u64>) -> &'m [u8] {
     match (usize::try_from(range.start), usize::try_from(range.end)) {
         (Ok(start), Ok(end)) => map.get(start..end).unwrap_or_default(),
         _ => &[],
@@ -110,10 +110,15 @@ impl Segment {
 
     /// Where a data block is.
     #[inline]
-    fn data_block(&self, index: usize, open: &OpenSection, number: u32) -> Result<DataBlock> {
+    pub(super) fn data_block(
+        &self,
+        index: usize,
+        open: &OpenSection,
+        number: u32,
+    ) -> Result<DataBlock> {
         let bytes = match (&open.bytes, &self.map) {
-            (Bytes::Kept(bytes), _) => bytes,
             (Bytes::Mapped(range), Some(map)) => map.get(range.clone()).unwrap_or_default(),
+            (Bytes::Kept(bytes), _) => bytes,
             (Bytes::Mapped(_), None) => &[],
         };
         let block = open.directory.block(bytes, number);
@@ -150,6 +155,26 @@ impl Segment {
         Ok(LookupPage::new(part(map, &open.directory.buckets(page))))
     }
 
+    /// The bucket in which a search begins, of a verified page of the map.
+    #[inline]
+    pub(super) fn mapped_home<'m>(
+        &self,
+        map: &'m [u8],
+        index: usize,
+        open: &OpenSection,
+        hash: u64,
+    ) -> Result<HomeBucket<'m>> {
+        let page = open.directory.page_of(hash);
+        if !open.is_verified(page as usize) {
+            self.mapped_page(map, index, open, page)?;
+        }
+        let at = usize::try_from(open.directory.home_of(hash)).unwrap_or(usize::MAX);
+        match map.get(at..).and_then(|rest| rest.first_chunk()) {
+            Some(bucket) => Ok(HomeBucket::new(bucket, hash)),
+            None => Err(self.misled(index, "a bucket lies beyond the end of the file")),
+        }
+    }
+
     /// A verified lookup page, of the cache.
     pub(super) fn cached_page<'c>(
         &self,
@@ -170,7 +195,7 @@ impl Segment {
         Ok(LookupPage::new(bytes.get(lead..).unwrap_or_default()))
     }
 
-    /// Kind and raw bytes of a verified data block, of the map.
+    /// Where a verified data block of the map is, and its raw bytes.
     #[inline]
     pub(super) fn mapped_block<'m>(
         &self,
@@ -178,14 +203,14 @@ impl Segment {
         index: usize,
         open: &OpenSection,
         number: u32,
-    ) -> Result<(BlockKind, &'m [u8])> {
+    ) -> Result<(DataBlock, &'m [u8])> {
         let block = self.data_block(index, open, number)?;
         let bit = open.directory.pages() as usize + number as usize;
         if !open.is_verified(bit) {
             self.verify(index, &block, part(map, &block.range()))?;
             open.set_verified(bit);
         }
-        Ok((block.kind, part(map, &block.raw_range())))
+        Ok((block, part(map, &block.raw_range())))
     }
 
     #[cold]
@@ -198,45 +223,66 @@ impl Segment {
         Err(self.locate(index, error, block.at))
     }
 
-    /// Kind and raw bytes of a verified data block.
+    /// Where a verified data block is, and its raw bytes.
     #[inline]
     pub(super) fn block<'a>(
         &'a self,
         cache: &'a mut BlockCache,
         index: usize,
         number: u32,
-    ) -> Result<(BlockKind, &'a [u8])> {
+    ) -> Result<(DataBlock, &'a [u8])> {
         let open = self.opened(index)?;
         if let Some(map) = &self.map {
             return self.mapped_block(map, index, open, number);
         }
         let block = self.data_block(index, open, number)?;
+        let bytes = self.cached_block(cache, index, &block)?;
+        Ok((block, bytes.get(BLOCK_HEADER_BYTES..).unwrap_or_default()))
+    }
+
+    /// All bytes of a verified data block, of the cache.
+    fn cached_block<'c>(
+        &self,
+        cache: &'c mut BlockCache,
+        index: usize,
+        block: &DataBlock,
+    ) -> Result<&'c [u8]> {
         let range = block.range();
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let bytes = cache.get((self.local.id(), block.at), length, |bytes| {
+        cache.get((self.local.id(), block.at), length, |bytes| {
             self.read(index, block.at, bytes)?;
-            self.verify(index, &block, bytes)
-        })?;
-        Ok((block.kind, bytes.get(BLOCK_HEADER_BYTES..).unwrap_or_default()))
+            self.verify(index, block, bytes)
+        })
     }
 
-    /// Raw bytes of a verified data block of the map, if there is one.
-    pub(super) fn mapped(&self, index: usize, number: u32) -> Result<Option<&[u8]>> {
-        let Some(map) = &self.map else {
-            return Ok(None);
-        };
-        let (_, raw) = self.mapped_block(map, index, self.opened(index)?, number)?;
-        Ok(Some(raw))
+    /// Bytes at a range of the file, which lies in a data block, of the cache; none if it does not.
+    pub(super) fn cached_part<'c>(
+        &self,
+        cache: &'c mut BlockCache,
+        (index, number): (usize, u32),
+        range: Range<u64>,
+    ) -> Result<&'c [u8]> {
+        let block = self.data_block(index, self.opened(index)?, number)?;
+        let bytes = self.cached_block(cache, index, &block)?;
+        let (start, end) = (range.start.checked_sub(block.at), range.end.checked_sub(block.at));
+        Ok(start.zip(end).map_or(&[], |(start, end)| part(bytes, &(start..end))))
     }
 
-    /// Reads a data block, and what lies behind it, into `window`, past map and cache. Returns where its raw
-    /// bytes are in the file.
+    /// A verified data block of the map, if there is one.
+    pub(super) fn mapped(&self, index: usize, number: u32) -> Result<Option<(DataBlock, &[u8])>> {
+        match &self.map {
+            Some(map) => self.mapped_block(map, index, self.opened(index)?, number).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a data block, and what lies behind it, into `window`, past map and cache.
     pub(super) fn windowed_block(
         &self,
         window: &mut Window,
         index: usize,
         number: u32,
-    ) -> Result<Range<u64>> {
+    ) -> Result<DataBlock> {
         let block = self.data_block(index, self.opened(index)?, number)?;
         let range = block.range();
         if !window.holds(&range) {
@@ -254,7 +300,7 @@ impl Segment {
             read?;
         }
         self.verify(index, &block, window.get(&range))?;
-        Ok(block.raw_range())
+        Ok(block)
     }
 }
 

@@ -7,15 +7,15 @@
 
 use std::mem;
 
-use alluvium_state_api::format::{BlockKind, Place as Candidate, Record};
+use alluvium_state_api::format::{BlockKind, DataBlock, Place as Candidate, Record};
 use alluvium_state_api::{EntryKey, Error, KeyGroup, Result};
 
 use super::lane::Lane;
-use super::pages::OpenSection;
+use super::pages::{OpenSection, part};
 use super::{BlockCache, Segment};
 
-/// Where an entry of a segment is: a number, which borrows nothing and is good for that segment as
-/// long as it is there.
+/// Where an entry of a segment is: numbers, which borrow nothing and are good for that segment as long
+/// as it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(super) kind: BlockKind,
@@ -23,13 +23,13 @@ pub(crate) struct Place {
     pub(super) block: u32,
     /// Where it begins in the raw bytes of its block.
     pub(super) offset: u32,
-    /// Where its value begins; [`NO_VALUE`] where it has none.
-    pub(super) value: u32,
-    pub(super) value_length: u32,
+    /// Where its value is in the file; nowhere, where it has none.
+    value: u64,
+    value_length: u32,
 }
 
-/// Behind the end of any block.
-const NO_VALUE: u32 = u32::MAX;
+/// Behind the end of any file.
+const NOWHERE: u64 = u64::MAX;
 
 impl Place {
     /// What the segment says of the entry.
@@ -43,6 +43,8 @@ impl Place {
 #[derive(Clone, Copy)]
 struct Wanted<'k> {
     section: usize,
+    /// Bytes of a key and of an entry, where all have the same; else 0.
+    widths: (usize, usize),
     key: EntryKey<'k>,
     /// The removal of a map, and not an entry.
     removal: bool,
@@ -66,10 +68,11 @@ impl Segment {
         key: EntryKey<'_>,
         hash: u64,
     ) -> Result<Option<Place>> {
-        match self.section_of(state, group) {
-            Some(section) => self.look_up(cache, Wanted { section, key, removal: false }, hash),
-            None => Ok(None),
-        }
+        let Some((section, slot)) = self.section_of(state, group) else {
+            return Ok(None);
+        };
+        let wanted = Wanted { section, widths: slot.widths, key, removal: false };
+        self.look_up(cache, wanted, hash)
     }
 
     /// Whether the segment says that the map under a key and a namespace, whose hash is `hash`, was removed:
@@ -86,13 +89,13 @@ impl Segment {
         prefix: EntryKey<'_>,
         hash: u64,
     ) -> Result<bool> {
-        let Some(section) = self.section_of(state, group) else {
+        let Some((section, slot)) = self.section_of(state, group) else {
             return Ok(false);
         };
         if self.opened(section)?.directory.blocks_of(BlockKind::MapRemovals).is_empty() {
             return Ok(false);
         }
-        let wanted = Wanted { section, key: prefix, removal: true };
+        let wanted = Wanted { section, widths: slot.widths, key: prefix, removal: true };
         self.look_up(cache, wanted, hash).map(|found| found.is_some())
     }
 
@@ -102,10 +105,17 @@ impl Segment {
     /// As [`find`](Self::find); `Bug` for a place that has no value, or of another segment.
     #[inline]
     pub(crate) fn value<'a>(&'a self, cache: &'a mut BlockCache, place: Place) -> Result<&'a [u8]> {
-        let (_, raw) = self.block(cache, place.section as usize, place.block)?;
-        let start = place.value as usize;
-        let value = raw.get(start..start.saturating_add(place.value_length as usize));
-        value.ok_or_else(|| Error::bug("a place was asked for a value that it does not have"))
+        let end = place.value.saturating_add(u64::from(place.value_length));
+        let value = if let Some(map) = &self.map {
+            part(map, &(place.value..end))
+        } else {
+            let block = (place.section as usize, place.block);
+            self.cached_part(cache, block, place.value..end)?
+        };
+        if value.len() == place.value_length as usize {
+            return Ok(value);
+        }
+        Err(Error::bug("a place was asked for a value that it does not have"))
     }
 
     #[inline]
@@ -118,13 +128,35 @@ impl Segment {
         let section = wanted.section;
         let open = self.opened(section)?;
         let Some(map) = &self.map else {
+            return self.look_further(cache, wanted, hash);
+        };
+        let mut home = self.mapped_home(map, section, open, hash)?;
+        for candidate in home.by_ref() {
+            let (block, raw) = self.mapped_block(map, section, open, candidate.block)?;
+            if let Some(place) = self.compare(wanted, &block, raw, candidate)? {
+                return Ok(Some(place));
+            }
+        }
+        if home.is_all() { Ok(None) } else { self.look_further(cache, wanted, hash) }
+    }
+
+    /// Looks through all of the page, where what is wanted may have gone on from its home.
+    #[cold]
+    fn look_further(
+        &self,
+        cache: &mut BlockCache,
+        wanted: Wanted<'_>,
+        hash: u64,
+    ) -> Result<Option<Place>> {
+        let (section, open) = (wanted.section, self.opened(wanted.section)?);
+        let Some(map) = &self.map else {
             return self.look_up_cached(cache, wanted, hash, open);
         };
         let page = open.directory.page_of(hash);
         let mut candidates = self.mapped_page(map, section, open, page)?.candidates(hash);
         for candidate in candidates.by_ref() {
-            let (kind, raw) = self.mapped_block(map, section, open, candidate.block)?;
-            if let Some(place) = self.compare(wanted, kind, raw, candidate)? {
+            let (block, raw) = self.mapped_block(map, section, open, candidate.block)?;
+            if let Some(place) = self.compare(wanted, &block, raw, candidate)? {
                 return Ok(Some(place));
             }
         }
@@ -148,7 +180,7 @@ impl Segment {
         let mut place = Ok(None);
         for candidate in &found {
             let block = self.block(cache, wanted.section, candidate.block);
-            place = block.and_then(|(kind, raw)| self.compare(wanted, kind, raw, *candidate));
+            place = block.and_then(|(block, raw)| self.compare(wanted, &block, raw, *candidate));
             if !matches!(place, Ok(None)) {
                 break;
             }
@@ -165,26 +197,52 @@ impl Segment {
     fn compare(
         &self,
         wanted: Wanted<'_>,
-        kind: BlockKind,
+        block: &DataBlock,
         raw: &[u8],
         candidate: Candidate,
     ) -> Result<Option<Place>> {
-        if (kind == BlockKind::MapRemovals) != wanted.removal {
+        let (key, entry) = wanted.widths;
+        if entry == 0 || wanted.removal || block.kind != BlockKind::Entries {
+            return self.compare_any(wanted, block, raw, candidate);
+        }
+        // Of these widths, equal bytes are equal parts.
+        let offset = candidate.offset as usize;
+        let found = raw.get(offset..).and_then(|rest| rest.get(..entry)?.get(..key));
+        let Some(found) = found else {
+            return Err(self.no_entry(wanted));
+        };
+        if !same(found, wanted.key.bytes()) {
+            return Ok(None);
+        }
+        let value = block.raw_range().start + offset as u64 + key as u64;
+        place(wanted.section, block.kind, candidate, value, entry - key).map(Some)
+    }
+
+    fn compare_any(
+        &self,
+        wanted: Wanted<'_>,
+        block: &DataBlock,
+        raw: &[u8],
+        candidate: Candidate,
+    ) -> Result<Option<Place>> {
+        if (block.kind == BlockKind::MapRemovals) != wanted.removal {
             return Ok(None);
         }
         let layout = self.layout(wanted.section)?;
-        let read = layout.record_at(kind, raw, candidate.offset as usize);
-        let (record, end) = read.map_err(|_error| {
-            self.misled(wanted.section, "a place names an entry that is not there")
-        })?;
+        let read = layout.record_at(block.kind, raw, candidate.offset as usize);
+        let (record, end) = read.map_err(|_error| self.no_entry(wanted))?;
         if key_of(&record) != wanted.key {
             return Ok(None);
         }
         if matches!(record, Record::List(segment) if segment.first > 0) {
-            let error = self.misled(wanted.section, "a place names the middle of a list");
-            return Err(error);
+            return Err(self.misled(wanted.section, "a place names the middle of a list"));
         }
-        place(wanted.section, kind, candidate, &record, end).map(Some)
+        place_of(wanted.section, block, candidate, &record, end).map(Some)
+    }
+
+    #[cold]
+    fn no_entry(&self, wanted: Wanted<'_>) -> Error {
+        self.misled(wanted.section, "a place names an entry that is not there")
     }
 
     /// Finds by order what found no room in its page.
@@ -211,25 +269,41 @@ pub(super) fn key_of<'a>(record: &Record<'a>) -> EntryKey<'a> {
     }
 }
 
-/// The place of a record that ends at `end`.
-#[inline]
-pub(super) fn place(
+/// The place of a record of `block` that ends at `end`.
+pub(super) fn place_of(
     section: usize,
-    kind: BlockKind,
+    block: &DataBlock,
     at: Candidate,
     record: &Record<'_>,
     end: usize,
 ) -> Result<Place> {
-    let length = if let Record::Entry(_, value) = record { value.len() } else { 0 };
-    let number = |number: usize| {
-        u32::try_from(number).map_err(|_error| Error::corrupted("a block is longer than 4 GiB"))
+    let Record::Entry(_, value) = record else {
+        return place(section, block.kind, at, NOWHERE, u32::MAX as usize);
     };
-    Ok(Place {
-        kind,
-        section: number(section)?,
-        block: at.block,
-        offset: at.offset,
-        value: if matches!(record, Record::Entry(..)) { number(end - length)? } else { NO_VALUE },
-        value_length: number(length)?,
-    })
+    let start = end.saturating_sub(value.len()) as u64;
+    place(section, block.kind, at, block.raw_range().start + start, value.len())
+}
+
+#[inline]
+fn place(
+    section: usize,
+    kind: BlockKind,
+    at: Candidate,
+    value: u64,
+    value_length: usize,
+) -> Result<Place> {
+    let number = |number: usize| {
+        u32::try_from(number).map_err(|_error| Error::corrupted("a value has 4 GiB or more"))
+    };
+    let (section, value_length) = (number(section)?, number(value_length)?);
+    Ok(Place { kind, section, block: at.block, offset: at.offset, value, value_length })
+}
+
+/// Whether two keys are equal; those of the commonest width without a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    match (<&[u8; 8]>::try_from(a), <&[u8; 8]>::try_from(b)) {
+        (Ok(a), Ok(b)) => u64::from_le_bytes(*a) == u64::from_le_bytes(*b),
+        _ => a == b,
+    }
 }

@@ -99,7 +99,7 @@ pub use features::{MIN_READABLE, VERSION};
 pub use header::{FileForm, StateFileSpec};
 pub use index::Section;
 pub use layout::{EntryLayout, FixedLayout, ListSegment};
-pub use lookup::{Candidates, DataBlock, Directory, LookupPage, Place};
+pub use lookup::{Candidates, DataBlock, Directory, HomeBucket, LookupPage, Place};
 pub use metadata::{
     CheckpointKind, CheckpointMetadata, CheckpointStatistics, OperatorState, Origin, SubtaskState,
     SubtaskStatistics,

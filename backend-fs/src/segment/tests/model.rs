@@ -254,8 +254,20 @@ pub(super) fn rest(
     cache: &mut BlockCache,
     cursor: &mut SectionCursor<'_>,
 ) -> Result<Vec<(Key, Says)>> {
+    next(segment, cache, cursor, usize::MAX)
+}
+
+/// At most so many from where the cursor is.
+pub(super) fn next(
+    segment: &Segment,
+    cache: &mut BlockCache,
+    cursor: &mut SectionCursor<'_>,
+    most: usize,
+) -> Result<Vec<(Key, Says)>> {
     let mut all = Vec::new();
-    while let Some(Item { key, what, place }) = cursor.item()? {
+    while let Some(Item { key, what, place }) = cursor.item()?
+        && all.len() < most
+    {
         let key = Key::of(key);
         let says = said(segment, cache, place)?;
         match what {

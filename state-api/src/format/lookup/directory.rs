@@ -16,7 +16,7 @@ use super::super::block::BLOCK_HEADER_BYTES;
 use super::super::index::Extent;
 use super::super::records::BlockKind;
 use super::super::wire::{Input, out_of_range};
-use super::{BUCKET_BYTES, KINDS, MOST_BLOCKS, MOST_BUCKETS, page_of, position_of};
+use super::{BUCKET_BYTES, KINDS, MOST_BLOCKS, MOST_BUCKETS, home_of, page_of, position_of};
 use crate::{Error, Result};
 
 /// Bytes in front of what is said of data blocks.
@@ -228,6 +228,18 @@ impl Directory {
         end.saturating_sub(length * BUCKET_BYTES as u64)..end
     }
 
+    /// Where the bucket is in the file in which the search for a hash begins: 64 bytes, which
+    /// [`HomeBucket`](super::HomeBucket) takes.
+    #[inline]
+    pub const fn home_of(&self, hash: u64) -> u64 {
+        let Shape { pages, buckets } = self.shape;
+        // Buckets from there to the directory, headers of pages included. No more than there are.
+        let later = pages.wrapping_sub(page_of(hash, pages)) as u64;
+        let left = later.wrapping_mul(buckets as u64 + 1).wrapping_sub(1);
+        let left = left.wrapping_sub(home_of(hash, buckets) as u64);
+        self.at.wrapping_sub(left.wrapping_mul(BUCKET_BYTES as u64))
+    }
+
     /// The numbers of the data blocks of a kind, in which keys ascend.
     pub fn blocks_of(&self, kind: BlockKind) -> Range<u32> {
         let first = |at: usize| self.firsts.get(at).copied().unwrap_or_default();
@@ -255,6 +267,10 @@ impl Directory {
     #[inline]
     pub fn kind_of(&self, number: u32) -> Option<BlockKind> {
         let [_, ends @ ..] = &self.firsts;
+        // Mostly all are entries.
+        if ends.first().is_some_and(|end| number < *end) {
+            return Some(BlockKind::Entries);
+        }
         KINDS.into_iter().zip(ends).find(|(_, end)| number < **end).map(|(kind, _)| kind)
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use check::LookupCheck;
 pub(crate) use directory::LEAST_DIRECTORY_BYTES;
 pub use directory::{DataBlock, Directory};
 use directory::{DataBlocks, Shape};
-pub use page::{Candidates, LookupPage, Place};
+pub use page::{Candidates, HomeBucket, LookupPage, Place};
 
 use super::records::BlockKind;
 

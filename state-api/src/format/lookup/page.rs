@@ -51,14 +51,60 @@ fn slot(bucket: &Bucket, index: usize) -> u64 {
     bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes) & SLOT_MASK)
 }
 
-/// A bit for each slot whose tag is `tag`.
+/// A bit for each slot whose tag is `tag`: eight tags at a time are compared in a word.
 #[inline]
-fn matching(bucket: &Bucket, tag: u8) -> u16 {
-    let mut found = 0;
-    for (index, byte) in bucket.iter().take(SLOTS).enumerate() {
-        found |= u16::from(*byte == tag) << index;
+fn matching(bucket: &Bucket, tag: u8) -> u64 {
+    const SEVEN: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    // The highest bit of each byte that is equal.
+    let equal = |word: u64| {
+        let differs = word ^ u64::from(tag).wrapping_mul(0x0101_0101_0101_0101);
+        !(((differs & SEVEN) + SEVEN) | differs | SEVEN)
+    };
+    let ([first, second, ..], _) = bucket.as_chunks() else { return 0 };
+    let (first, second) = (u64::from_le_bytes(*first), u64::from_le_bytes(*second));
+    // The product has the eight bits side by side in its highest byte.
+    let first = (equal(first) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    let second = equal(second);
+    first | (second & 0x80) << 1 | (second & 0x8000) >> 6
+}
+
+/// The bucket in which the search for an entry begins, and mostly ends; of a verified page.
+#[derive(Clone, Debug)]
+pub struct HomeBucket<'a> {
+    bucket: &'a [u8; BUCKET_BYTES],
+    /// Slots that were not told yet.
+    found: u64,
+}
+
+impl<'a> HomeBucket<'a> {
+    /// The home of `hash`, whose bytes are where [`Directory::home_of`](super::Directory::home_of) says.
+    #[inline]
+    pub fn new(bucket: &'a [u8; BUCKET_BYTES], hash: u64) -> Self {
+        Self { bucket, found: matching(bucket, tag_of(hash)) }
     }
-    found
+
+    /// Whether an entry that is at none of the places does not exist; if not, the search in the
+    /// [page](LookupPage::candidates) tells.
+    #[inline]
+    pub const fn is_all(&self) -> bool {
+        let [.., went_on, _, _, _] = self.bucket;
+        *went_on == 0
+    }
+}
+
+/// Where the entry may be.
+impl Iterator for HomeBucket<'_> {
+    type Item = Place;
+
+    #[inline]
+    fn next(&mut self) -> Option<Place> {
+        if self.found == 0 {
+            return None;
+        }
+        let index = self.found.trailing_zeros() as usize;
+        self.found &= self.found - 1;
+        Some(Place::unpacked(slot(self.bucket, index)))
+    }
 }
 
 /// The buckets of a verified lookup page.
@@ -143,7 +189,7 @@ pub struct Candidates<'a> {
     at: usize,
     home: usize,
     /// Slots of the bucket that were not told yet.
-    found: u16,
+    found: u64,
     complete: bool,
 }
 
@@ -227,4 +273,24 @@ pub(super) fn insert(buckets: &mut [Bucket], hash: u64, place: Place) -> bool {
         *full = 1;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_exactly() {
+        let mut bucket: Bucket = std::array::from_fn(|at| u8::try_from(at * 37 % 256).unwrap());
+        for round in 0..=255_u8 {
+            bucket[usize::from(round) % SLOTS] = round ^ 0x81;
+            bucket[usize::from(round) * 7 % SLOTS] = round;
+            for tag in 0..=255 {
+                let found = matching(&bucket, tag);
+                let expected = (0..SLOTS).filter(|slot| bucket[*slot] == tag);
+                let expected = expected.fold(0, |bits, slot| bits | 1 << slot);
+                assert_eq!(found, expected, "{bucket:?} {tag}");
+            }
+        }
+    }
 }
