@@ -12,6 +12,11 @@ fn known(error: &object_store::Error) -> Option<&'static str> {
         Some("there is no such bucket or container")
     } else if has(&["RequestTimeTooSkewed"]) {
         Some("the clock of this machine is wrong")
+    } else if has(&["SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken"]) {
+        Some("the credentials are not accepted; check them")
+    } else if has(&["AccessDenied", "403 Forbidden"]) {
+        // Of a list the client does not tell it by the kind of its error.
+        Some("access is denied; check the permissions")
     } else {
         None
     }
@@ -41,4 +46,28 @@ pub(super) fn failed(operation: &'static str, key: &str, error: &object_store::E
     };
     let what = known(error).unwrap_or(what);
     Error::new(kind, format!("{operation} failed: {what}")).with_operation(operation).with_path(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a store says of a refused list is advised about, and not repeated.
+    #[test]
+    fn refusals_are_told_in_our_words() {
+        let cases = [
+            ("<Code>SignatureDoesNotMatch</Code>", "credentials"),
+            ("<Code>InvalidAccessKeyId</Code> for AKIASECRET", "credentials"),
+            ("403 Forbidden: <Code>AccessDenied</Code>", "permissions"),
+            ("<Code>NoSuchBucket</Code>", "no such bucket"),
+            ("the connection was reset", "did not answer"),
+        ];
+        for (words, advice) in cases {
+            let error = object_store::Error::Generic { store: "S3", source: words.into() };
+            let told = failed("list", "key", &error);
+            assert_eq!(told.kind(), ErrorKind::Unavailable);
+            assert!(told.message().contains(advice), "{told}");
+            assert!(!format!("{told:?}").contains("Code") && !format!("{told:?}").contains("AKIA"));
+        }
+    }
 }

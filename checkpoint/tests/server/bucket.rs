@@ -1,7 +1,10 @@
-//! A bucket of its own for each test, and what lies in it, asked for without the client that is tested.
+//! A bucket of its own for each test, and what lies in it, asked for without the client that is tested: by
+//! requests that nobody signs, or of a server that checks signatures, in the directory where it keeps them.
 
 use std::env;
 use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,8 +13,12 @@ use alluvium_state_api::Result;
 use alluvium_state_api::settings::Settings;
 use alluvium_state_api::snapshot::FileName;
 use alluvium_state_api::storage::CheckpointStorage;
+use alluvium_state_api::vfs::{FileSystem, RealFs};
 
 use crate::http::{exchange, parse};
+
+/// The directory of a server that checks signatures.
+const DIRECTORY: &str = "ALLUVIUM_S3_DIRECTORY";
 
 /// The server does not check it.
 const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, \
@@ -21,6 +28,7 @@ const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1
 pub(crate) struct Bucket {
     port: u16,
     name: String,
+    directory: Option<PathBuf>,
 }
 
 impl Bucket {
@@ -31,15 +39,19 @@ impl Bucket {
 
     pub(crate) fn at(port: u16) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let bucket =
-            Self { port, name: format!("bucket-{}", NUMBER.fetch_add(1, Ordering::Relaxed)) };
+        let name = format!("bucket-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let directory = env::var_os(DIRECTORY).map(|root| PathBuf::from(root).join(&name));
+        let bucket = Self { port, name, directory };
         bucket.make();
         bucket
     }
 
     /// Makes it, again where the server has forgotten it.
     pub(crate) fn make(&self) {
-        assert_eq!(self.ask("PUT", "", b"").0, 200);
+        match &self.directory {
+            Some(directory) => fs::create_dir_all(directory).unwrap(),
+            None => assert_eq!(self.ask("PUT", "", b"").0, 200),
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -73,7 +85,18 @@ impl Bucket {
         job: &FileName,
         savepoints: Option<&str>,
     ) -> Result<Arc<dyn CheckpointStorage>> {
-        let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+        self.open_as("test", port, job, savepoints)
+    }
+
+    /// The same with another secret.
+    pub(crate) fn open_as(
+        &self,
+        secret: &str,
+        port: u16,
+        job: &FileName,
+        savepoints: Option<&str>,
+    ) -> Result<Arc<dyn CheckpointStorage>> {
+        let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", secret)];
         let env = StorageEnv::default().with_environment(Environment::from_pairs(keys));
         open_storage(&self.settings(port, savepoints)?, job, &env)
     }
@@ -92,21 +115,41 @@ impl Bucket {
     }
 
     pub(crate) fn put(&self, key: &str, bytes: &[u8]) {
+        if let Some(directory) = &self.directory {
+            let at = directory.join(key);
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            return fs::write(at, bytes).unwrap();
+        }
         assert_eq!(self.ask("PUT", &format!("/{}", encode(key)), bytes).0, 200);
     }
 
     pub(crate) fn get(&self, key: &str) -> Vec<u8> {
+        if let Some(directory) = &self.directory {
+            return fs::read(directory.join(key)).unwrap();
+        }
         let (status, bytes) = self.ask("GET", &format!("/{}", encode(key)), b"");
         assert_eq!(status, 200, "{key}");
         bytes
     }
 
     pub(crate) fn delete(&self, key: &str) {
+        if let Some(directory) = &self.directory {
+            return RealFs.remove_file(&directory.join(key)).unwrap();
+        }
         assert_eq!(self.ask("DELETE", &format!("/{}", encode(key)), b"").0, 204);
     }
 
     /// All keys besides those of tombstones, which stay for a while.
     pub(crate) fn objects(&self) -> Vec<String> {
+        let mut keys = match &self.directory {
+            Some(directory) => files_below(directory, ""),
+            None => self.listed(),
+        };
+        keys.retain(|key| !key.ends_with("/_metadata") || !self.get(key).starts_with(b"ALVTOMB1"));
+        keys
+    }
+
+    fn listed(&self) -> Vec<String> {
         let (mut keys, mut after) = (Vec::new(), String::new());
         loop {
             let page = self.ask("GET", &format!("?list-type=2{after}"), b"").1;
@@ -115,15 +158,33 @@ impl Bucket {
             let Some(token) = values(&page, "NextContinuationToken").pop() else { break };
             after = format!("&continuation-token={}", encode(&token));
         }
-        keys.retain(|key| !key.ends_with("/_metadata") || !self.get(key).starts_with(b"ALVTOMB1"));
         keys
     }
 
-    /// The keys of uploads in parts that were begun and not ended.
+    /// The keys of uploads in parts that were begun and not ended; a server in a directory does not tell
+    /// of which bucket they are.
     pub(crate) fn uploads(&self) -> Vec<String> {
+        if self.directory.is_some() {
+            return Vec::new();
+        }
         let page = String::from_utf8(self.ask("GET", "?uploads", b"").1).unwrap();
         values(&page, "Key")
     }
+}
+
+fn files_below(directory: &Path, prefix: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let key = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files_below(&entry.path(), &format!("{key}/")));
+        } else {
+            found.push(key);
+        }
+    }
+    found.sort_unstable();
+    found
 }
 
 /// The texts of all elements of this name.

@@ -17,5 +17,6 @@ mod proxy;
 #[path = "../objects/publications.rs"]
 mod publications;
 mod races;
+mod signatures;
 mod suite;
 mod uploads;
