@@ -102,6 +102,11 @@ impl Output {
         Self { file, shared: None, written: 0, buffer, handed_over, cancel, progress }
     }
 
+    /// Tells the file, unless that is shared, how many bytes are still to come.
+    pub(crate) fn expect(&mut self, bytes: u64) -> Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| file.expect(bytes))
+    }
+
     /// Another output in front of the same file, for another thread.
     pub(crate) fn share(&mut self) -> Self {
         let empty = || Self::new(None, self.cancel.clone(), self.progress.clone());

@@ -81,6 +81,16 @@ impl ScatterWriter {
         self.writer.buffer_bytes / buffers / LEAST_SHARED_CAPACITY_BYTES
     }
 
+    /// Says that so many entries of the chosen state are to come: a hint, best given before
+    /// [`helpers`](Self::helpers) are made, from a thread whose priority is the snapshot's.
+    ///
+    /// # Errors
+    /// `Unavailable` where the storage fails.
+    pub fn expect_entries(&mut self, count: u64) -> Result<()> {
+        let least = self.writer.bench.layout.least_bytes(false) as u64;
+        self.writer.bench.output.expect(count.saturating_mul(least))
+    }
+
     /// Writers for other threads, of entries of the chosen state; all share the memory for buffers.
     /// To be given back to [`join`](Self::join), best after their [`end_state`](Self::end_state).
     /// Not for lists, whose pieces must follow one another, and not for increments.

@@ -86,6 +86,17 @@ pub trait SnapshotSink: Debug + Send + Sync {
 
 /// Writes one file. Dropping it unfinished discards the file.
 pub trait FileWriter: Send {
+    /// Says that some `bytes` more are to come, to be read rarely, so that the writer can make ready for a
+    /// long file, and keep it out of caches. A hint, given before the first bytes, or a few at most, from a
+    /// thread whose priority is the snapshot's.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    fn expect(&mut self, bytes: u64) -> Result<()> {
+        let _ = bytes;
+        Ok(())
+    }
+
     /// Appends bytes.
     ///
     /// # Errors

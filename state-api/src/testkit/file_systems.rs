@@ -10,7 +10,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use crate::vfs::{EntryKind, FileSystem, Metadata, ensure_directory};
+use crate::vfs::{BYPASS_ALIGNMENT, EntryKind, FileSystem, Metadata, ensure_directory};
 
 /// In what file systems may differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,7 @@ fn files(fs: &dyn FileSystem, root: &Path, profile: FileSystemProfile) {
     drop(file);
     assert_eq!(read(fs, &b), b"onetwo");
     fs.remove_file(&b).unwrap();
+    past_the_cache(fs, &b);
     write(fs, &b, b"");
     assert_eq!(read(fs, &b), b"");
     assert_eq!(fs.metadata(&b).unwrap(), Metadata { kind: EntryKind::File, length: 0 });
@@ -98,6 +99,29 @@ fn files(fs: &dyn FileSystem, root: &Path, profile: FileSystemProfile) {
     drop(file.write_all(b"lost").and_then(|()| file.sync()));
     drop(file);
     assert_eq!(kind(fs.open(&b)), Some(ErrorKind::NotFound));
+}
+
+/// Writes that may go past a cache, aligned and not, one after the other.
+fn past_the_cache(fs: &dyn FileSystem, path: &Path) {
+    let memory: Vec<u8> = (0..=250).cycle().take(6 * BYPASS_ALIGNMENT).collect();
+    let start = memory.as_ptr().addr().wrapping_neg() % BYPASS_ALIGNMENT;
+    let aligned = &memory[start..][..4 * BYPASS_ALIGNMENT];
+    let parts = [
+        aligned,
+        &aligned[BYPASS_ALIGNMENT..],
+        &aligned[..10],
+        aligned,
+        &memory[start + 1..][..BYPASS_ALIGNMENT],
+    ];
+    let mut file = fs.create_new(path).unwrap();
+    file.bypass_cache().unwrap();
+    for part in parts {
+        file.write_all(part).unwrap();
+    }
+    file.sync().unwrap();
+    drop(file);
+    assert!(read(fs, path) == parts.concat());
+    fs.remove_file(path).unwrap();
 }
 
 fn names(fs: &dyn FileSystem, root: &Path, profile: FileSystemProfile) {

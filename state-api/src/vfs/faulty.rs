@@ -279,6 +279,13 @@ impl WriteFile for FaultyFile<Box<dyn WriteFile>> {
     fn sync(&mut self) -> io::Result<()> {
         self.fs.effect(Operation::SyncFile, &self.path, || self.inner.sync())
     }
+
+    fn bypass_cache(&mut self) -> io::Result<bool> {
+        self.fs.run(Operation::BypassCache, &self.path, |course| match course {
+            Course::Skipped => Ok(false),
+            _ => self.inner.bypass_cache(),
+        })
+    }
 }
 
 impl ReadFile for FaultyFile<Box<dyn ReadFile>> {

@@ -188,7 +188,24 @@ pub trait WriteFile: io::Write + Debug + Send {
     fn write_back(&self) -> io::Result<Option<Box<dyn WriteBack>>> {
         Ok(None)
     }
+
+    /// Asks that writes from now on go to the disk at once, past the page cache: for long files that
+    /// are rarely read, and need not push what is read often out of it. They are durable after
+    /// [`sync`](Self::sync) as ever. `false` where that cannot be had.
+    ///
+    /// It lasts while writes begin, in memory and in the file, at multiples of [`BYPASS_ALIGNMENT`]
+    /// and are as long; the first one that is not, such as the last of a file, ends it.
+    ///
+    /// # Errors
+    /// See [`FileSystem`].
+    fn bypass_cache(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
 }
+
+/// What writes past the page cache are aligned to, in bytes: a page, and no less than the blocks of
+/// usual disks.
+pub const BYPASS_ALIGNMENT: usize = 4096;
 
 /// Pushes a file's data to the disk, once.
 pub trait WriteBack: Debug + Send {

@@ -9,7 +9,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::{DirectoryEntry, EntryKind, FileSystem, Metadata, ReadFile, WriteBack, WriteFile};
+use super::{
+    BYPASS_ALIGNMENT, DirectoryEntry, EntryKind, FileSystem, Metadata, ReadFile, WriteBack,
+    WriteFile,
+};
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,12 +21,13 @@ pub struct RealFs;
 impl FileSystem for RealFs {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         let file = OpenOptions::new().append(true).create_new(true).open(path)?;
-        Ok(Box::new(RealFile { file }))
+        Ok(Box::new(Appended::new(file, 0)))
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         let file = open_regular(OpenOptions::new().append(true), path)?;
-        Ok(Box::new(RealFile { file }))
+        let end = file.metadata()?.len();
+        Ok(Box::new(Appended::new(file, end)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
@@ -131,37 +135,10 @@ impl Metadata {
     }
 }
 
+/// A file that is read, or pushed to the disk.
 #[derive(Debug)]
 struct RealFile {
     file: File,
-}
-
-impl Write for RealFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl WriteFile for RealFile {
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_all()
-    }
-
-    fn write_back(&self) -> io::Result<Option<Box<dyn WriteBack>>> {
-        // Both descriptors share one open file, whose error state is reported once: here or there.
-        let file = self.file.try_clone()?;
-        Ok(Some(Box::new(Self { file })))
-    }
-}
-
-impl WriteBack for RealFile {
-    fn run(self: Box<Self>) -> io::Result<()> {
-        self.file.sync_data()
-    }
 }
 
 impl ReadFile for RealFile {
@@ -176,4 +153,95 @@ impl ReadFile for RealFile {
     fn as_file(&self) -> Option<&File> {
         Some(&self.file)
     }
+}
+
+impl WriteBack for RealFile {
+    fn run(self: Box<Self>) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// A file that is appended to.
+#[derive(Debug)]
+struct Appended {
+    file: File,
+    end: u64,
+    /// Writes go past the page cache.
+    bypasses: bool,
+}
+
+impl Appended {
+    fn new(file: File, end: u64) -> Self {
+        Self { file, end, bypasses: false }
+    }
+
+    fn is_aligned(&self, bytes: &[u8]) -> bool {
+        let multiple = |number: usize| number.is_multiple_of(BYPASS_ALIGNMENT);
+        multiple(bytes.as_ptr().addr())
+            && multiple(bytes.len())
+            && self.end.is_multiple_of(BYPASS_ALIGNMENT as u64)
+    }
+
+    fn write_through_cache(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bypasses = false;
+        bypass_cache(&self.file, false)?;
+        self.file.write(bytes)
+    }
+}
+
+impl Write for Appended {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let invalid = |error: &io::Error| error.kind() == io::ErrorKind::InvalidInput;
+        let written = match self.bypasses {
+            false => self.file.write(bytes),
+            true if !self.is_aligned(bytes) => self.write_through_cache(bytes),
+            true => match self.file.write(bytes) {
+                // The disk has larger blocks; nothing was written.
+                Err(error) if invalid(&error) => self.write_through_cache(bytes),
+                result => result,
+            },
+        }?;
+        self.end = self.end.saturating_add(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl WriteFile for Appended {
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    fn write_back(&self) -> io::Result<Option<Box<dyn WriteBack>>> {
+        // Both descriptors share one open file, whose error state is reported once: here or there.
+        let file = self.file.try_clone()?;
+        Ok(Some(Box::new(RealFile { file })))
+    }
+
+    fn bypass_cache(&mut self) -> io::Result<bool> {
+        self.bypasses = match bypass_cache(&self.file, true) {
+            Ok(()) => cfg!(target_os = "linux"),
+            // What a file system without `O_DIRECT` answers.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => false,
+            Err(error) => return Err(error),
+        };
+        Ok(self.bypasses)
+    }
+}
+
+/// Sets whether writes go past the page cache, on Linux.
+#[cfg(target_os = "linux")]
+fn bypass_cache(file: &File, on: bool) -> io::Result<()> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let mut flags = fcntl_getfl(file)?;
+    flags.set(OFlags::DIRECT, on);
+    Ok(fcntl_setfl(file, flags)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bypass_cache(_: &File, _: bool) -> io::Result<()> {
+    Ok(())
 }

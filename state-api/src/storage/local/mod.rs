@@ -27,14 +27,18 @@
 //! whatever its size. Files up to [`LocalOptions::inline_threshold_bytes`] cost nothing.
 
 mod attempt;
+mod cached;
 mod contents;
+mod direct;
 mod discard;
 mod disposal;
 mod import;
 mod layout;
+mod pages;
 mod publish;
 mod savepoint;
 mod source;
+mod stream;
 mod survey;
 mod writer;
 
@@ -71,6 +75,10 @@ pub struct LocalOptions {
     pub inline_threshold_bytes: u64,
     /// How much a writer collects before it writes. Default 256 KiB, 4 KiB to 64 MiB.
     pub write_buffer_bytes: u64,
+    /// How long a file is expected to be ([`FileWriter::expect`](super::FileWriter::expect)) that goes to
+    /// the disk past the page cache, from a thread of its own, where the file system has a way for that; 0
+    /// for never. Default 4 MiB.
+    pub bypass_cache_from_bytes: u64,
     /// How much of a file is written before it is pushed to the disk early; 0 leaves everything to
     /// the final sync. Default 8 MiB.
     pub write_back_bytes: u64,
@@ -83,6 +91,7 @@ impl Default for LocalOptions {
         Self {
             inline_threshold_bytes: 20 << 10,
             write_buffer_bytes: 256 << 10,
+            bypass_cache_from_bytes: 4 << 20,
             write_back_bytes: 8 << 20,
             savepoint_directory: None,
         }

@@ -3,52 +3,41 @@
 //! # Invariants
 //! 1. A file is registered with its attempt only after it was synced, and only while the attempt is
 //!    open; until then the writer removes it.
-//! 2. After a failed write or sync, also one of the early write-back, the file is lost.
-//!
-//! # Cost
-//! Bytes are hashed once and copied at most once: pieces as large as the buffer go straight to the
-//! file. A long file is pushed to the disk while it is written, by one helper thread at a time, so
-//! that the disk works from the beginning and the final sync is short.
+//! 2. After a failed write or sync, wherever it happened, the file is lost.
 
-use std::io;
 use std::mem;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-
-use xxhash_rust::xxh3::Xxh3;
 
 use super::attempt::Site;
-use super::layout::{cannot_write, create_fresh};
+use super::layout::create_fresh;
+use super::stream::Stream;
+use crate::format::file_checksum;
 use crate::snapshot::{FileLocation, StoredFile};
 use crate::storage::{FileScope, FileWriter};
-use crate::vfs::WriteFile;
 use crate::{Error, Result};
 
 pub(super) struct LocalWriter {
     site: Arc<Site>,
     scope: FileScope,
-    hasher: Xxh3,
     length: u64,
-    buffer: Vec<u8>,
+    /// All bytes while they are few.
+    inline: Vec<u8>,
     file: Option<OpenFile>,
     lost: bool,
 }
 
 struct OpenFile {
     location: FileLocation,
-    path: PathBuf,
-    file: Box<dyn WriteFile>,
-    early: EarlyWriteBack,
+    stream: Stream,
 }
 
 impl LocalWriter {
     pub(super) fn new(site: Arc<Site>, scope: FileScope) -> Self {
-        let (hasher, buffer) = (Xxh3::new(), Vec::new());
-        Self { site, scope, hasher, length: 0, buffer, file: None, lost: false }
+        Self { site, scope, length: 0, inline: Vec::new(), file: None, lost: false }
     }
 
-    fn create_file(&mut self) -> Result<&mut OpenFile> {
+    /// The file, which takes over what was kept in memory.
+    fn open_file(&mut self) -> Result<&mut Stream> {
         if self.file.is_none() {
             let ground = &self.site.ground;
             let (directory, shared) = self.site.directory_of(self.scope);
@@ -56,65 +45,78 @@ impl LocalWriter {
                 create_fresh(directory, || ground.file_name(), |path| ground.fs.create_new(path))?;
             let location =
                 if shared { FileLocation::Shared(name) } else { FileLocation::Own(name) };
-            let early = EarlyWriteBack::every(ground.options.write_back_bytes);
-            self.file = Some(OpenFile { location, path, file, early });
+            let stream = Stream::new(path, file, &ground.options);
+            self.file = Some(OpenFile { location, stream });
         }
-        self.file.as_mut().ok_or_else(|| Error::bug("a file was just created"))
+        let file = self.file.as_mut().ok_or_else(|| Error::bug("a file was just created"))?;
+        file.stream.write(&mem::take(&mut self.inline))?;
+        Ok(&mut file.stream)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.site.check_open()?;
-        let options = &self.site.ground.options;
-        let threshold = options.inline_threshold_bytes;
-        let capacity = usize::try_from(options.write_buffer_bytes).unwrap_or(usize::MAX);
-        self.hasher.update(bytes);
         self.length = self.length.saturating_add(bytes.len() as u64);
-        let fits = self.buffer.len().saturating_add(bytes.len()) < capacity;
-        if (self.file.is_none() && self.length <= threshold) || (self.file.is_some() && fits) {
-            self.buffer.extend_from_slice(bytes);
+        let threshold = self.site.ground.options.inline_threshold_bytes;
+        if self.file.is_none() && self.length <= threshold {
+            self.inline.extend_from_slice(bytes);
             return Ok(());
         }
-        let mut buffer = mem::take(&mut self.buffer);
-        let open = self.create_file()?;
-        open.write(&buffer)?;
-        buffer.clear();
-        if bytes.len() < capacity {
-            buffer.extend_from_slice(bytes);
-        } else {
-            open.write(bytes)?;
+        self.open_file()?.write(bytes)
+    }
+
+    fn make_ready(&mut self, bytes: u64) -> Result<()> {
+        self.site.check_open()?;
+        let site = Arc::clone(&self.site);
+        let options = &site.ground.options;
+        let from = options.bypass_cache_from_bytes.max(options.inline_threshold_bytes);
+        if options.bypass_cache_from_bytes == 0 || bytes <= from {
+            return Ok(());
         }
-        self.buffer = buffer;
+        self.open_file()?.bypass_cache(options)
+    }
+
+    /// Runs `step` unless the file is lost, which it is if that fails.
+    fn step(&mut self, step: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.check()?;
+        let result = step(self).map_err(|error| self.site.explain(error));
+        self.lost = result.is_err();
+        result
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.lost {
+            return Err(Error::unavailable("the file was lost with an earlier failed write"));
+        }
         Ok(())
     }
 
     fn complete(&mut self) -> Result<StoredFile> {
-        if self.lost {
-            return Err(Error::unavailable("the file was lost with an earlier failed write"));
-        }
+        self.check()?;
         self.site.check_open()?;
-        let buffer = mem::take(&mut self.buffer);
-        let location = match &mut self.file {
-            None => FileLocation::Inline(buffer.into()),
-            Some(open) => {
-                open.write(&buffer)?;
-                open.sync()?;
-                self.site.register(&open.path)?;
-                open.location.clone()
+        let (location, checksum) = match &mut self.file {
+            None => {
+                let bytes = mem::take(&mut self.inline);
+                let checksum = file_checksum(&bytes);
+                (FileLocation::Inline(bytes.into()), checksum)
+            }
+            Some(OpenFile { location, stream }) => {
+                let checksum = stream.finish()?;
+                self.site.register(stream.path())?;
+                (location.clone(), checksum)
             }
         };
         self.file = None;
-        Ok(StoredFile { location, length: self.length, checksum: self.hasher.digest128() })
+        Ok(StoredFile { location, length: self.length, checksum })
     }
 }
 
 impl FileWriter for LocalWriter {
+    fn expect(&mut self, bytes: u64) -> Result<()> {
+        self.step(|this| this.make_ready(bytes))
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.lost {
-            return Err(Error::unavailable("the file was lost with an earlier failed write"));
-        }
-        let result = self.append(bytes).map_err(|error| self.site.explain(error));
-        self.lost = result.is_err();
-        result
+        self.step(|this| this.append(bytes))
     }
 
     fn finish(mut self: Box<Self>) -> Result<StoredFile> {
@@ -124,120 +126,10 @@ impl FileWriter for LocalWriter {
 
 impl Drop for LocalWriter {
     fn drop(&mut self) {
-        if let Some(OpenFile { path, file, early, .. }) = self.file.take() {
-            drop(early);
-            drop(file);
+        if let Some(OpenFile { stream, .. }) = self.file.take() {
+            let path = stream.path().to_path_buf();
+            drop(stream);
             self.site.remove_unfinished(&path);
         }
-    }
-}
-
-impl OpenFile {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let result = self.file.write_all(bytes);
-        let result = result.and_then(|()| self.early.after(bytes.len() as u64, &*self.file));
-        result.map_err(|error| cannot_write("write", &self.path, error))
-    }
-
-    fn sync(&mut self) -> Result<()> {
-        let result = self.early.wait().and_then(|()| self.file.sync());
-        result.map_err(|error| cannot_write("fsync", &self.path, error))
-    }
-}
-
-/// Pushes a growing file to the disk from a helper thread, whenever enough was written.
-struct EarlyWriteBack {
-    every: u64,
-    since: u64,
-    running: Option<JoinHandle<io::Result<()>>>,
-}
-
-impl EarlyWriteBack {
-    /// After every so many bytes; never if that is 0.
-    fn every(bytes: u64) -> Self {
-        Self { every: bytes, since: 0, running: None }
-    }
-
-    fn after(&mut self, written: u64, file: &dyn WriteFile) -> io::Result<()> {
-        self.since = self.since.saturating_add(written);
-        let due = self.every > 0 && self.since >= self.every;
-        if !due || self.running.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            return Ok(());
-        }
-        self.wait()?;
-        self.since = 0;
-        if let Some(handle) = file.write_back()? {
-            // Without a thread the final sync does it all.
-            let builder = thread::Builder::new().name("write-back".into());
-            self.running = builder.spawn(move || handle.run()).ok();
-        }
-        Ok(())
-    }
-
-    fn wait(&mut self) -> io::Result<()> {
-        match self.running.take().map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(result)) => result,
-            Some(Err(_)) => Err(io::Error::other("the write-back thread panicked")),
-        }
-    }
-}
-
-impl Drop for EarlyWriteBack {
-    fn drop(&mut self) {
-        // The file is being discarded; so is what its write-back says.
-        drop(self.wait());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::vfs::WriteBack;
-
-    #[derive(Debug)]
-    struct FailingWriteBack;
-
-    impl io::Write for FailingWriteBack {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl WriteFile for FailingWriteBack {
-        fn sync(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn write_back(&self) -> io::Result<Option<Box<dyn WriteBack>>> {
-            Ok(Some(Box::new(Self)))
-        }
-    }
-
-    impl WriteBack for FailingWriteBack {
-        fn run(self: Box<Self>) -> io::Result<()> {
-            Err(io::ErrorKind::StorageFull.into())
-        }
-    }
-
-    #[test]
-    fn a_failed_early_write_back_loses_the_file_though_the_final_sync_would_succeed() {
-        let open = |every| OpenFile {
-            location: FileLocation::Inline([].into()),
-            path: PathBuf::from("/file"),
-            file: Box::new(FailingWriteBack),
-            early: EarlyWriteBack::every(every),
-        };
-        let mut file = open(10);
-        file.write(&[0; 9]).unwrap();
-        file.write(&[0; 1]).unwrap();
-        assert!(file.sync().is_err());
-        let mut never = open(0);
-        never.write(&[0; 100]).unwrap();
-        never.sync().unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod disposal;
+mod expected;
 mod import;
 mod lifecycle;
 mod memory;

@@ -120,6 +120,10 @@ struct CopyingWriter {
 }
 
 impl FileWriter for CopyingWriter {
+    fn expect(&mut self, bytes: u64) -> Result<()> {
+        self.writer.expect(bytes)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.bytes.extend_from_slice(bytes);
         self.writer.write(bytes)

@@ -13,6 +13,7 @@ pub enum Operation {
     Open,
     Read,
     Write,
+    BypassCache,
     SyncFile,
     Metadata,
     List,

@@ -181,6 +181,11 @@ impl WriteFile for MemoryFile {
         self.fs.tree.lock().file_mut(self.node)?.sync();
         Ok(())
     }
+
+    /// There is no cache; so that who writes past it does so here, too.
+    fn bypass_cache(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl ReadFile for MemoryFile {
