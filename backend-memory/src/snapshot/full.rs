@@ -29,6 +29,8 @@ use crate::tables::shape::Shape;
 const ENTRIES_PER_THREAD: usize = 64 << 10;
 /// As `nice` has it, which on Linux is for the calling thread alone.
 const LOWEST_PRIORITY: i32 = 19;
+/// Images that may wait for each helper: enough for it while the capturing thread encodes one itself.
+const IMAGES_WAITING: usize = 4;
 /// More threads would wait for each other's writes.
 const MOST_THREADS: usize = 4;
 
@@ -97,12 +99,13 @@ impl<'a> FullPass<'a> {
         writer: &mut ScatterWriter,
         encode: Encode<'a, K, V>,
     ) -> Result<()> {
+        writer.expect_entries(view.len() as u64)?;
         let threads = threads(view.len()).min(writer.most_threads());
         let helpers = match threads {
             0 | 1 => Vec::new(),
             _ => writer.helpers(threads - 1)?,
         };
-        let (fill, filled) = sync_channel(helpers.len());
+        let (fill, filled) = sync_channel(helpers.len() * IMAGES_WAITING);
         let (filled, empty) = (Mutex::new(filled), Mutex::default());
         let (failed, waited_for) = (Mutex::default(), AtomicBool::new(false));
         let work = Work { filled, empty, failed, waited_for };
