@@ -1,7 +1,7 @@
 //! Placement against key groups and ranges that real Flink computed, and frozen values of our own.
 
 use super::*;
-use crate::MaxParallelism;
+use crate::{EntryKey, MaxParallelism, entry_hash_of};
 
 const VECTORS: &str = include_str!("../../tests/vectors/flink-key-groups.tsv");
 
@@ -66,6 +66,19 @@ fn suffixes_of_any_hash_mix_without_overflow() {
     for hash in [0, 1, u64::MAX, 0x8000_0000_0000_0000] {
         assert_ne!(hash_with_suffix(hash, b"a"), hash_with_suffix(hash, b"b"));
     }
+}
+
+/// Frozen for ever: lookups in state files find entries by it (FORMAT.md 2.10).
+#[test]
+fn hash_of_an_entry_is_frozen() {
+    let bytes = b"keywindowmap";
+    let entry = EntryKey::new(bytes, 3, 9).unwrap();
+    let (x, y) = (hash_bytes(b"key"), hash_bytes(b"windowmap"));
+    let product = u128::from(x ^ y) * 0x9e37_79b9_7f4a_7c15;
+    let (low, high) = ((x ^ y).wrapping_mul(0x9e37_79b9_7f4a_7c15), (product >> 64) as u64);
+    assert_eq!(entry_hash_of(entry), low ^ high.rotate_left(32));
+    assert_eq!(entry_hash_of(entry), 0x9b07_f774_57c9_ae54);
+    assert_eq!(entry_hash_of(EntryKey::new(b"key", 3, 3).unwrap()), x);
 }
 
 /// Frozen for ever: a change here moves every key of every snapshot.

@@ -400,6 +400,35 @@ fn a_list_of_many_blocks_is_found_among_others() {
     }
 }
 
+/// All but the flag that a search goes on, which entries alone do not tell.
+#[test]
+fn every_lie_about_what_entries_there_are_is_noticed() {
+    let spec = plain(FileForm::Increment, StateKind::Value);
+    let items = (0..120u64).map(|n| {
+        let removed = n % 5 == 0;
+        (key(n), if removed { Item::Removed } else { Item::Value(vec![7; n as usize % 40]) })
+    });
+    let content = Content::from([((0, 0), items.collect())]);
+    let written = write(&content, &spec, How::Sequential, with_lookups(), 0).unwrap();
+    let bytes = bytes_of(&written);
+    let (header, blocks, index) = parts(&bytes);
+    let lookups: Vec<_> = blocks.iter().filter(|(start, _)| bytes[*start] > 4).collect();
+    assert_eq!(lookups.len(), 2, "a page and the directory");
+    for &&(start, end) in &lookups {
+        for at in start + 24..end {
+            let mut lying = bytes.clone();
+            lying[at] ^= 1;
+            reseal(&mut lying, header, &blocks, index);
+            let file = StateFile::open(BufferReader::over(lying), "lying").unwrap();
+            let is_flag = bytes[start] == 5 && at % 64 == 60;
+            match file.verify() {
+                Ok(_) => assert!(is_flag, "{at} in {start}..{end}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupted),
+            }
+        }
+    }
+}
+
 #[test]
 fn misuse_of_lookups_is_a_bug() {
     let writer = |form, options| {
