@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alluvium_backend_fs::{FsOptions, FsStore};
 use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::random::SeededRandomness;
 use alluvium_state_api::{KeyedBackend, KeyedStore, MaxParallelism, OpenEnv, RestorePart, Result};
@@ -17,7 +18,7 @@ pub trait Engine: KeyedStore + Sized + 'static {
     ///
     /// # Errors
     /// Where the backend fails.
-    fn open(disk: &mut Disk, parts: Vec<RestorePart>) -> Result<Self>;
+    fn store(disk: &mut Disk, parts: Vec<RestorePart>) -> Result<Self>;
 }
 
 /// What stores are opened with here: all key groups, and names and seeds that repeat.
@@ -40,7 +41,22 @@ pub fn memory_store(parts: Vec<RestorePart>) -> Result<MemoryStore> {
 }
 
 impl Engine for MemoryStore {
-    fn open(_: &mut Disk, parts: Vec<RestorePart>) -> Result<Self> {
+    fn store(_: &mut Disk, parts: Vec<RestorePart>) -> Result<Self> {
         memory_store(parts)
+    }
+}
+
+/// A store on the file system, in a private directory of its own; restored if there are parts.
+///
+/// # Errors
+/// As [`FsStore::open_with`].
+pub fn fs_store(disk: &mut Disk, parts: Vec<RestorePart>, options: FsOptions) -> Result<FsStore> {
+    let environment = environment(parts)?.with_local_dir(disk.fresh_path());
+    FsStore::open_with(environment, options)
+}
+
+impl Engine for FsStore {
+    fn store(disk: &mut Disk, parts: Vec<RestorePart>) -> Result<Self> {
+        fs_store(disk, parts, FsOptions::default())
     }
 }

@@ -8,25 +8,33 @@
 //! * [`keys`]: keys and sequences of accesses, determined by a seed;
 //! * [`subject`]: what is measured (a backend behind the typed front) and its peer;
 //! * [`engine`]: the backends that are measured, all in the same way;
+//! * [`watch`]: whether a store works in the background;
+//! * `peers` (a feature): embedded databases;
 //! * [`disk`]: snapshots into a directory of a job, and the plain file that they are compared with;
 //! * [`clock`]: wall clock and processor time; the only module that reads them;
 //! * [`rounds`]: alternating rounds and what is made of them;
 //! * [`row`]: a row with its bar;
-//! * [`rows`]: all rows.
+//! * [`rows`]: all rows;
+//! * [`beyond`], [`resident`]: state larger than its memory, for the binary `beyond-memory`.
 //!
 //! # Invariants
 //! B1. Both sides of a row do the same work, and the work is asserted: checksums agree.
 //! B2. Sides alternate, and which one begins alternates too.
 //! B3. A row is judged by its median round; one that bounds the worst case is judged by the worst.
 
+pub mod beyond;
 pub mod clock;
 pub mod disk;
 pub mod engine;
 pub mod keys;
+#[cfg(feature = "peers")]
+pub mod peers;
+pub mod resident;
 pub mod rounds;
 pub mod row;
 pub mod rows;
 pub mod subject;
+pub mod watch;
 
 /// What a measurement may fail with: errors of Alluvium, of the operating system, and wrong work.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -60,7 +60,7 @@ impl<S: Engine> Subject<S> {
     /// # Errors
     /// Where the backend fails.
     pub fn filled(disk: &mut Disk, keys: u64) -> Result<Self> {
-        let mut subject = Self::over(S::open(disk, Vec::new())?)?;
+        let mut subject = Self::over(S::store(disk, Vec::new())?)?;
         subject.fill(0, keys)?;
         Ok(subject)
     }

@@ -1,5 +1,6 @@
 //! How fast full snapshots are written, and how much memory entries take.
 
+use alluvium_backend_fs::FsStore;
 use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::KeyedStore;
 use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
@@ -30,6 +31,10 @@ fn write<S: KeyedStore>(
 
 pub(super) fn per_second_memory(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
     per_second::<MemoryStore>(lab, name, Bar::AtLeast(0.7, 0.9))
+}
+
+pub(super) fn per_second_fs(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    per_second::<FsStore>(lab, name, Bar::None)
 }
 
 fn per_second<S: Engine>(lab: &mut Lab, name: &str, bar: Bar) -> Outcome<Vec<Row>> {

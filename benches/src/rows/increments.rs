@@ -44,7 +44,8 @@ fn expect_kind(snapshot: &KeyedSnapshot, kind: SnapshotKind) -> Outcome<()> {
     Err(format!("a snapshot of kind {:?} came where {kind:?} was expected", snapshot.kind).into())
 }
 
-type Checkpoint = (KeyedSnapshot, CheckpointId);
+/// A snapshot, and the checkpoint that it is of.
+pub(super) type Checkpoint = (KeyedSnapshot, CheckpointId);
 
 /// A full snapshot and `count` increments of 1 % upon it, all confirmed.
 fn chain_of<S: KeyedStore>(
@@ -99,7 +100,7 @@ pub(super) fn chain<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
         let probes: Vec<u64> = (0..keys).step_by(101).map(key).collect();
         let restore = |disk: &mut Disk, checkpoint: &Checkpoint| -> Outcome<u64> {
             let parts = vec![disk.part(checkpoint)];
-            let mut restored = Subject::over(S::open(disk, parts)?)?;
+            let mut restored = Subject::over(S::store(disk, parts)?)?;
             Ok(restored.get(&probes)?)
         };
         let speedups = against(

@@ -4,22 +4,34 @@
 //! * `sync`: the synchronous phase of a snapshot;
 //! * `during`: what a running snapshot costs the writer;
 //! * `bytes`: how fast snapshots are written, and how much memory entries take;
-//! * `increments`: what increments write, and what restoring their chain costs.
+//! * `increments`: what increments write, and what restoring their chain costs;
+//! * `restore`: how soon a store is ready;
+//! * `mapped`: the backend on the file system against the one in memory;
+//! * `merging`: what merging in the background costs the writer;
+//! * `peers`: the backend on the file system against embedded databases.
 
 mod bytes;
 mod during;
 mod increments;
+mod mapped;
+mod merging;
+#[cfg(feature = "peers")]
+mod peers;
 mod point;
+mod restore;
 mod sync;
 
 use std::any::Any;
 use std::path::PathBuf;
 
+use alluvium_backend_fs::FsStore;
 use alluvium_backend_memory::MemoryStore;
 
 use crate::Outcome;
 use crate::disk::Disk;
 use crate::engine::Engine;
+#[cfg(feature = "peers")]
+use crate::peers::{Fjall, Redb};
 use crate::row::Row;
 use crate::subject::{Peer, Subject};
 
@@ -139,8 +151,8 @@ impl Measurement {
 }
 
 macro_rules! measurements {
-    ($($name:literal => $run:path,)*) => {
-        &[$(Measurement { name: $name, run: $run },)*]
+    ($($(#[$when:meta])* $name:literal => $run:path,)*) => {
+        &[$($(#[$when])* Measurement { name: $name, run: $run },)*]
     };
 }
 
@@ -164,4 +176,27 @@ pub const ALL: &[Measurement] = measurements! {
     "memory.incremental.bytes" => increments::one::<MemoryStore>,
     "memory.incremental.series" => increments::series::<MemoryStore>,
     "memory.restore.chain" => increments::chain::<MemoryStore>,
+    "fs.get.restored" => mapped::get_restored,
+    "fs.get.1m" => mapped::get,
+    "fs.update.1m" => mapped::update,
+    #[cfg(feature = "peers")]
+    "fs.get.1m.redb" => peers::get::<Redb>,
+    #[cfg(feature = "peers")]
+    "fs.get.1m.fjall" => peers::get::<Fjall>,
+    #[cfg(feature = "peers")]
+    "fs.update.1m.redb" => peers::update::<Redb>,
+    #[cfg(feature = "peers")]
+    "fs.update.1m.fjall" => peers::update::<Fjall>,
+    #[cfg(feature = "peers")]
+    "fs.get.reopened.redb" => peers::get_reopened::<Redb>,
+    #[cfg(feature = "peers")]
+    "fs.get.reopened.fjall" => peers::get_reopened::<Fjall>,
+    "fs.restore.10m-to-100k" => restore::large_to_tiny::<FsStore>,
+    "fs.sync-phase.10m" => sync::large::<FsStore>,
+    "fs.snapshot.throughput" => during::throughput::<FsStore>,
+    "fs.snapshot.bytes-per-s" => bytes::per_second_fs,
+    "fs.merge.throughput" => merging::throughput,
+    "fs.incremental.bytes" => increments::one::<FsStore>,
+    "fs.incremental.series" => increments::series::<FsStore>,
+    "fs.restore.chain" => increments::chain::<FsStore>,
 };
