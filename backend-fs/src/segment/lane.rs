@@ -63,8 +63,8 @@ impl<'s> Lane<'s> {
     /// A lane at its end.
     pub(super) fn new(segment: &'s Segment, section: usize, kind: BlockKind) -> Result<Self> {
         let open = segment.opened(section)?;
-        let widths = segment.sections.get(section).map_or((0, 0), |slot| slot.widths);
-        let width = Some(widths.1).filter(|width| *width > 0 && kind == BlockKind::Entries);
+        let width = segment.sections.get(section).map_or(0, |slot| slot.widths.entry as usize);
+        let width = Some(width).filter(|width| *width > 0 && kind == BlockKind::Entries);
         Ok(Self {
             segment,
             section,

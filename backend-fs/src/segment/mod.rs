@@ -34,7 +34,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use alluvium_state_api::format::{Section, StateFile, StateFileSpec};
+use alluvium_state_api::format::{FixedLayout, Section, StateFile, StateFileSpec};
 use alluvium_state_api::storage::FileReader;
 use alluvium_state_api::vfs::Mapping;
 use alluvium_state_api::{Error, KeyGroup, KeyGroupRange, Result};
@@ -80,14 +80,20 @@ struct State {
     dense: bool,
 }
 
+/// Bytes of each key and each entry of a state, where all have the same; else 0.
+#[derive(Clone, Copy, Debug, Default)]
+struct Widths {
+    key: u32,
+    entry: u32,
+}
+
 /// A section as it is used.
 #[derive(Debug)]
 struct Slot {
     state: u16,
     group: KeyGroup,
     live: bool,
-    /// Bytes of a key and of an entry, where all have the same; else 0.
-    widths: (usize, usize),
+    widths: Widths,
     opened: OnceLock<OpenSection>,
 }
 
@@ -117,9 +123,7 @@ impl Segment {
             state: section.state,
             group: section.group,
             live: live.iter().any(|range| range.contains(section.group)),
-            widths: file
-                .fixed_layout(section.state)
-                .map_or((0, 0), |fixed| (fixed.key_bytes(), fixed.entry_bytes())),
+            widths: file.fixed_layout(section.state).map_or_else(Widths::default, Widths::of),
             opened: OnceLock::new(),
         };
         let sections: Box<[Slot]> = file.sections().iter().map(slot).collect();
@@ -195,6 +199,14 @@ impl Segment {
             Some(meta) => error.with_state(meta.name.clone()),
             None => error,
         }
+    }
+}
+
+impl Widths {
+    fn of(fixed: FixedLayout) -> Self {
+        // Widths add up to less than 4 GiB, which is checked where a file is opened.
+        let width = |width: usize| u32::try_from(width).unwrap_or_default();
+        Self { key: width(fixed.key_bytes()), entry: width(fixed.entry_bytes()) }
     }
 }
 

@@ -11,8 +11,8 @@ use alluvium_state_api::format::{BlockKind, DataBlock, Place as Candidate, Recor
 use alluvium_state_api::{EntryKey, Error, KeyGroup, Result};
 
 use super::lane::Lane;
-use super::pages::{OpenSection, part};
-use super::{BlockCache, Segment};
+use super::pages::part;
+use super::{BlockCache, Segment, Widths};
 
 /// Where an entry of a segment is: numbers, which borrow nothing and are good for that segment as long
 /// as it is there.
@@ -43,8 +43,7 @@ impl Place {
 #[derive(Clone, Copy)]
 struct Wanted<'k> {
     section: usize,
-    /// Bytes of a key and of an entry, where all have the same; else 0.
-    widths: (usize, usize),
+    widths: Widths,
     key: EntryKey<'k>,
     /// The removal of a map, and not an entry.
     removal: bool,
@@ -125,11 +124,10 @@ impl Segment {
         wanted: Wanted<'_>,
         hash: u64,
     ) -> Result<Option<Place>> {
-        let section = wanted.section;
-        let open = self.opened(section)?;
         let Some(map) = &self.map else {
-            return self.look_further(cache, wanted, hash);
+            return self.look_up_cached(cache, wanted, hash);
         };
+        let (section, open) = (wanted.section, self.opened(wanted.section)?);
         let mut home = self.mapped_home(map, section, open, hash)?;
         for candidate in home.by_ref() {
             let (block, raw) = self.mapped_block(map, section, open, candidate.block)?;
@@ -137,23 +135,21 @@ impl Segment {
                 return Ok(Some(place));
             }
         }
-        if home.is_all() { Ok(None) } else { self.look_further(cache, wanted, hash) }
+        if home.is_all() { Ok(None) } else { self.look_further(cache, map, wanted, hash) }
     }
 
-    /// Looks through all of the page, where what is wanted may have gone on from its home.
+    /// Looks through the rest of the page, where what is wanted may have gone on from its home.
     #[cold]
     fn look_further(
         &self,
         cache: &mut BlockCache,
+        map: &[u8],
         wanted: Wanted<'_>,
         hash: u64,
     ) -> Result<Option<Place>> {
         let (section, open) = (wanted.section, self.opened(wanted.section)?);
-        let Some(map) = &self.map else {
-            return self.look_up_cached(cache, wanted, hash, open);
-        };
-        let page = open.directory.page_of(hash);
-        let mut candidates = self.mapped_page(map, section, open, page)?.candidates(hash);
+        let page = self.mapped_page(map, section, open, open.directory.page_of(hash))?;
+        let mut candidates = page.beyond_home(hash);
         for candidate in candidates.by_ref() {
             let (block, raw) = self.mapped_block(map, section, open, candidate.block)?;
             if let Some(place) = self.compare(wanted, &block, raw, candidate)? {
@@ -168,8 +164,8 @@ impl Segment {
         cache: &mut BlockCache,
         wanted: Wanted<'_>,
         hash: u64,
-        open: &OpenSection,
     ) -> Result<Option<Place>> {
+        let open = self.opened(wanted.section)?;
         let page = open.directory.page_of(hash);
         // Loading a block may drop the page.
         let mut found = mem::take(&mut cache.candidates);
@@ -201,21 +197,21 @@ impl Segment {
         raw: &[u8],
         candidate: Candidate,
     ) -> Result<Option<Place>> {
-        let (key, entry) = wanted.widths;
+        let Widths { key, entry } = wanted.widths;
         if entry == 0 || wanted.removal || block.kind != BlockKind::Entries {
             return self.compare_any(wanted, block, raw, candidate);
         }
         // Of these widths, equal bytes are equal parts.
-        let offset = candidate.offset as usize;
-        let found = raw.get(offset..).and_then(|rest| rest.get(..entry)?.get(..key));
-        let Some(found) = found else {
+        let rest = raw.get(candidate.offset as usize..).and_then(|rest| rest.get(..entry as usize));
+        let Some(found) = rest.and_then(|entry| entry.get(..key as usize)) else {
             return Err(self.no_entry(wanted));
         };
         if !same(found, wanted.key.bytes()) {
             return Ok(None);
         }
-        let value = block.raw_range().start + offset as u64 + key as u64;
-        place(wanted.section, block.kind, candidate, value, entry - key).map(Some)
+        let start = u64::from(candidate.offset) + u64::from(key);
+        let value = block.raw_range().start.wrapping_add(start);
+        Ok(Some(place(wanted.section, block.kind, candidate, value, entry.saturating_sub(key))))
     }
 
     fn compare_any(
@@ -278,25 +274,20 @@ pub(super) fn place_of(
     end: usize,
 ) -> Result<Place> {
     let Record::Entry(_, value) = record else {
-        return place(section, block.kind, at, NOWHERE, u32::MAX as usize);
+        return Ok(place(section, block.kind, at, NOWHERE, u32::MAX));
     };
-    let start = end.saturating_sub(value.len()) as u64;
-    place(section, block.kind, at, block.raw_range().start + start, value.len())
+    let start = block.raw_range().start.wrapping_add(end.saturating_sub(value.len()) as u64);
+    let length = u32::try_from(value.len());
+    let length = length.map_err(|_error| Error::corrupted("a value has 4 GiB or more"))?;
+    Ok(place(section, block.kind, at, start, length))
 }
 
+/// Sections are fewer than 2^32: a state has at most 2^15, and a file 2^16 states.
 #[inline]
-fn place(
-    section: usize,
-    kind: BlockKind,
-    at: Candidate,
-    value: u64,
-    value_length: usize,
-) -> Result<Place> {
-    let number = |number: usize| {
-        u32::try_from(number).map_err(|_error| Error::corrupted("a value has 4 GiB or more"))
-    };
-    let (section, value_length) = (number(section)?, number(value_length)?);
-    Ok(Place { kind, section, block: at.block, offset: at.offset, value, value_length })
+#[expect(clippy::cast_possible_truncation, reason = "sections are fewer")]
+fn place(section: usize, kind: BlockKind, at: Candidate, value: u64, value_length: u32) -> Place {
+    let (block, offset) = (at.block, at.offset);
+    Place { kind, section: section as u32, block, offset, value, value_length }
 }
 
 /// Whether two keys are equal; those of the commonest width without a call.

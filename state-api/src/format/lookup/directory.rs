@@ -58,8 +58,9 @@ impl DataBlock {
     /// Where its raw bytes are in the file.
     #[inline]
     pub const fn raw_range(&self) -> Range<u64> {
-        let raw = self.at.saturating_add(BLOCK_HEADER_BYTES as u64);
-        raw..raw.saturating_add(self.length)
+        // Within the section, if the bytes are those that were decoded; anywhere, if not.
+        let raw = self.at.wrapping_add(BLOCK_HEADER_BYTES as u64);
+        raw..raw.wrapping_add(self.length)
     }
 }
 

@@ -84,7 +84,7 @@ impl<'a> HomeBucket<'a> {
     }
 
     /// Whether an entry that is at none of the places does not exist; if not, the search in the
-    /// [page](LookupPage::candidates) tells.
+    /// [page](LookupPage::beyond_home) tells.
     #[inline]
     pub const fn is_all(&self) -> bool {
         let [.., went_on, _, _, _] = self.bucket;
@@ -125,11 +125,19 @@ impl<'a> LookupPage<'a> {
     /// Where the entry with this hash may be: at each place is an entry with a hash like it.
     #[inline]
     pub fn candidates(&self, hash: u64) -> Candidates<'a> {
+        let mut candidates = self.beyond_home(hash);
+        let home = self.buckets.get(candidates.home);
+        candidates.found = home.map_or(0, |bucket| matching(bucket, candidates.tag));
+        candidates
+    }
+
+    /// The same without those in the [home bucket](HomeBucket), for who has seen them.
+    #[inline]
+    pub fn beyond_home(&self, hash: u64) -> Candidates<'a> {
         #[expect(clippy::cast_possible_truncation, reason = "a page has at most 512")]
         let home = home_of(hash, self.buckets.len() as u32) as usize;
         let tag = tag_of(hash);
-        let found = self.buckets.get(home).map_or(0, |bucket| matching(bucket, tag));
-        Candidates { buckets: self.buckets, tag, at: home, home, found, complete: true }
+        Candidates { buckets: self.buckets, tag, at: home, home, found: 0, complete: true }
     }
 
     /// Decodes the stored bytes of a page's block, whose header is at `at` and says `count`.
