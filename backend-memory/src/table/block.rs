@@ -219,8 +219,8 @@ impl<S> Mirror<S> {
             // and were reserved here.
             || unsafe { words::copy(source, target, count, unit) },
             // SAFETY: there are `count` initialised heads (R5), which were reserved here; their
-            // generations change byte by byte, and their tags not at all.
-            || unsafe { words::copy(block.heads, self.heads.as_mut_ptr(), count, Unit::Byte) },
+            // generations change word by word, and their tags not at all.
+            || unsafe { words::copy(block.heads, self.heads.as_mut_ptr(), count, Unit::Word) },
         );
         // SAFETY: the capacity is at least that, and an uninitialised slot is a valid one.
         unsafe { self.slots.set_len(count) };

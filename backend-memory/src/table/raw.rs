@@ -31,7 +31,6 @@ use super::words::{self, Unit};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Slots of a group that may be filled on average.
 const FILL: u32 = 14;
@@ -273,7 +272,7 @@ impl<S> View<S> {
 
 /// A hint: the processor may load the cache line at `address`, whatever is there.
 #[inline]
-fn prefetch(address: *const u8) {
+pub(super) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -348,12 +347,11 @@ impl<S> At<S> {
     /// Sets the entry's generation, which a snapshot may be reading.
     ///
     /// # Safety
-    /// R4, for writing, but for readers that load it atomically.
+    /// R4, for writing, but for readers that load words atomically.
     #[inline]
     pub(super) unsafe fn set_generation(self, generation: u8) {
-        // SAFETY: the block is alive and everybody else loads it atomically (R4, the caller).
-        let place = unsafe { AtomicU8::from_ptr(self.generation.as_ptr()) };
-        place.store(generation, Ordering::Relaxed);
+        // SAFETY: the block is alive and nobody else writes it (R4, the caller); heads consist of words.
+        unsafe { words::store_byte(self.generation.as_ptr(), generation) };
     }
 
     /// Where the entry's generation is.
