@@ -147,7 +147,9 @@ fn wrong_usage_is_refused_with_status_2() {
     refused(&["walk"], 2, &["walk"]);
     refused(&["run", "--backend", "tape"], 2, &["tape", "memory"]);
     refused(&["run", "--backend", "rocksdb"], 2, &["rocksdb", "--features rocksdb"]);
-    refused(&["run", "--backend", "filesystem"], 2, &["--features fs"]);
+    if cfg!(not(feature = "fs")) {
+        refused(&["run", "--backend", "filesystem"], 2, &["--features fs"]);
+    }
     refused(&["run", "--mode", "eager"], 2, &["eager", "sync, async, incremental"]);
     refused(&["run", "--parallelism", "0"], 2, &["--parallelism 0"]);
     let above = ["run", "--parallelism", "9", "--max-parallelism", "8"];

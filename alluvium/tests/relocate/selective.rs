@@ -130,23 +130,18 @@ fn check(restored: &Restored, (before, after): (u32, u32)) {
     assert!(most < *opened || bytes == opened, "reading all of each file would pass");
 }
 
+/// And what a version wrote that did not record frame checksums is recognised by all its bytes.
 #[test]
 fn all_subtasks_together_read_each_section_of_a_chain_once() {
-    for (before, after) in [(1, 2), (1, 8), (3, 5), (2, 1)] {
+    for (before, after) in [(1, 4), (3, 2)] {
         let chain = Before::of_increments(before);
-        let keyed = chain.job.point(&chain.pointer);
-        let lengths = keyed.metadata().keyed().map(|(_, _, keyed)| keyed.files.len());
+        let point = chain.job.point(&chain.pointer);
+        let lengths = point.metadata().keyed().map(|(_, _, keyed)| keyed.files.len());
         assert!(lengths.min() >= Some(3), "these are chains");
-        check(&chain.restored(after, |_| {}), (before, after));
+        let with = chain.restored(after, |_| {});
+        check(&with, (before, after));
+        let without = chain.restored(after, |file| file.frame_checksum = None);
+        assert!(without.read >= without.opened, "{} of {}", without.read, without.opened);
+        assert!(with.read + with.opened <= without.read + with.opens * BESIDE);
     }
-}
-
-/// What a version wrote that did not record frame checksums is recognised by all its bytes.
-#[test]
-fn files_of_a_chain_without_frame_checksums_are_read_whole() {
-    let chain = Before::of_increments(1);
-    let (with, without) =
-        (chain.restored(2, |_| {}), chain.restored(2, |file| file.frame_checksum = None));
-    assert!(without.read >= without.opened, "{} of {}", without.read, without.opened);
-    assert!(with.read + with.opened <= without.read + with.opens * BESIDE);
 }
