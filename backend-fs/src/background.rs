@@ -36,8 +36,9 @@ struct Merging {
 /// Background work of a store; see the module's page.
 #[derive(Debug, Default)]
 pub(crate) struct Background {
-    /// Counts layers.
-    layer: u64,
+    /// Counts what a segment of the layer may be relative to: layers, and checkpoints of them that were
+    /// confirmed.
+    basis: u64,
     spill: Option<Arc<Promise>>,
     merging: Option<Merging>,
     poison: Option<Arc<Error>>,
@@ -47,9 +48,14 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Which layer takes writes.
-    pub(crate) const fn layer(&self) -> u64 {
-        self.layer
+    /// What a segment of the layer that is begun now is relative to.
+    pub(crate) const fn basis(&self) -> u64 {
+        self.basis
+    }
+
+    /// From now on segments of the layer are relative to something else.
+    pub(crate) fn rebase(&mut self) {
+        self.basis += 1;
     }
 
     /// The spill under way.
@@ -173,7 +179,7 @@ impl FsStore {
             }
         }
         self.sealed = Some(std::mem::replace(&mut self.layer, layer));
-        self.background.layer += 1;
+        self.background.rebase();
         self.has_below = true;
         let (workshop, cancel) = (self.workshop.clone(), self.background.cancel.clone());
         let promise =

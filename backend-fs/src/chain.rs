@@ -34,8 +34,8 @@ pub(crate) struct Base {
 #[derive(Debug)]
 pub(crate) struct Candidate {
     pub(crate) checkpoint: CheckpointId,
-    /// Which layer it was taken of.
-    pub(crate) layer: u64,
+    /// What its segment is relative to.
+    pub(crate) basis: u64,
     /// What had changed in the layer.
     pub(crate) segment: Option<Arc<Member>>,
     /// The files that later increments may reference; none of a full checkpoint.

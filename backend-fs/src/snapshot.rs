@@ -39,7 +39,7 @@ struct Task {
     /// The sealed layer, on its way to become a segment.
     spill: Option<Arc<Promise>>,
     tasks: LayerTasks,
-    layer: u64,
+    basis: u64,
     base: Option<Arc<Base>>,
     candidates: Candidates,
     workshop: Workshop,
@@ -65,7 +65,7 @@ impl FsStore {
             segments: self.segments.all().to_vec(),
             spill: self.background.spill(),
             tasks,
-            layer: self.background.layer(),
+            basis: self.background.basis(),
             base: self.chain.base(),
             candidates: self.chain.candidates(),
             workshop: self.workshop.clone(),
@@ -90,10 +90,12 @@ impl FsStore {
         let Some(candidate) = self.chain.completed(checkpoint) else {
             return Ok(());
         };
-        if candidate.layer != self.background.layer() {
-            // The layer was sealed meanwhile: its segment has everything that this one has.
+        if candidate.basis != self.background.basis() {
+            // The layer was sealed meanwhile, and its segment has everything that this one has; or another
+            // checkpoint was confirmed, on whose segment this one does not build.
             return Ok(());
         }
+        self.background.rebase();
         self.layer.completed(checkpoint)?;
         if let Some(segment) = candidate.segment {
             self.segments.push(segment);
@@ -150,7 +152,7 @@ impl Task {
         if self.request.kind != SnapshotKind::Canonical {
             let candidate = Candidate {
                 checkpoint: self.request.checkpoint,
-                layer: self.layer,
+                basis: self.basis,
                 segment: fresh,
                 uploads,
             };

@@ -19,7 +19,7 @@ fn tiny(read_mode: ReadMode) -> FsOptions {
     let mut options = FsOptions::default();
     options.write_buffer_bytes = 64 << 10;
     options.block_cache_bytes = 64 << 10;
-    options.max_segments = 2;
+    options.max_segments = 3;
     options.merge_bytes_per_second = 1 << 40;
     options.read_mode = read_mode;
     options

@@ -141,7 +141,7 @@ impl<H: Harness> Kit<H> {
     pub fn new() -> Self {
         let harness = H::default();
         let local = harness.profile().local_directory;
-        let local = local.then(|| tempfile::tempdir().expect("a temporary directory"));
+        let local = local.then(|| local_directory().expect("a temporary directory"));
         Self {
             harness,
             storage: TestStorage::default(),
@@ -309,6 +309,12 @@ impl<H: Harness> Kit<H> {
         backend.checkpoint_completed(taken.id).expect("the notification is taken");
         taken
     }
+}
+
+/// A place for the local directories of stores. Nothing there has to survive, so it is a file system in
+/// memory where the system has one: what waits for a disk would be most of the time.
+fn local_directory() -> std::io::Result<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_error| tempfile::tempdir())
 }
 
 /// All kinds of snapshot.
