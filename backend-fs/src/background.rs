@@ -65,7 +65,8 @@ impl Background {
 }
 
 impl Drop for Background {
-    /// Ends what runs, so that the directory can be opened again.
+    /// Ends what runs, so that the directory can be opened again. A spill is waited for: a snapshot that
+    /// outlives the store may need it.
     fn drop(&mut self) {
         self.cancel.cancel();
         let merging = self.merging.take().map(|merging| merging.promise);
@@ -113,7 +114,7 @@ impl FsStore {
         if let Some(outcome) = merged {
             self.merged(outcome?)?;
         }
-        if self.layer.memory_bytes() > self.options.write_buffer_bytes / 2
+        if self.layer.written_bytes() > self.options.write_buffer_bytes / 2
             && self.layer.has_entries()
         {
             self.finish_spill()?;
@@ -181,9 +182,10 @@ impl FsStore {
         self.sealed = Some(std::mem::replace(&mut self.layer, layer));
         self.background.rebase();
         self.has_below = true;
-        let (workshop, cancel) = (self.workshop.clone(), self.background.cancel.clone());
-        let promise =
-            self.spawn("alluvium-fs-spill", move || tasks.into_segment(&workshop, spec, &cancel))?;
+        let workshop = self.workshop.clone();
+        let promise = self.spawn("alluvium-fs-spill", move || {
+            tasks.into_segment(&workshop, spec, &CancelToken::default())
+        })?;
         self.background.spill = Some(promise);
         Ok(())
     }

@@ -65,6 +65,8 @@ pub(crate) struct Layer {
     pub(crate) cleared: MemoryStore,
     /// By slot of the store above; `None` for restored states that are not registered yet.
     places: Vec<Option<Place>>,
+    /// Bytes of the tables when they were empty.
+    empty_bytes: u64,
 }
 
 impl Layer {
@@ -74,7 +76,13 @@ impl Layer {
             let env = OpenEnv { restore: Vec::new(), local_dir: None, ..env.clone() };
             Ok(MemoryStore::open(env)?.into_write_layer())
         };
-        Ok(Self { main: open()?, marks: open()?, cleared: open()?, places: Vec::new() })
+        Ok(Self {
+            main: open()?,
+            marks: open()?,
+            cleared: open()?,
+            places: Vec::new(),
+            empty_bytes: 0,
+        })
     }
 
     /// The key space of the layer.
@@ -84,9 +92,12 @@ impl Layer {
 
     /// Takes up a state under the slot that it has in the store above.
     pub(crate) fn register(&mut self, above: Slot, meta: &StateMeta) -> Result<()> {
+        let before = self.memory_bytes();
         let slot = self.main.register(meta)?.slot;
         self.marks.register(&mark_of(meta))?;
         self.cleared.register(&cleared_of(meta))?;
+        let empty = self.memory_bytes().saturating_sub(before);
+        self.empty_bytes = self.empty_bytes.saturating_add(empty);
         if self.places.len() <= above.index() {
             self.places.resize(above.index() + 1, None);
         }
@@ -113,7 +124,7 @@ impl Layer {
     /// Stores of entries and of what they hide, side by side: while an entry is changed in the one,
     /// the other is asked.
     pub(crate) fn split(&mut self) -> (&mut MemoryStore, Covers<'_>) {
-        let Self { main, marks, cleared, places } = self;
+        let Self { main, marks, cleared, places, .. } = self;
         (main, Covers { marks, cleared, places })
     }
 
@@ -192,6 +203,11 @@ impl Layer {
         act(&mut self.main)?;
         act(&mut self.marks)?;
         act(&mut self.cleared)
+    }
+
+    /// Bytes of memory that were allocated for what was written.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.memory_bytes().saturating_sub(self.empty_bytes)
     }
 
     /// Bytes of memory that the layer has allocated.

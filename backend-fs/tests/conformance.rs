@@ -1,11 +1,21 @@
-//! The conformance kit over the file-system backend, static and boxed, mapped and read, with and without
-//! enough memory, and its random sequences.
+//! The conformance kit over the file-system backend, static and boxed: mapped with default budgets, and
+//! read instead of mapped with budgets so small that it is always short of memory; and random sequences.
+//! The other two combinations are in `modes.rs`.
 
 mod harness;
 
+use harness::{PROFILE, TINY, harnesses};
+
+harnesses! {
+    /// Default options: mapped.
+    Mapped: PROFILE, Mapped;
+    /// Read, and always short of memory.
+    TinyRead: TINY, Pread;
+}
+
 /// Mapped.
 mod mapped {
-    use crate::harness::{Mapped, PROFILE};
+    use crate::{Mapped, PROFILE};
     use alluvium_state_api::{conformance_suite, fault_suite, model_suite};
 
     conformance_suite!(Mapped, PROFILE);
@@ -13,28 +23,11 @@ mod mapped {
     fault_suite!(Mapped);
 }
 
-/// Read.
-mod read {
-    use crate::harness::{PROFILE, Read};
-    use alluvium_state_api::conformance_suite;
-
-    conformance_suite!(Read, PROFILE);
-}
-
-/// Mapped, with tiny budgets.
-mod tiny_mapped {
-    use crate::harness::{PROFILE, TinyMapped};
-    use alluvium_state_api::{conformance_suite, model_suite};
-
-    conformance_suite!(TinyMapped, PROFILE);
-    model_suite!(TinyMapped);
-}
-
 /// Read, with tiny budgets.
 mod tiny_read {
-    use crate::harness::{PROFILE, TinyRead};
+    use crate::{TINY, TinyRead};
     use alluvium_state_api::{conformance_suite, model_suite};
 
-    conformance_suite!(TinyRead, PROFILE);
+    conformance_suite!(TinyRead, TINY);
     model_suite!(TinyRead);
 }

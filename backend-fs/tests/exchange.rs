@@ -8,7 +8,18 @@ use alluvium_state_api::snapshot::SnapshotKind;
 use alluvium_state_api::testkit::fixtures::{Everything, Image, fill, image};
 use alluvium_state_api::testkit::{Harness, Increments, Kit, Profile, Taken};
 use alluvium_state_api::{OpenEnv, Result};
-use harness::{Mapped, Read, TinyMapped, TinyRead};
+use harness::{PROFILE, TINY, harnesses};
+
+harnesses! {
+    /// Default options: mapped.
+    Mapped: PROFILE, Mapped;
+    /// Default options, read instead of mapped.
+    Read: PROFILE, Pread;
+    /// Mapped, and always short of memory.
+    TinyMapped: TINY, Mapped;
+    /// Read, and always short of memory.
+    TinyRead: TINY, Pread;
+}
 
 /// The memory backend.
 #[derive(Debug, Default)]

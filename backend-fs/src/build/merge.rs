@@ -114,7 +114,7 @@ impl Merge<'_> {
         for (id, meta) in (0u16..).zip(&states) {
             let ids: Vec<Option<u16>> =
                 self.sources.iter().map(|source| source.state_id(&meta.name)).collect();
-            for group in range.iter() {
+            for group in self.groups(&ids, range) {
                 let sources = self.sources.iter().zip(&ids);
                 let sources = sources.filter_map(|(source, id)| Some((source, (*id)?)));
                 let live = sources.filter(|(source, _)| source.is_live(group));
@@ -126,6 +126,20 @@ impl Merge<'_> {
             }
         }
         joint.out.finish()
+    }
+
+    /// The key groups in which a source has something of the state that has these ids, ascending.
+    fn groups(&self, ids: &[Option<u16>], range: KeyGroupRange) -> Vec<KeyGroup> {
+        let sources = self.sources.iter().zip(ids);
+        let sources = sources.filter_map(|(source, id)| Some((source, (*id)?)));
+        let sections = sources.flat_map(|(source, id)| {
+            let sections = source.segment().state_file().sections().iter();
+            sections.filter(move |section| section.state == id).map(|section| section.group)
+        });
+        let mut groups: Vec<KeyGroup> = sections.filter(|group| range.contains(*group)).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
     }
 
     fn rest(&self, progress: &Progress, paced: u64) -> u64 {

@@ -125,6 +125,9 @@ impl FsStore {
         walk.fetch(self, 0)?;
         walk.fetch(self, 1)?;
         for group in plan.groups.iter() {
+            if self.segments.level(group).is_empty() && !walk.is_ahead(group)? {
+                continue;
+            }
             if walk.group(self, group)?.is_break() {
                 break;
             }
@@ -134,6 +137,16 @@ impl FsStore {
 }
 
 impl Walk<'_, '_> {
+    /// Whether a layer's next key is in the group.
+    fn is_ahead(&self, group: KeyGroup) -> Result<bool> {
+        for ahead in &self.ahead {
+            if ahead.head()?.is_some_and(|(in_group, _)| in_group == group) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn fetch(&mut self, store: &mut FsStore, which: usize) -> Result<()> {
         let layer = if which == 0 { Some(&mut store.layer) } else { store.sealed.as_mut() };
         if let (Some(layer), Some(ahead)) = (layer, self.ahead.get_mut(which))

@@ -1,9 +1,8 @@
-//! How the file-system backend introduces itself to the kit: mapped and read, with budgets so small that
-//! spilling and merging happen all the time, and with the default ones.
+//! How the file-system backend introduces itself to the kit: mapped or read, with default budgets or with such
+//! small ones that spilling and merging happen all the time.
 
-use alluvium_backend_fs::{FsOptions, FsStore, ReadMode};
-use alluvium_state_api::testkit::{Harness, Increments, Profile};
-use alluvium_state_api::{OpenEnv, Result};
+use alluvium_backend_fs::{FsOptions, ReadMode};
+use alluvium_state_api::testkit::{Increments, Profile};
 
 /// What it promises.
 pub(crate) const PROFILE: Profile = Profile {
@@ -14,52 +13,48 @@ pub(crate) const PROFILE: Profile = Profile {
     local_directory: true,
 };
 
-/// The budgets of a store that is always short of memory.
-fn tiny(read_mode: ReadMode) -> FsOptions {
+/// The same where memory is short: what is full may then be several files, which have no digest of all.
+pub(crate) const TINY: Profile = Profile { digests: false, ..PROFILE };
+
+/// The options of a store with this profile.
+pub(crate) fn options(profile: Profile, read_mode: ReadMode) -> FsOptions {
     let mut options = FsOptions::default();
-    options.write_buffer_bytes = 64 << 10;
-    options.block_cache_bytes = 64 << 10;
-    options.max_segments = 3;
-    options.merge_bytes_per_second = 1 << 40;
     options.read_mode = read_mode;
+    if profile == TINY {
+        options.write_buffer_bytes = 32 << 10;
+        options.block_cache_bytes = 64 << 10;
+        options.max_segments = 3;
+        options.merge_bytes_per_second = 1 << 40;
+    }
     options
 }
 
-macro_rules! harness {
-    ($(#[$doc:meta] $name:ident: $options:expr;)*) => {
+/// Defines harnesses: name, profile, how segments are read.
+macro_rules! harnesses {
+    ($($(#[$doc:meta])* $name:ident: $profile:expr, $mode:ident;)*) => {
         $(
-            #[$doc]
+            $(#[$doc])*
             #[derive(Debug, Default)]
             pub(crate) struct $name;
 
-            impl Harness for $name {
-                type Store = FsStore;
+            impl alluvium_state_api::testkit::Harness for $name {
+                type Store = alluvium_backend_fs::FsStore;
 
-                fn profile(&self) -> Profile {
-                    PROFILE
+                fn profile(&self) -> alluvium_state_api::testkit::Profile {
+                    $profile
                 }
 
-                fn open(&self, env: OpenEnv) -> Result<FsStore> {
-                    FsStore::open_with(env, $options)
+                fn open(
+                    &self,
+                    env: alluvium_state_api::OpenEnv,
+                ) -> alluvium_state_api::Result<Self::Store> {
+                    let mode = alluvium_backend_fs::ReadMode::$mode;
+                    let options = $crate::harness::options($profile, mode);
+                    alluvium_backend_fs::FsStore::open_with(env, options)
                 }
             }
         )*
     };
 }
 
-fn reading() -> FsOptions {
-    let mut options = FsOptions::default();
-    options.read_mode = ReadMode::Pread;
-    options
-}
-
-harness! {
-    /// Default options: mapped.
-    Mapped: FsOptions::default();
-    /// Default options, read instead of mapped.
-    Read: reading();
-    /// Mapped, and always short of memory.
-    TinyMapped: tiny(ReadMode::Mapped);
-    /// Read, and always short of memory.
-    TinyRead: tiny(ReadMode::Pread);
-}
+pub(crate) use harnesses;

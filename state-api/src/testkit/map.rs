@@ -211,7 +211,9 @@ pub fn large_maps_stay_ordered<H: Harness>(kit: &Kit<H>) {
     let entries = backend.at(&1).unwrap().map(map).entries().unwrap();
     assert!(entries == model.into_iter().collect::<Vec<_>>(), "all entries, in order");
     backend.at(&1).unwrap().map(map).clear().unwrap();
-    assert_eq!(total_entries(&backend), 1);
+    if kit.profile().exact_counts {
+        assert_eq!(total_entries(&backend), 1);
+    }
 }
 
 /// What is written between scans is seen by the next one, wherever it falls in the order.

@@ -167,7 +167,7 @@ pub fn several_end_in_any_order<H: Harness>(kit: &Kit<H>) {
 }
 
 /// However many snapshots end, what they held is not kept: with all entries overwritten again and again,
-/// memory stays within twice what it was after the first few.
+/// memory stays within twice the most that it was in the first few rounds.
 pub fn ended_snapshots_hold_no_memory<H: Harness>(kit: &Kit<H>) {
     const VALUE: ValueDescriptor<Vec<u8>> = ValueDescriptor::new("value");
     for kind in KINDS {
@@ -186,8 +186,8 @@ pub fn ended_snapshots_hold_no_memory<H: Harness>(kit: &Kit<H>) {
                     backend.checkpoint_aborted(id).unwrap();
                 }
                 let bytes = backend.statistics().memory_bytes;
-                if round == 5 {
-                    early = bytes;
+                if round < 6 {
+                    early = early.max(bytes);
                 }
                 assert!(round < 6 || bytes <= 2 * early, "{bytes} bytes, {early} before, {how:?}");
             }

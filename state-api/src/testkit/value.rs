@@ -202,7 +202,9 @@ pub fn survives_growth_and_shrinking<H: Harness>(kit: &Kit<H>) {
     for key in 0..5_000 {
         backend.at(&key).unwrap().value(count).clear().unwrap();
     }
-    assert_eq!(total_entries(&backend), 0);
+    if kit.profile().exact_counts {
+        assert_eq!(total_entries(&backend), 0);
+    }
     assert!(keys_of(&mut backend, count).is_empty());
 }
 
