@@ -74,7 +74,7 @@ pub(super) fn throughput(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
     (lab.pair, lab.large) = (None, None);
     let (keys, mut disk) = (lab.sizes.large, lab.disk()?);
     let from = in_segments(&mut disk, keys)?;
-    let sequence = accesses(keys, lab.sizes.accesses, 13);
+    let sequence = accesses(keys, lab.sizes.accesses / 4, 13);
     let (mut ratios, mut rates) = (Vec::new(), Vec::new());
     for round in 0..=lab.sizes.rounds {
         let mut run = |segments| updates(&mut disk, &from, &sequence, segments);
