@@ -132,12 +132,7 @@ struct Restored<'a> {
 impl Restored<'_> {
     fn part(&mut self, part: &RestorePart, range: KeyGroupRange) -> Result<()> {
         for file in &part.snapshot.files {
-            let live: Vec<KeyGroupRange> = file
-                .live
-                .iter()
-                .map(|live| live.intersection(range))
-                .filter(|live| !live.is_empty())
-                .collect();
+            let live = file.live_within(range);
             if live.is_empty() {
                 continue;
             }

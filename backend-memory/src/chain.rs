@@ -50,7 +50,7 @@ impl ChainFile {
             let live = self.file.live.iter().any(|live| live.contains(group));
             live && !replaced.get(index_of(range, group)).copied().unwrap_or(false)
         };
-        let live = ranges_where(range, counts);
+        let live = range.runs_where(counts);
         let file = SnapshotFile { live, ..self.file.clone() };
         (!file.live.is_empty()).then(|| Self { file, group_bytes: Arc::clone(&self.group_bytes) })
     }
@@ -71,26 +71,6 @@ impl ChainFile {
 
 fn index_of(range: KeyGroupRange, group: KeyGroup) -> usize {
     usize::from(group.index().saturating_sub(range.start()))
-}
-
-/// The key groups of `range` for which `wanted` says true, as ascending ranges with gaps between.
-pub(crate) fn ranges_where(
-    range: KeyGroupRange,
-    wanted: impl Fn(KeyGroup) -> bool,
-) -> Vec<KeyGroupRange> {
-    let mut ranges: Vec<KeyGroupRange> = Vec::new();
-    for group in range.iter().filter(|group| wanted(*group)) {
-        let start = match ranges.last() {
-            Some(last) if last.end() == group.index() => {
-                let start = last.start();
-                ranges.pop();
-                start
-            }
-            _ => group.index(),
-        };
-        ranges.extend(KeyGroupRange::new(start, group.index().saturating_add(1)));
-    }
-    ranges
 }
 
 /// A checkpoint on which increments may build.
@@ -370,7 +350,7 @@ mod tests {
     #[test]
     fn ranges_are_merged_and_have_gaps() {
         let wanted = [10u16, 11, 12, 20, 73];
-        let ranges = ranges_where(range(), |group| wanted.contains(&group.index()));
+        let ranges = range().runs_where(|group| wanted.contains(&group.index()));
         let found: Vec<_> = ranges.iter().map(|range| (range.start(), range.end())).collect();
         assert_eq!(found, [(10, 13), (20, 21), (73, 74)]);
     }

@@ -76,12 +76,7 @@ impl MemoryStore {
         let mut files = Vec::new();
         let mut fresh = true;
         for file in &part.snapshot.files {
-            let live: Vec<KeyGroupRange> = file
-                .live
-                .iter()
-                .map(|live| live.intersection(range))
-                .filter(|live| !live.is_empty())
-                .collect();
+            let live = file.live_within(range);
             if live.is_empty() {
                 continue;
             }

@@ -262,6 +262,27 @@ impl KeyGroupRange {
         other.is_empty() || (self.start <= other.start && other.end <= self.end)
     }
 
+    /// The groups of this range for which `wanted` says true, as ascending ranges with gaps between.
+    ///
+    /// ```
+    /// use alluvium_state_api::KeyGroupRange;
+    ///
+    /// let even_tens = KeyGroupRange::new(0, 40)?.runs_where(|group| group.index() / 10 % 2 == 0);
+    /// assert_eq!(even_tens, [KeyGroupRange::new(0, 10)?, KeyGroupRange::new(20, 30)?]);
+    /// # Ok::<(), alluvium_state_api::Error>(())
+    /// ```
+    pub fn runs_where(self, wanted: impl Fn(KeyGroup) -> bool) -> Vec<Self> {
+        let mut runs: Vec<Self> = Vec::new();
+        for group in self.iter().filter(|group| wanted(*group)) {
+            let end = group.index().saturating_add(1);
+            match runs.last_mut() {
+                Some(last) if last.end == group.index() => last.end = end,
+                _ => runs.push(Self { start: group.index(), end }),
+            }
+        }
+        runs
+    }
+
     /// The groups that both hold, possibly none.
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {

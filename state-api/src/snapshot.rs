@@ -274,6 +274,12 @@ pub struct SnapshotFile {
 }
 
 impl SnapshotFile {
+    /// The key groups of `range` for which the file counts, in ascending ranges.
+    pub fn live_within(&self, range: KeyGroupRange) -> Vec<KeyGroupRange> {
+        let live = self.live.iter().map(|live| live.intersection(range));
+        live.filter(|live| !live.is_empty()).collect()
+    }
+
     /// The description of a state file that was just written, and counts in all of `range`.
     pub fn of_state(written: WrittenStateFile, range: KeyGroupRange) -> Self {
         let inline = matches!(written.stored.location, FileLocation::Inline(_));

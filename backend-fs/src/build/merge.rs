@@ -76,19 +76,7 @@ pub(crate) struct Rewriting<'a, 'f> {
 
 /// The key groups for which one of the segments counts.
 pub(crate) fn live_ranges(sources: &[Arc<Member>], range: KeyGroupRange) -> Vec<KeyGroupRange> {
-    let mut ranges: Vec<KeyGroupRange> = Vec::new();
-    for group in range.iter().filter(|group| sources.iter().any(|one| one.is_live(*group))) {
-        let start = match ranges.last() {
-            Some(last) if last.end() == group.index() => {
-                let start = last.start();
-                ranges.pop();
-                start
-            }
-            _ => group.index(),
-        };
-        ranges.extend(KeyGroupRange::new(start, group.index().saturating_add(1)));
-    }
-    ranges
+    range.runs_where(|group| sources.iter().any(|one| one.is_live(group)))
 }
 
 impl Merge<'_> {
