@@ -4,11 +4,10 @@ use alluvium_state_api::snapshot::{KeyedSnapshot, SnapshotKind};
 use alluvium_state_api::{CheckpointId, KeyedStore};
 
 use super::Lab;
-use crate::clock::Meter;
+use crate::clock::timed;
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::keys::{accesses, key};
-use crate::rounds::against;
 use crate::row::{Bar, Row};
 use crate::subject::Subject;
 use crate::{Outcome, float};
@@ -86,6 +85,19 @@ pub(super) fn series<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> 
     ])
 }
 
+/// Restores a store and reads; the sum of the values, and the seconds of it. Closing does not count.
+fn restore<S: Engine>(disk: &mut Disk, from: &Checkpoint, probes: &[u64]) -> Outcome<(u64, f64)> {
+    let parts = vec![disk.part(from)];
+    let (restored, seconds) = timed(|| -> Outcome<_> {
+        let mut restored = Subject::over(S::store(disk, parts)?)?;
+        let sum = restored.get(probes)?;
+        Ok((restored, sum))
+    });
+    let (restored, sum) = restored?;
+    drop(restored);
+    Ok((sum, seconds))
+}
+
 /// Restores the chain after a few and after many increments, against a full snapshot of the same
 /// content.
 pub(super) fn chain<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
@@ -98,24 +110,26 @@ pub(super) fn chain<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
         drop(subject);
         let Some(newest) = series.last() else { continue };
         let probes: Vec<u64> = (0..keys).step_by(101).map(key).collect();
-        let mut milliseconds = Vec::new();
-        let restore = |disk: &mut Disk, checkpoint: &Checkpoint| -> Outcome<u64> {
-            let parts = vec![disk.part(checkpoint)];
-            let mut restored = Subject::over(S::store(disk, parts)?)?;
-            Ok(restored.get(&probes)?)
-        };
-        let speedups = against(
-            Meter::Wall,
-            lab.sizes.rounds,
-            &mut disk,
-            |disk, _| {
-                let (sum, seconds) = Meter::Wall.time(|| restore(disk, newest));
-                milliseconds.push(seconds * 1e3);
-                sum
-            },
-            |disk, _| restore(disk, &full),
-        )?;
-        let times: Vec<f64> = speedups.iter().map(|speedup| 1.0 / speedup).collect();
+        let (mut times, mut milliseconds) = (Vec::new(), Vec::new());
+        for round in 0..=lab.sizes.rounds {
+            let mut restore = |from| restore::<S>(&mut disk, from, &probes);
+            let (of_chain, of_full);
+            if round % 2 == 0 {
+                of_chain = restore(newest)?;
+                of_full = restore(&full)?;
+            } else {
+                of_full = restore(&full)?;
+                of_chain = restore(newest)?;
+            }
+            if of_chain.0 != of_full.0 {
+                return Err(format!("round {round}: chain and full snapshot disagree").into());
+            }
+            // the first round warms up
+            if round > 0 {
+                times.push(of_chain.1 / of_full.1);
+                milliseconds.push(of_chain.1 * 1e3);
+            }
+        }
         let row = Row::note(format!("{name}/after-{count}"), "x", times.clone());
         if worst.is_empty() || row.median > median_of_worst {
             (worst, median_of_worst) = (times, row.median);
