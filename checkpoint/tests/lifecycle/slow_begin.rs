@@ -114,7 +114,10 @@ fn what_is_begun_too_late_is_refused_counted_and_aborted() {
     complete(&run, &plan);
     assert_eq!(two.wait().unwrap().id, id(2));
     assert_eq!(handle.status().failures, 0);
-    let places = run.job.storage.survey().unwrap().checkpoints;
+    let Driven { driver, job, .. } = run;
+    // Whoever stops it waits for what is under way: the deletion was only let go.
+    drop(driver.stop().unwrap());
+    let places = job.storage.survey().unwrap().checkpoints;
     assert_eq!(places.iter().map(|place| place.id).collect::<Vec<_>>(), [id(2)]);
 }
 
