@@ -1,12 +1,13 @@
 //! Snapshots that move and change shape, with real backends: copied out, moved, rewritten for
 //! another number of key groups.
 
-#![cfg(feature = "memory")]
+#![cfg(all(feature = "memory", feature = "fs"))]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[cfg(feature = "cli")]
 mod bombs;
 mod claims;
+mod fs;
 #[path = "../harness/mod.rs"]
 mod harness;
 #[cfg(feature = "cli")]

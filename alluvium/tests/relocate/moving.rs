@@ -8,6 +8,7 @@ use alluvium_state_api::testkit::Harness;
 use alluvium_state_api::vfs::{FileSystem, MemoryFs};
 
 use super::Own;
+use super::fs::Fs;
 use super::harness::Memory;
 use super::job::{Held, Job, copy_files, local, remove_files, steps};
 
@@ -47,6 +48,7 @@ fn savepoint_of<From: Harness>() {
             restores::<Memory>(&fs, pointer, &held);
         }
         restores::<Own>(&fs, "/carried-away", &held);
+        restores::<Fs>(&fs, "/carried-away", &held);
         remove_files(&fs, to);
     }
 }
@@ -54,6 +56,11 @@ fn savepoint_of<From: Harness>() {
 #[test]
 fn a_savepoint_of_memory_that_was_copied_elsewhere_restores_everywhere() {
     savepoint_of::<Memory>();
+}
+
+#[test]
+fn a_savepoint_of_fs_that_was_copied_elsewhere_restores_everywhere() {
+    savepoint_of::<Fs>();
 }
 
 #[test]
@@ -73,6 +80,7 @@ fn a_copied_out_chain_restores_after_the_job_is_gone() {
     drop(job);
     remove_files(&fs, Path::new("/checkpoints"));
     restores::<Memory>(&fs, "/copy/first", &held);
+    restores::<Fs>(&fs, "/copy/first", &held);
     // A copy moves with plain file operations as well.
     copy_files(&fs, Path::new("/copy/first"), Path::new("/moved"));
     remove_files(&fs, Path::new("/copy"));
