@@ -18,6 +18,7 @@ impl Harness for Memory {
             exact_counts: true,
             digests: true,
             local_directory: false,
+            buffer_bytes: 0,
         }
     }
 

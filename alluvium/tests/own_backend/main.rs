@@ -35,6 +35,7 @@ const PROFILE: Profile = Profile {
     exact_counts: true,
     digests: true,
     local_directory: false,
+    buffer_bytes: 0,
 };
 
 conformance_suite!(Own, PROFILE);

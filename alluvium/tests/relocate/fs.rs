@@ -25,6 +25,7 @@ impl Harness for Fs {
             exact_counts: false,
             digests: true,
             local_directory: true,
+            buffer_bytes: 0,
         }
     }
 

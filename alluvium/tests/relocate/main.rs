@@ -46,6 +46,7 @@ impl Harness for Own {
             exact_counts: true,
             digests: true,
             local_directory: false,
+            buffer_bytes: 0,
         }
     }
 

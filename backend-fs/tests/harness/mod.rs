@@ -11,18 +11,23 @@ pub(crate) const PROFILE: Profile = Profile {
     exact_counts: false,
     digests: true,
     local_directory: true,
+    buffer_bytes: 0,
 };
 
 /// The same where memory is short: what is full may then be several files, which have no digest of all.
-pub(crate) const TINY: Profile = Profile { digests: false, ..PROFILE };
+pub(crate) const TINY: Profile =
+    Profile { digests: false, buffer_bytes: TINY_LAYER + TINY_CACHE, ..PROFILE };
+
+const TINY_LAYER: u64 = 32 << 10;
+const TINY_CACHE: u64 = 64 << 10;
 
 /// The options of a store with this profile.
 pub(crate) fn options(profile: Profile, read_mode: ReadMode) -> FsOptions {
     let mut options = FsOptions::default();
     options.read_mode = read_mode;
     if profile == TINY {
-        options.write_buffer_bytes = 32 << 10;
-        options.block_cache_bytes = 64 << 10;
+        options.write_buffer_bytes = TINY_LAYER;
+        options.block_cache_bytes = TINY_CACHE;
         options.max_segments = 3;
         options.merge_bytes_per_second = 1 << 40;
     }

@@ -27,4 +27,5 @@ pub(crate) const PROFILE: Profile = Profile {
     exact_counts: true,
     digests: true,
     local_directory: false,
+    buffer_bytes: 0,
 };

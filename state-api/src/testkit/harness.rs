@@ -39,6 +39,9 @@ pub struct Profile {
     pub digests: bool,
     /// Stores need [`OpenEnv::local_dir`]: the kit then gives each a directory of its own.
     pub local_directory: bool,
+    /// Bytes of memory that a store may fill whatever its state is: buffers and caches. 0 for defaults that
+    /// the kit's states never fill.
+    pub buffer_bytes: u64,
 }
 
 /// Opens the stores of one backend. Guards that must live as long as the stores belong into it.

@@ -18,7 +18,7 @@
 //! }
 //!
 //! const PROFILE: Profile = Profile { name: "mine", increments: Increments::WrittenAsFull,
-//!     exact_counts: true, digests: true, local_directory: false };
+//!     exact_counts: true, digests: true, local_directory: false, buffer_bytes: 0 };
 //! conformance_suite!(Mine, PROFILE);
 //! model_suite!(Mine);
 //! fault_suite!(Mine);

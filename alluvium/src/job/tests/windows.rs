@@ -44,6 +44,29 @@ pub(super) fn life(
     run_over(spec, source, crate::registry(), env)
 }
 
+/// Where in a run's life an operation is.
+fn window(next: &TraceEntry) -> &'static str {
+    let path = next.path.to_str().unwrap();
+    let savepoint = path.contains("/savepoint-");
+    match next.operation {
+        Operation::RenameNoReplace | Operation::Rename if savepoint => "savepoint's publication",
+        Operation::RenameNoReplace | Operation::Rename => "checkpoint's publication",
+        Operation::RemoveFile | Operation::RemoveDir if path.contains("/shared/") => {
+            "deletion of shared files"
+        }
+        Operation::RemoveFile | Operation::RemoveDir if path.contains("/chk-") => {
+            "deletion of a checkpoint"
+        }
+        Operation::Write | Operation::SyncFile | Operation::CreateNew if savepoint => {
+            "savepoint's files"
+        }
+        Operation::Write | Operation::SyncFile | Operation::CreateNew => "files",
+        Operation::SyncDirectory if savepoint => "savepoint's directories",
+        Operation::SyncDirectory => "directories",
+        _ => "other",
+    }
+}
+
 /// How often it is stopped where.
 #[derive(Debug, Default)]
 struct Hits(BTreeMap<&'static str, u64>);
@@ -51,28 +74,7 @@ struct Hits(BTreeMap<&'static str, u64>);
 impl Hits {
     /// What the run was about to do.
     fn note(&mut self, next: &TraceEntry) {
-        let path = next.path.to_str().unwrap();
-        let savepoint = path.contains("/savepoint-");
-        let window = match next.operation {
-            Operation::RenameNoReplace | Operation::Rename if savepoint => {
-                "savepoint's publication"
-            }
-            Operation::RenameNoReplace | Operation::Rename => "checkpoint's publication",
-            Operation::RemoveFile | Operation::RemoveDir if path.contains("/shared/") => {
-                "deletion of shared files"
-            }
-            Operation::RemoveFile | Operation::RemoveDir if path.contains("/chk-") => {
-                "deletion of a checkpoint"
-            }
-            Operation::Write | Operation::SyncFile | Operation::CreateNew if savepoint => {
-                "savepoint's files"
-            }
-            Operation::Write | Operation::SyncFile | Operation::CreateNew => "files",
-            Operation::SyncDirectory if savepoint => "savepoint's directories",
-            Operation::SyncDirectory => "directories",
-            _ => "other",
-        };
-        *self.0.entry(window).or_default() += 1;
+        *self.0.entry(window(next)).or_default() += 1;
     }
 
     fn assert_hit(&self, windows: &[&str]) {
@@ -167,7 +169,11 @@ pub(super) fn files(disk: &MemoryFs, directory: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// Stops a run at many operations, and returns where that was.
+/// What a run must have been stopped in, wherever the stride leads.
+const WINDOWS: [&str; 3] = ["files", "directories", "deletion of a checkpoint"];
+
+/// Stops a run at many operations: at those of the stride, and then in each of [`WINDOWS`] that the stride
+/// stepped over. There it takes several tries, for an operation's number is not the same in each run.
 fn stop_everywhere(
     spec: &Spec,
     fault: Fault,
@@ -177,16 +183,23 @@ fn stop_everywhere(
     let whole = FaultyFs::new(Arc::new(MemoryFs::new()));
     life(spec, &source, whole.clone()).0.unwrap();
     let mut hits = Hits::default();
-    for number in (1..=whole.operations()).step_by(stride()) {
+    let stop = |hits: &mut Hits, number| {
         let next = stopped_at(number, fault, (spec, &source), |disk| survived(number, disk));
-        if let Some(next) = &next {
-            hits.note(next);
+        next.iter().for_each(|next| hits.note(next));
+    };
+    for number in (1..=whole.operations()).step_by(stride()) {
+        stop(&mut hits, number);
+    }
+    for aim in WINDOWS {
+        for (number, _) in (1..).zip(whole.trace()).filter(|(_, entry)| window(entry) == aim) {
+            if hits.0.contains_key(aim) {
+                break;
+            }
+            stop(&mut hits, number);
         }
     }
     hits
 }
-
-const WINDOWS: [&str; 3] = ["files", "directories", "deletion of a checkpoint"];
 
 #[test]
 fn a_run_that_is_killed_at_any_operation_goes_on() {

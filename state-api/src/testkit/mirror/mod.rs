@@ -106,6 +106,7 @@ pub const fn mirror_profile(first: Profile, second: Profile) -> Profile {
         exact_counts: first.exact_counts && second.exact_counts,
         digests: first.digests || second.digests,
         local_directory: first.local_directory || second.local_directory,
+        buffer_bytes: first.buffer_bytes + second.buffer_bytes,
     }
 }
 
