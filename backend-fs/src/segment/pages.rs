@@ -148,7 +148,13 @@ impl Segment {
         page: u32,
     ) -> Result<LookupPage<'m>> {
         if !open.is_verified(page as usize) {
-            let bytes = part(map, &open.directory.page(page));
+            let range = open.directory.page(page);
+            if let (Some(map), Ok(start), Ok(end)) =
+                (&self.map, usize::try_from(range.start), usize::try_from(range.end))
+            {
+                map.will_need(start..end);
+            }
+            let bytes = part(map, &range);
             self.file.verify_page(self.section(index)?, &open.directory, page, bytes)?;
             open.set_verified(page as usize);
         }

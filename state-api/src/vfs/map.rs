@@ -13,11 +13,12 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapOptions};
 
-/// A whole file in memory, read by the system as its pages are touched.
+/// A whole file in memory, read by the system as its pages are touched: each page by itself, without those
+/// that follow it, for state that is larger than memory is read all over.
 #[derive(Debug)]
 pub struct Mapping(Mmap);
 
@@ -41,7 +42,23 @@ impl Mapping {
         // SAFETY: P1 and P2: the file has these bytes, nobody cuts or changes it, and the map is
         // handed out as shared bytes only.
         let map = unsafe { options.map_copy_read_only(file) }?;
-        Ok(Self(map))
+        let map = Self(map);
+        map.advise(Advice::Random, 0..bytes);
+        Ok(map)
+    }
+
+    /// Says that these bytes are about to be read, all of them: what is not in the page cache is then read
+    /// at once. Costs a call of the system; of a map nothing else is read ahead.
+    pub fn will_need(&self, range: Range<usize>) {
+        self.advise(Advice::WillNeed, range);
+    }
+
+    /// It is advice: where the system does not take it, pages are read as they are touched.
+    fn advise(&self, advice: Advice, range: Range<usize>) {
+        let length = range.end.min(self.len()).saturating_sub(range.start);
+        if length > 0 {
+            drop(self.0.advise_range(advice, range.start, length));
+        }
     }
 }
 
@@ -73,6 +90,10 @@ mod tests {
         let file = written(&path, &content);
         let map = Mapping::of(file.as_file().unwrap(), content.len() as u64).unwrap();
         drop(file);
+        // Also of what is not there.
+        for range in [0..1, 6_999..7_000, 10..usize::MAX, 8_000..9_000] {
+            map.will_need(range);
+        }
         assert_eq!(*map, *content);
         RealFs.rename(&path, &directory.path().join("renamed")).unwrap();
         RealFs.remove_file(&directory.path().join("renamed")).unwrap();
