@@ -6,6 +6,7 @@
 
 mod cluster;
 mod lost;
+mod orphans;
 mod outages;
 mod proxy;
 mod races;

@@ -3,7 +3,7 @@
 //! # A job that is running
 //! `alluvium run` holds the lock of its directory. Removing takes the same lock, so that no run starts
 //! meanwhile; where a run has it, removing is refused unless what is younger than
-//! [`LEAST_WHILE_RUNNING`] stays; the same holds in object stores, where there are no locks. Runtimes
+//! [`LEAST_WHILE_RUNNING`] stays; the same holds in object stores and HDFS, where there are no locks. Runtimes
 //! that take no lock are protected by the age floor alone.
 
 use std::time::Duration;
@@ -73,13 +73,12 @@ fn check(dir: &Directory) -> Result<(), Failure> {
     }
 }
 
-/// The job's lock; `None` where there is none to have, as in a file system elsewhere, or a running job
-/// has it and is safe.
+/// The job's lock; `None` where there is none to have, as in an object store or HDFS, or a running job has
+/// it, and what is young stays.
 fn lock(dir: &Directory, min_age: Duration) -> Result<Option<Lock>, Failure> {
-    let Some(files) = dir.files() else { return check_age(dir, min_age) };
-    if files.is_remote() {
-        return Ok(None);
-    }
+    let Some(files) = dir.files().filter(|files| !files.is_remote()) else {
+        return check_age(dir, min_age);
+    };
     match Lock::take(&*files.file_system, &files.path) {
         Ok(lock) => Ok(lock),
         Err(JobError::Busy(_)) if min_age >= LEAST_WHILE_RUNNING => Ok(None),
