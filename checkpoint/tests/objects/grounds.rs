@@ -74,7 +74,7 @@ fn over_a_directory() {
 }
 
 #[cfg(feature = "object-store")]
-mod objects {
+pub(crate) mod objects {
     use std::time::Duration;
 
     use alluvium_checkpoint::object::{ObjectOptions, ObjectStorage};
@@ -89,7 +89,7 @@ mod objects {
     use crate::fake::INLINE;
     use crate::faulty::Faulty;
 
-    const ROOT: &str = "memory-objects://bucket";
+    pub(crate) const ROOT: &str = "memory-objects://bucket";
 
     /// A bucket. A process that dies leaves requests on their way.
     struct Bucket {
@@ -98,8 +98,13 @@ mod objects {
         seed: u64,
     }
 
-    fn storage(store: Arc<dyn ObjectStore>, seed: u64) -> Arc<dyn CheckpointStorage> {
-        let url = format!("{ROOT}/checkpoints");
+    /// The storage of a job below `directory`, whose savepoints go where those of every job go.
+    pub(crate) fn storage(
+        store: Arc<dyn ObjectStore>,
+        directory: &str,
+        seed: u64,
+    ) -> Arc<dyn CheckpointStorage> {
+        let url = format!("{ROOT}/{directory}");
         let mut options = ObjectOptions::default().with_savepoints(format!("{ROOT}/savepoints"));
         options.inline_threshold_bytes = INLINE;
         options.retry_pause = Duration::ZERO;
@@ -112,13 +117,13 @@ mod objects {
         fn new(seed: u64) -> Self {
             let memory = Arc::new(InMemory::new());
             let store = Faulty::over(Arc::<InMemory>::clone(&memory), seed, 0);
-            Self { store, look: storage(memory, 0), seed: seed << 20 }
+            Self { store, look: storage(memory, "checkpoints", 0), seed: seed << 20 }
         }
 
         fn open(&mut self) -> Arc<dyn CheckpointStorage> {
             self.store.set_percent(0);
             self.seed += 1;
-            storage(Arc::new(self.store.clone()), self.seed)
+            storage(Arc::new(self.store.clone()), "checkpoints", self.seed)
         }
 
         fn look(&self) -> Arc<dyn CheckpointStorage> {

@@ -13,6 +13,8 @@ mod bucket;
 #[cfg(feature = "object-store")]
 mod by_url;
 #[cfg(feature = "object-store")]
+mod claims;
+#[cfg(feature = "object-store")]
 mod entropy;
 mod facts;
 #[path = "../lifecycle/fake.rs"]

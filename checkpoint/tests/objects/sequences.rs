@@ -26,7 +26,7 @@ use crate::fake::{Job, UID, assert_whole, check_file, shared_files, shared_name}
 /// How many sequences there are unless `ALLUVIUM_SEQUENCES` says so.
 const SEQUENCES: u64 = 100;
 
-const REMOVE: OrphanOptions = OrphanOptions { min_age: Duration::ZERO, dry_run: false };
+pub(crate) const REMOVE: OrphanOptions = OrphanOptions { min_age: Duration::ZERO, dry_run: false };
 
 /// Where the files of a job lie, while its processes come and go.
 pub(crate) trait Ground {
@@ -275,7 +275,11 @@ impl<G: Ground> World<G> {
 }
 
 /// A subtask takes its part; whether that completed the checkpoint.
-fn take(job: &mut Job, plan: &alluvium_checkpoint::CheckpointPlan, subtask: u32) -> bool {
+pub(crate) fn take(
+    job: &mut Job,
+    plan: &alluvium_checkpoint::CheckpointPlan,
+    subtask: u32,
+) -> bool {
     match job.part(plan, subtask) {
         Ok(ack) => {
             let taken = job.coordinator.acknowledge(plan.id, UID, subtask, ack).unwrap();

@@ -1,15 +1,22 @@
 //! Files: what goes inline, what is recorded about them, reading them at any offset, noticing damage.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::content::{content, id, named, read_all, take, write};
-use super::{StorageHarness, beyond_inline, open};
+use super::content::{
+    assert_whole, check_whole, content, encode, id, named, names, read_all, take, write,
+};
+use super::{Opening, StorageHarness, beyond_inline, job, open};
 use crate::ErrorKind;
+use crate::random::SeededRandomness;
 use crate::snapshot::{FileLocation, FileName, SnapshotFile};
-use crate::storage::{FileScope, InlinePolicy, verify_checksum};
+use crate::storage::local::{LocalOptions, LocalStorage};
+use crate::storage::{CheckpointStorage, FileScope, InlinePolicy, verify_checksum};
+use crate::vfs::MemoryFs;
 
 /// Files of at most the threshold travel in the metadata; where there are no places, all do.
 pub fn the_inline_threshold_is_inclusive<H: StorageHarness>(harness: &H) {
@@ -168,4 +175,99 @@ pub fn missing_and_changed_files_are_noticed<H: StorageHarness>(harness: &H) {
     assert_eq!(noticed.kind(), ErrorKind::Corrupted);
     harness.remove(&pointer);
     assert_eq!(source.open(&files[0]).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+/// The storage of another job in the same place, one of another kind, and the job's own.
+fn places_to_take_from<H: StorageHarness>(harness: &H) -> [Arc<dyn CheckpointStorage>; 3] {
+    let theirs = harness.open(&Opening::of(&FileName::new("theirs").unwrap())).unwrap();
+    let (fs, random) = (Arc::new(MemoryFs::new()), Arc::new(SeededRandomness::new(3)));
+    let options = LocalOptions::default();
+    let elsewhere = LocalStorage::open(fs, random, Path::new("/elsewhere"), &job(), options);
+    [theirs, Arc::new(elsewhere.unwrap()), open(harness)]
+}
+
+/// Files of another job, of another storage and of the job's own are taken over under names of their own.
+/// The originals are only read, and either may go without the other.
+pub fn files_are_taken_over_from_anywhere<H: StorageHarness>(harness: &H) {
+    for (number, from) in (2..).zip(places_to_take_from(harness)) {
+        let files = take(&*from, 100).unwrap();
+        let original = from.load(id(100)).unwrap();
+        let storage = open(harness);
+        let attempt = storage.begin(id(number)).unwrap();
+        let mut taken = Vec::new();
+        for scope in [FileScope::Own, FileScope::Shared] {
+            for file in &files {
+                let stored = attempt.sink().import(file, &*original.source, scope).unwrap();
+                let (new, old) = (&stored.location, &file.stored.location);
+                assert_eq!(
+                    (stored.length, stored.checksum),
+                    (file.stored.length, file.stored.checksum)
+                );
+                match new {
+                    FileLocation::Inline(_) => {
+                        assert!(old == new || !harness.profile().places);
+                    }
+                    FileLocation::Own(name) | FileLocation::Shared(name) => {
+                        assert_eq!(matches!(new, FileLocation::Own(_)), scope == FileScope::Own);
+                        let (own, shared) = names(&files);
+                        assert!(!own.contains(name) && !shared.contains(name), "{name} again");
+                    }
+                }
+                taken.push(SnapshotFile { stored, ..file.clone() });
+            }
+        }
+        attempt.publish(&encode(&taken)).unwrap();
+        assert_whole(&storage, number);
+        check_whole(&original).unwrap();
+        let copy = storage.load(id(number)).unwrap();
+        from.discard(id(100), &names(&files).1).unwrap();
+        check_whole(&copy).unwrap();
+        let files = take(&*from, 101).unwrap();
+        let attempt = storage.begin(id(number + 10)).unwrap();
+        let source = from.load(id(101)).unwrap().source;
+        let shared = |file| attempt.sink().import(file, &*source, FileScope::Shared).unwrap();
+        let taken: Vec<_> = files.iter().map(|file| named(shared(file))).collect();
+        attempt.publish(&encode(&taken)).unwrap();
+        storage.discard(id(number + 10), &names(&taken).1).unwrap();
+        check_whole(&from.load(id(101)).unwrap()).unwrap();
+        from.discard(id(101), &names(&files).1).unwrap();
+    }
+}
+
+/// A file that is missing, or is not what is recorded of it, is refused and leaves nothing.
+pub fn what_cannot_be_taken_over_leaves_nothing<H: StorageHarness>(harness: &H) {
+    for from in places_to_take_from(harness) {
+        let files = take(&*from, 100).unwrap();
+        let source = from.load(id(100)).unwrap().source;
+        let before = harness.everything();
+        let attempt = open(harness).begin(id(1)).unwrap();
+        for scope in [FileScope::Own, FileScope::Shared] {
+            let refused = |file: &SnapshotFile| {
+                let taken = attempt.sink().import(file, &*source, scope);
+                assert_eq!(harness.everything(), before);
+                taken.unwrap_err().kind()
+            };
+            for file in &files {
+                let mut longer = file.clone();
+                longer.stored.length += 1;
+                assert_eq!(refused(&longer), ErrorKind::Corrupted);
+                // Where a second name does, nothing is read.
+                if source.local_path(file).is_none() {
+                    let mut other = file.clone();
+                    other.stored.checksum ^= 1;
+                    assert_eq!(refused(&other), ErrorKind::Corrupted);
+                }
+            }
+            let name = FileName::new("00000000000000000000000000000000").unwrap();
+            for location in [FileLocation::Own(name.clone()), FileLocation::Shared(name)] {
+                let mut missing = files[0].clone();
+                missing.stored.location = location;
+                assert_eq!(refused(&missing), ErrorKind::NotFound);
+            }
+        }
+        attempt.abort().unwrap();
+        assert_eq!(harness.everything(), before);
+        check_whole(&from.load(id(100)).unwrap()).unwrap();
+        from.discard(id(100), &names(&files).1).unwrap();
+    }
 }

@@ -40,6 +40,8 @@ macro_rules! alluvium_storage_cases {
                 reading_at_any_offset
                 another_length_or_checksum_is_noticed
                 missing_and_changed_files_are_noticed
+                files_are_taken_over_from_anywhere
+                what_cannot_be_taken_over_leaves_nothing
             }
             pointers {
                 places_and_their_metadata_are_pointers
