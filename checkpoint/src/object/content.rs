@@ -61,7 +61,7 @@ pub(super) async fn look(store: &dyn ObjectStore, at: &Path) -> Result<Found> {
     }
     let bytes = answer.bytes().await.map_err(|error| failed("get", at.as_ref(), &error))?;
     if bytes.len() as u64 != meta.size {
-        return Err(Error::unavailable("the answer was cut short").with_path(at.as_ref()));
+        return Err(cut_short(at));
     }
     let version = UpdateVersion { e_tag: meta.e_tag, version: meta.version };
     if let Some(token) = token_of(&bytes) {
@@ -79,12 +79,21 @@ pub(super) async fn is_metadata(store: &dyn ObjectStore, at: &Path, size: u64) -
     if size == 0 {
         return Ok(true);
     }
-    match store.get_range(at, 0..size.min(PEEKED)).await {
+    let peeked = size.min(PEEKED);
+    match store.get_range(at, 0..peeked).await {
         Ok(start) if size == TOMBSTONE_BYTES as u64 && is_tombstone(&start) => Ok(false),
-        Ok(start) => Ok(!are_remains(&start)),
+        Ok(start) if are_remains(&start) => Ok(false),
+        Ok(start) if (start.len() as u64) < peeked => Err(cut_short(at)),
+        Ok(_) => Ok(true),
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(failed("get", at.as_ref(), &error)),
     }
+}
+
+/// The error of an answer that ended too early, and did not say so.
+#[cold]
+pub(super) fn cut_short(at: &Path) -> Error {
+    Error::unavailable("the answer of the object store was cut short").with_path(at.as_ref())
 }
 
 #[cfg(test)]

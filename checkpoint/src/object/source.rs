@@ -11,6 +11,7 @@ use object_store::{GetOptions, GetRange, ObjectStoreExt};
 use parking_lot::Mutex;
 
 use super::Ground;
+use super::content::cut_short;
 use super::errors::failed;
 use super::keys::{below, shared_beside};
 
@@ -107,8 +108,7 @@ impl ObjectReader {
             answer => answer.map_err(|error| failed("get", key, &error).with_offset(start))?,
         };
         if bytes.len() as u64 != end - start {
-            let error = Error::unavailable("the answer of the object store was cut short");
-            return Err(error.with_path(key).with_offset(start));
+            return Err(cut_short(&self.key).with_offset(start));
         }
         Ok(bytes)
     }

@@ -31,6 +31,8 @@ mod late;
 mod orphans;
 #[cfg(feature = "object-store")]
 mod publications;
+#[cfg(feature = "object-store")]
+mod reading;
 mod sequences;
 #[cfg(feature = "object-store")]
 mod suite;

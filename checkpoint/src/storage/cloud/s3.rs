@@ -215,4 +215,8 @@ fn role_credentials(
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod server;
+#[cfg(test)]
+mod slow;
+#[cfg(test)]
 mod tests;
