@@ -40,7 +40,7 @@
 //! | `object-store.retry.timeout` | | 0 to 5 min, for a request with all its retries | 3 min |
 //! | `object-store.request-timeout` | `s3.connection.request.timeout` | 1 ms to 1 h, for each try | 1 min |
 //! | `object-store.connect-timeout` | `s3.connection.establish.timeout` | 1 ms to 5 min | 5 s |
-//! | `object-store.max-requests` | `s3.connection.maximum` | 1 to 1000 under way at once, per storage | 64 |
+//! | `object-store.max-requests` | `s3.connection.maximum` | 1 to 1000 under way at once, per bucket | 64 |
 //! | `object-store.part-size` | `s3.multipart.size` | 5 mb to 1 gb; a file has at most 10000 parts | 8 mb |
 //! | `object-store.parallel-parts` | | 1 to 64 under way at once, per file | 4 |
 //!

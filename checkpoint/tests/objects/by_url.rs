@@ -14,9 +14,9 @@ use object_store::path::Path;
 use super::bucket::{Bucket, Opener};
 use super::faulty::Faulty;
 
-/// With entropy or without.
+/// With entropy or without, and with how many requests under way at most.
 #[derive(Debug)]
-struct ByUrl<const ENTROPY: bool>;
+struct ByUrl<const ENTROPY: bool, const REQUESTS: usize>;
 
 fn settings(entropy: bool) -> Settings {
     if entropy {
@@ -30,12 +30,13 @@ fn settings(entropy: bool) -> Settings {
     Settings::from_pairs([("state.checkpoints.dir", "s3a://bucket/checkpoints")]).unwrap()
 }
 
-impl<const ENTROPY: bool> Opener for ByUrl<ENTROPY> {
+impl<const ENTROPY: bool, const REQUESTS: usize> Opener for ByUrl<ENTROPY, REQUESTS> {
     const ROOT: &'static str = "s3://bucket";
     const PROFILE: StorageProfile = PROFILE;
 
     fn open(store: Faulty, opening: &Opening<'_>) -> Result<Arc<dyn CheckpointStorage>> {
         let mut settings = settings(ENTROPY);
+        settings.set("object-store.max-requests", &REQUESTS.to_string())?;
         if let Some(savepoints) = opening.savepoints {
             settings.set("state.savepoints.dir", savepoints)?;
         }
@@ -55,13 +56,28 @@ const PROFILE: StorageProfile = StorageProfile::in_places("objects by url").dyin
 mod plain {
     use super::*;
 
-    type Plain = Bucket<ByUrl<false>>;
+    type Plain = Bucket<ByUrl<false, 64>>;
     storage_suite!(Plain, PROFILE);
 }
 
 mod entropy {
     use super::*;
 
-    type Entropy = Bucket<ByUrl<true>>;
+    type Entropy = Bucket<ByUrl<true, 64>>;
+    storage_suite!(Entropy, PROFILE);
+}
+
+/// A request within another one would wait for itself.
+mod one_request_at_a_time {
+    use super::*;
+
+    type Plain = Bucket<ByUrl<false, 1>>;
+    storage_suite!(Plain, PROFILE);
+}
+
+mod entropy_one_request_at_a_time {
+    use super::*;
+
+    type Entropy = Bucket<ByUrl<true, 1>>;
     storage_suite!(Entropy, PROFILE);
 }

@@ -28,6 +28,8 @@ mod grounds;
 #[cfg(feature = "object-store")]
 mod late;
 #[cfg(feature = "object-store")]
+mod limits;
+#[cfg(feature = "object-store")]
 mod orphans;
 #[cfg(feature = "object-store")]
 mod publications;

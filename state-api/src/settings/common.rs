@@ -23,7 +23,7 @@ pub struct ObjectRequests {
     pub request_timeout: Duration,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
-    /// How many requests of a storage may be under way at once.
+    /// How many requests to a bucket may be under way at once.
     pub max_requests: usize,
     /// Larger files are written in parts of so many bytes.
     pub part_bytes: usize,
