@@ -215,6 +215,8 @@ fn role_credentials(
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod slow;

@@ -12,7 +12,7 @@ use alluvium_state_api::{CheckpointId, ErrorKind};
 use super::*;
 use crate::storage::open_storage;
 
-const SECRET: &str = "MARKED-SECRET-7f3a";
+pub(super) const SECRET: &str = "MARKED-SECRET-7f3a";
 const HOME: (&str, &str) = ("HOME", "/home/me");
 
 fn given(pairs: &[(&str, &str)], files: &[(&str, &str)]) -> StorageEnv {
@@ -143,7 +143,7 @@ fn endpoint_and_region_come_from_settings_then_environment_then_profile() {
 }
 
 /// Message, `Debug` and every cause of an error, `Debug` of the causes, too.
-fn texts(error: &Error) -> String {
+pub(super) fn texts(error: &Error) -> String {
     let mut texts = format!("{error} {error:?} {error:#?}");
     let mut source = error.source();
     while let Some(cause) = source {
