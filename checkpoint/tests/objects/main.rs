@@ -35,6 +35,12 @@ mod orphans;
 mod publications;
 #[cfg(feature = "object-store")]
 mod reading;
+#[cfg(feature = "s3")]
+mod secrets;
 mod sequences;
+#[cfg(feature = "s3")]
+#[path = "../../src/storage/cloud/s3/server.rs"]
+#[expect(dead_code, reason = "it is shared with the tests of the client, which use all of it")]
+mod server;
 #[cfg(feature = "object-store")]
 mod suite;
