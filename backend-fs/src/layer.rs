@@ -169,13 +169,7 @@ impl Layer {
 
     /// About how many entries a state has here.
     pub(crate) fn entries(&self, above: Slot) -> u64 {
-        let Some(inner) = self.slot(above) else {
-            return 0;
-        };
-        let statistics = self.main.statistics();
-        let name = self.main.states().into_iter().nth(inner.index()).map(|meta| meta.name);
-        let state = statistics.states.iter().find(|state| Some(&state.name) == name.as_ref());
-        state.map_or(0, |state| state.entries.get())
+        self.slot(above).map_or(0, |inner| self.main.entries(inner))
     }
 
     /// Whether anything was ever marked.
@@ -185,8 +179,8 @@ impl Layer {
 
     /// Whether anything was written.
     pub(crate) fn has_entries(&self) -> bool {
-        self.is_marked()
-            || self.main.statistics().states.iter().any(|state| state.entries.get() > 0)
+        let mut slots = self.places.iter().flatten().map(|place| place.slot);
+        self.is_marked() || slots.any(|slot| self.main.entries(slot) > 0)
     }
 
     /// A checkpoint is complete: increments of the layer build on it.

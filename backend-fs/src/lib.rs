@@ -53,6 +53,7 @@ mod below;
 mod build;
 mod chain;
 mod factory;
+mod key;
 mod layer;
 mod local;
 mod member;

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alluvium_state_api::format::WrittenStateFile;
-use alluvium_state_api::snapshot::{
-    FileLocation, FileName, SnapshotContext, SnapshotFile, StoredFile,
-};
+use alluvium_state_api::snapshot::{FileLocation, FileName, SnapshotContext, SnapshotFile};
 use alluvium_state_api::storage::{
     FileReader, FileScope, FileWriter, InlinePolicy, SnapshotSink, SnapshotSource,
 };
@@ -125,29 +123,10 @@ impl SnapshotSink for Scratch<'_> {
     fn create(&self, _: FileScope) -> Result<Box<dyn FileWriter>> {
         let (file, writer) = self.workshop.directory.create_scratch()?;
         self.made.lock().push(file);
-        Ok(Box::new(Shareable(writer)))
+        Ok(writer)
     }
 
     fn inline_policy(&self) -> InlinePolicy {
         InlinePolicy::Small { threshold_bytes: 0 }
-    }
-}
-
-/// Says of a finished file that later increments may refer to it, which they must be able to.
-struct Shareable(Box<dyn FileWriter>);
-
-impl FileWriter for Shareable {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0.write(bytes)
-    }
-
-    fn finish(self: Box<Self>) -> Result<StoredFile> {
-        use alluvium_state_api::snapshot::FileLocation::{Own, Shared};
-        let stored = self.0.finish()?;
-        let location = match stored.location {
-            Own(name) => Shared(name),
-            other => other,
-        };
-        Ok(StoredFile { location, ..stored })
     }
 }

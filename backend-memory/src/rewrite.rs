@@ -30,17 +30,21 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
             failed.get_or_insert(error);
         }
     };
-    let mut value = |bytes: &[u8], out: &mut Vec<u8>| -> Result<()> {
+    let mut value = |key: EntryKey<'_>, bytes: &[u8], out: &mut Vec<u8>| -> Result<()> {
         out.clear();
         change(bytes, out)?;
         let payload = out.len().saturating_sub(meta.stamp_bytes()) as u64;
-        meta.check_size(|| alluvium_state_api::KeyGroup::new(0), payload)
+        if payload <= meta.size_limit {
+            return Ok(());
+        }
+        let group = store.space.group_of(key.key())?;
+        meta.check_size(|| group, payload)
     };
     match &old.table {
         AnyTable::Values(any) => with_values!(any, table => table.for_each(|key, cell| {
             use crate::cells::value::ValueCell;
             guard(old.shape.parts(key).and_then(|entry| {
-                value(ValueCell::bytes(cell), &mut out)?;
+                value(entry, ValueCell::bytes(cell), &mut out)?;
                 loader.put(entry, &out)
             }));
         })),
@@ -48,7 +52,7 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
             guard(old.shape.parts(key).and_then(|entry| {
                 let mut elements = ElementsBuffer::default();
                 list.for_each(&mut |bytes| {
-                    value(bytes, &mut out)?;
+                    value(entry, bytes, &mut out)?;
                     elements.push(&out).map(ControlFlow::Continue)
                 })?;
                 let elements: Elements<'_> = elements.as_elements();
@@ -60,7 +64,7 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
                 let mut bytes = entry.bytes().to_vec();
                 let end = entry.namespace_end();
                 map.for_each_from(&[], &mut |map_key, old| {
-                    value(old, &mut out)?;
+                    value(entry, old, &mut out)?;
                     bytes.truncate(end);
                     bytes.extend_from_slice(map_key);
                     let entry = EntryKey::new(&bytes, entry.key_end(), end)?;

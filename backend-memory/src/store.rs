@@ -74,6 +74,11 @@ impl MemoryStore {
         self.states.iter().map(State::heap_bytes).sum()
     }
 
+    /// How many entries a state has, as the store's statistics say; 0 for a slot of another store.
+    pub fn entries(&self, slot: Slot) -> u64 {
+        self.states.get(slot.index()).map_or(0, State::entries)
+    }
+
     /// The states that the directory has gained since, empty (S1).
     pub(crate) fn add_states(&mut self) {
         for index in self.states.len()..self.directory.len() {

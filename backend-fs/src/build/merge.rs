@@ -19,6 +19,7 @@ use alluvium_state_api::{
     ElementsBuffer, EntryKey, Error, KeyGroup, KeyGroupRange, Result, Rewrite,
 };
 
+use crate::key::OwnedKey;
 use crate::member::Member;
 use crate::segment::{BlockCache, Item, SectionCursor, Segment, What};
 
@@ -142,31 +143,6 @@ impl Merge<'_> {
     }
 }
 
-/// A key that outlives the block it was read from.
-#[derive(Debug, Default)]
-struct OwnedKey {
-    bytes: Vec<u8>,
-    /// Where key and namespace end.
-    key_end: usize,
-    namespace_end: usize,
-}
-
-impl OwnedKey {
-    fn set(&mut self, key: EntryKey<'_>) {
-        self.bytes.clear();
-        self.bytes.extend_from_slice(key.bytes());
-        (self.key_end, self.namespace_end) = (key.key_end(), key.namespace_end());
-    }
-
-    fn get(&self) -> Result<EntryKey<'_>> {
-        EntryKey::new(&self.bytes, self.key_end, self.namespace_end)
-    }
-
-    fn map(&self) -> &[u8] {
-        self.bytes.get(..self.namespace_end).unwrap_or_default()
-    }
-}
-
 /// The result under construction.
 struct Joint<'a, 'f> {
     out: SequentialWriter,
@@ -186,7 +162,7 @@ struct Piece<'a> {
 
 /// The entry at which a cursor is, if it has this key.
 fn at<'c>(cursor: &'c SectionCursor<'_>, key: &OwnedKey) -> Result<Option<Item<'c>>> {
-    Ok(cursor.item()?.filter(|item| item.key.bytes() == key.bytes))
+    Ok(cursor.item()?.filter(|item| item.key.bytes() == key.bytes()))
 }
 
 /// The maps that the sources of a section removed, each with the newest that did.
@@ -213,7 +189,7 @@ impl Joint<'_, '_> {
             cursors.push(cursor);
         }
         while self.choose(&cursors)? {
-            let removed = removals.get(self.key.map()).map(|(newest, _)| *newest);
+            let removed = removals.get(self.key.map()?.bytes()).map(|(newest, _)| *newest);
             self.entry((id, meta, group), sources, &cursors, removed)?;
             for cursor in &mut cursors {
                 if at(cursor, &self.key)?.is_some() {
@@ -278,7 +254,8 @@ impl Joint<'_, '_> {
             };
             match item.what {
                 What::Value(value) if pieces.is_empty() => {
-                    let value = rewritten(&mut self.rewriting, id, meta, value, &mut self.value)?;
+                    let at = (id, meta, group);
+                    let value = rewritten(&mut self.rewriting, at, value, &mut self.value)?;
                     return self.out.put(self.key.get()?, value);
                 }
                 What::Removed if pieces.is_empty() => {
@@ -334,7 +311,7 @@ impl Joint<'_, '_> {
                 return Err(Error::bug("a piece of a list without its segment"));
             };
             let flow = segment.read_list(cache, piece.item.place, &mut |element| {
-                buffer.push(rewritten(rewriting, id, meta, element, value)?)?;
+                buffer.push(rewritten(rewriting, (id, meta, group), element, value)?)?;
                 if buffer.as_elements().size() >= PIECE_BYTES {
                     flush(&mut buffer, &mut next)?;
                 }
@@ -350,8 +327,7 @@ impl Joint<'_, '_> {
 /// A value as it goes into the result.
 fn rewritten<'v>(
     rewriting: &mut Option<Rewriting<'_, '_>>,
-    id: u16,
-    meta: &StateMeta,
+    (id, meta, group): (u16, &StateMeta, KeyGroup),
     value: &'v [u8],
     out: &'v mut Vec<u8>,
 ) -> Result<&'v [u8]> {
@@ -361,7 +337,7 @@ fn rewritten<'v>(
     out.clear();
     (rewriting.rewrite)(value, out)?;
     let payload = out.len().saturating_sub(meta.stamp_bytes()) as u64;
-    meta.check_size(|| KeyGroup::new(0), payload)?;
+    meta.check_size(|| group, payload)?;
     Ok(out)
 }
 

@@ -27,7 +27,7 @@ use alluvium_state_api::storage::{FileReader, FileWriter, is_drawn, open_file};
 use alluvium_state_api::vfs::{FileLock, FileSystem, Locking, ensure_directory, lock_file};
 use alluvium_state_api::{Error, ErrorKind, Result};
 
-use writer::LocalWriter;
+use writer::{LocalWriter, Purpose};
 
 /// The name of the lock's file. It stays when the owner has gone.
 const LOCK: &str = ".lock";
@@ -95,20 +95,21 @@ impl LocalDirectory {
     /// # Errors
     /// `Unavailable` where the file system fails.
     pub(crate) fn create(&self) -> Result<(LocalFile, Box<dyn FileWriter>)> {
-        self.begin(true)
+        self.begin(Purpose::Segment)
     }
 
-    /// The same for a file that is read again at once and then removed: it is not synced.
+    /// The same for a file that is read again at once and then removed: it is not synced, and it says of
+    /// itself that increments may refer to it, as the increments of a layer want.
     ///
     /// # Errors
     /// As [`create`](Self::create).
     pub(crate) fn create_scratch(&self) -> Result<(LocalFile, Box<dyn FileWriter>)> {
-        self.begin(false)
+        self.begin(Purpose::Scratch)
     }
 
-    fn begin(&self, sync: bool) -> Result<(LocalFile, Box<dyn FileWriter>)> {
+    fn begin(&self, purpose: Purpose) -> Result<(LocalFile, Box<dyn FileWriter>)> {
         let (file, writer) = self.fresh("create", |path| self.0.fs.create_new(path))?;
-        let writer = LocalWriter::new(writer, file.path.clone(), file.name.clone(), sync);
+        let writer = LocalWriter::new(writer, file.path.clone(), file.name.clone(), purpose);
         Ok((file, Box::new(writer)))
     }
 

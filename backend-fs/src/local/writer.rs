@@ -11,6 +11,14 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::failed;
 
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Segment,
+    /// It is read again at once.
+    Scratch,
+}
+
 /// Appends, counts and hashes. A failed write loses the file.
 pub(super) struct LocalWriter {
     file: Box<dyn WriteFile>,
@@ -19,12 +27,17 @@ pub(super) struct LocalWriter {
     hasher: Xxh3,
     length: u64,
     lost: bool,
-    sync: bool,
+    purpose: Purpose,
 }
 
 impl LocalWriter {
-    pub(super) fn new(file: Box<dyn WriteFile>, path: PathBuf, name: FileName, sync: bool) -> Self {
-        Self { file, path, name, hasher: Xxh3::new(), length: 0, lost: false, sync }
+    pub(super) fn new(
+        file: Box<dyn WriteFile>,
+        path: PathBuf,
+        name: FileName,
+        purpose: Purpose,
+    ) -> Self {
+        Self { file, path, name, hasher: Xxh3::new(), length: 0, lost: false, purpose }
     }
 
     fn check(&self) -> Result<()> {
@@ -50,13 +63,12 @@ impl FileWriter for LocalWriter {
     fn finish(mut self: Box<Self>) -> Result<StoredFile> {
         self.check()?;
         // Not for durability (L4): an error of the disk must be seen now, not when the bytes are read back.
-        if self.sync {
+        let location = if self.purpose == Purpose::Segment {
             self.file.sync().map_err(|error| failed("fsync", &self.path, error))?;
-        }
-        Ok(StoredFile {
-            location: FileLocation::Own(self.name),
-            length: self.length,
-            checksum: self.hasher.digest128(),
-        })
+            FileLocation::Own(self.name)
+        } else {
+            FileLocation::Shared(self.name)
+        };
+        Ok(StoredFile { location, length: self.length, checksum: self.hasher.digest128() })
     }
 }

@@ -11,6 +11,7 @@ use alluvium_state_api::{
     EntryKey, KeyGroup, KeyedStore, Result, Scan, ScanPlan, Slot, StateKey, VisitEntry, hash_bytes,
 };
 
+use crate::key::OwnedKey;
 use crate::layer::{Cover, Layer, Run};
 use crate::segment::{SectionCursor, What};
 use crate::store::FsStore;
@@ -85,14 +86,6 @@ impl Ahead {
     }
 }
 
-/// A key that outlives the level it came from.
-#[derive(Debug, Default)]
-struct Current {
-    bytes: Vec<u8>,
-    key_end: usize,
-    namespace_end: usize,
-}
-
 /// A scan under way.
 struct Walk<'w, 'v> {
     slot: Slot,
@@ -101,7 +94,7 @@ struct Walk<'w, 'v> {
     is_list: bool,
     /// Of the layer and of the sealed layer.
     ahead: [Ahead; 2],
-    current: Current,
+    current: OwnedKey,
     visit: &'w mut VisitEntry<'v>,
 }
 
@@ -120,7 +113,7 @@ impl FsStore {
             return self.layer.main.scan(inner, scan, visit);
         }
         let ahead = [Ahead::default(), Ahead::default()];
-        let current = Current::default();
+        let current = OwnedKey::default();
         let mut walk = Walk { slot, scan, plan: &plan, is_list, ahead, current, visit };
         walk.fetch(self, 0)?;
         walk.fetch(self, 1)?;
@@ -179,7 +172,7 @@ impl Walk<'_, '_> {
             segments.iter().map(|(segment, id)| segment.removes_maps(*id)).collect();
         let covers = |depth: usize| removing.iter().skip(depth + 1).any(|removes| *removes);
         while self.choose(group, &cursors)? {
-            if !self.plan.contains(group, &self.current.bytes) {
+            if !self.plan.contains(group, self.current.bytes()) {
                 return Ok(ControlFlow::Continue(()));
             }
             let flow = self.entry(store, group, &cursors, &covers)?;
@@ -212,10 +205,7 @@ impl Walk<'_, '_> {
         let Some(least) = least else {
             return Ok(false);
         };
-        self.current.bytes.clear();
-        self.current.bytes.extend_from_slice(least.bytes());
-        self.current.key_end = least.key_end();
-        self.current.namespace_end = least.namespace_end();
+        self.current.set(least);
         Ok(true)
     }
 
@@ -227,8 +217,7 @@ impl Walk<'_, '_> {
         cursors: &[(usize, SectionCursor<'_>)],
         covers: &dyn Fn(usize) -> bool,
     ) -> Result<ControlFlow<()>> {
-        let Current { bytes, key_end, namespace_end } = &self.current;
-        let entry = EntryKey::new(bytes, *key_end, *namespace_end)?;
+        let entry = self.current.get()?;
         let space = store.key_space();
         let hash = hash_bytes(entry.key());
         let placement = space.placement_of(entry.key(), hash)?;
@@ -255,7 +244,7 @@ impl Walk<'_, '_> {
         }
         let mut newest = None;
         for (depth, cursor) in cursors.iter().rev() {
-            if let Some(item) = cursor.item()?.filter(|item| item.key.bytes() == bytes.as_slice()) {
+            if let Some(item) = cursor.item()?.filter(|item| item.key.bytes() == entry.bytes()) {
                 newest = Some((*depth, item));
                 break;
             }
@@ -264,8 +253,7 @@ impl Walk<'_, '_> {
             return Ok(ControlFlow::Continue(()));
         };
         if covers(depth) {
-            let map = bytes.get(..*namespace_end).unwrap_or_default();
-            let map = EntryKey::new(map, *key_end, *namespace_end)?;
+            let map = self.current.map()?;
             if segments.map_removed_above(cache, self.slot, (group, map), depth)? {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -289,7 +277,7 @@ impl Walk<'_, '_> {
                 continue;
             };
             let here = ahead.head()?.is_some_and(|(in_group, key)| {
-                in_group == group && key.bytes() == self.current.bytes
+                in_group == group && key.bytes() == self.current.bytes()
             });
             if here {
                 ahead.next += 1;
@@ -299,7 +287,7 @@ impl Walk<'_, '_> {
             }
         }
         for (_, cursor) in cursors {
-            if cursor.item()?.is_some_and(|item| item.key.bytes() == self.current.bytes) {
+            if cursor.item()?.is_some_and(|item| item.key.bytes() == self.current.bytes()) {
                 cursor.advance(&mut store.cache)?;
             }
         }

@@ -109,6 +109,7 @@ macro_rules! alluvium_cases {
                 of_an_accumulator
                 of_a_map_value
                 refusal_says_what_and_where
+                refused_migration_says_where
                 default_is_two_gibibytes
                 hold_after_a_restore
                 of_a_batch

@@ -2,10 +2,12 @@
 
 use super::fixtures::{Trail, refused};
 use super::harness::{Harness, Kit};
+use crate::codec::{Native, Upgrade};
 use crate::schema::DEFAULT_SIZE_LIMIT;
+use crate::snapshot::SnapshotKind;
 use crate::{
-    AggregatingDescriptor, AggregatingState, ErrorKind, ListDescriptor, ListState, MapDescriptor,
-    MapState, ReducingDescriptor, ReducingState, ValueDescriptor, ValueState,
+    AggregatingDescriptor, AggregatingState, Error, ErrorKind, ListDescriptor, ListState,
+    MapDescriptor, MapState, ReducingDescriptor, ReducingState, ValueDescriptor, ValueState,
 };
 
 const TEXT: ValueDescriptor<String> = ValueDescriptor::new("text").with_size_limit(5);
@@ -103,6 +105,36 @@ pub fn refusal_says_what_and_where<H: Harness>(kit: &Kit<H>) {
     let limit = error.limit().expect("details");
     assert_eq!((&*limit.state, limit.key_group), ("words", Some(group)));
     assert_eq!((limit.size, limit.limit), (15, 12));
+}
+
+/// Values that grow past the limit when they are migrated are refused with the key group that they are in.
+pub fn refused_migration_says_where<H: Harness>(kit: &Kit<H>) {
+    type Widened = Upgrade<u32, Native, Native>;
+    let mut backend = kit.fresh::<u64>();
+    let value = backend.open(ValueDescriptor::<u32>::new("value")).unwrap();
+    let list = backend.open(ListDescriptor::<u32>::new("list")).unwrap();
+    let map = backend.open(MapDescriptor::<u8, u32>::new("map")).unwrap();
+    let mut cx = backend.at(&42).unwrap();
+    let group = cx.key_group();
+    assert_ne!(group.index(), 0, "which would be named by who does not know");
+    cx.value(value).set(&1).unwrap();
+    cx.list(list).add(&2).unwrap();
+    cx.map(map).insert(&3, &4).unwrap();
+    let taken = kit.take(&mut backend, SnapshotKind::Canonical);
+    let check = |error: Error, state| {
+        let limit = error.limit().expect("details");
+        assert_eq!((&*limit.state, limit.key_group), (state, Some(group)));
+        assert_eq!((limit.size, limit.limit), (8, 7));
+    };
+    let value: ValueDescriptor<u64, Widened> =
+        ValueDescriptor::new("value").with_codec().with_size_limit(7);
+    check(kit.restore::<u64>(&[&taken]).open(value).unwrap_err(), "value");
+    let list: ListDescriptor<u64, Widened> =
+        ListDescriptor::new("list").with_codec().with_size_limit(7);
+    check(kit.restore::<u64>(&[&taken]).open(list).unwrap_err(), "list");
+    let map: MapDescriptor<u8, u64, Native, Widened> =
+        MapDescriptor::new("map").with_codecs().with_size_limit(7);
+    check(kit.restore::<u64>(&[&taken]).open(map).unwrap_err(), "map");
 }
 
 /// The default is 2^31 - 1 bytes and part of the description that the store keeps.
