@@ -1,0 +1,151 @@
+//! Segments in the private directory that are damaged after they were opened and before they are used:
+//! what is read is right, or an error that says so.
+
+use std::error::Error;
+use std::fs::{OpenOptions, read_dir};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use alluvium_backend_fs::{FsOptions, FsStore, ReadMode};
+use alluvium_state_api::codec::Native;
+use alluvium_state_api::snapshot::{CancelToken, KeyedSnapshot, SnapshotKind, SnapshotRequest};
+use alluvium_state_api::testkit::{TestStorage, run_task};
+use alluvium_state_api::{
+    CheckpointId, ErrorKind, KeyedBackend, ListDescriptor, ListHandle, ListState, MaxParallelism,
+    NoNamespace, OpenEnv, RestorePart, ValueDescriptor, ValueHandle, ValueState,
+};
+use tempfile::TempDir;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const KEYS: u64 = 800;
+/// Checkpoints; each after the first changes every 51st key.
+const ROUNDS: u64 = 7;
+const VALUE: ValueDescriptor<u64> = ValueDescriptor::new("value");
+const LIST: ListDescriptor<String> = ListDescriptor::new("list");
+
+struct Opened {
+    backend: KeyedBackend<u64, FsStore>,
+    value: ValueHandle<u64, Native, NoNamespace>,
+    list: ListHandle<String, Native, NoNamespace>,
+    directory: TempDir,
+}
+
+fn open(parts: Vec<RestorePart>, read_mode: ReadMode) -> Outcome<Opened> {
+    let groups = MaxParallelism::new(4)?;
+    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_error| tempfile::tempdir())?;
+    let space = KeyedBackend::<u64>::key_space(groups, groups.all())?;
+    let env = OpenEnv::new(space).with_local_dir(directory.path()).with_restore(parts);
+    let mut options = FsOptions::default();
+    options.read_mode = read_mode;
+    let mut backend = KeyedBackend::new(FsStore::open_with(env, options)?)?;
+    let (value, list) = (backend.open(VALUE)?, backend.open(LIST)?);
+    Ok(Opened { backend, value, list, directory })
+}
+
+/// What a key has after the last checkpoint.
+fn expected(key: u64) -> (Option<u64>, Vec<String>) {
+    let rounds = (0..ROUNDS).filter(|round| *round == 0 || key % 51 == *round);
+    let list = rounds.map(|round| format!("{key} in {round}")).collect();
+    let removed = key % 51 == 3 && key.is_multiple_of(2);
+    let newest = if (1..ROUNDS).contains(&(key % 51)) { key % 51 } else { 0 };
+    ((!removed).then_some(key * 10 + newest), list)
+}
+
+/// A chain of checkpoints.
+fn checkpoint(storage: &TestStorage) -> Outcome<(KeyedSnapshot, CheckpointId)> {
+    let Opened { mut backend, value, list, directory: _directory } =
+        open(Vec::new(), ReadMode::Pread)?;
+    let mut last = None;
+    for round in 0..ROUNDS {
+        for key in (0..KEYS).filter(|key| round == 0 || key % 51 == round) {
+            let mut cx = backend.at(&key)?;
+            cx.value(value).set(&(key * 10 + round))?;
+            cx.list(list).add(&format!("{key} in {round}"))?;
+            if round == 3 && key.is_multiple_of(2) {
+                cx.value(value).clear()?;
+            }
+        }
+        let id = CheckpointId::new(round + 1);
+        let request = SnapshotRequest::new(id, SnapshotKind::Incremental);
+        let task = backend.snapshot(&request)?;
+        let snapshot = run_task(task, &storage.sink(id), &CancelToken::default())?;
+        backend.checkpoint_completed(id)?;
+        last = Some((snapshot, id));
+    }
+    last.ok_or_else(|| "there was no checkpoint".into())
+}
+
+fn segments(directory: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "segment") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Changes a byte.
+fn damage(file: &Path, at: u64) -> Outcome<()> {
+    let file = OpenOptions::new().read(true).write(true).open(file)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at)?;
+    file.write_all_at(&[byte[0] ^ 0x55], at)?;
+    Ok(())
+}
+
+/// Reads everything; returns how many reads were refused.
+fn read(opened: &mut Opened) -> Outcome<u32> {
+    let mut refused = 0;
+    for key in 0..KEYS {
+        let (value, list) = expected(key);
+        let mut cx = opened.backend.at(&key)?;
+        for found in [
+            cx.value(opened.value).get().map(|found| assert_eq!(found, value, "key {key}")),
+            cx.list(opened.list).get().map(|found| assert_eq!(found, list, "key {key}")),
+        ] {
+            if let Err(error) = found {
+                assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    Ok(refused)
+}
+
+fn segments_are_damaged_before_they_are_used(mode: ReadMode) -> Outcome<()> {
+    let storage = TestStorage::default();
+    let (snapshot, id) = checkpoint(&storage)?;
+    let restore = || {
+        let source = storage.source(id);
+        open(vec![RestorePart { snapshot: snapshot.clone(), source, base: None }], mode)
+    };
+    assert_eq!(read(&mut restore()?)?, 0, "without damage");
+    let files = snapshot.files.len();
+    assert!(files > 2, "it is a chain: {files}");
+    let (mut seen, mut unseen) = (0, 0);
+    for which in 0..files {
+        for permille in (3..1000).step_by(59) {
+            let mut opened = restore()?;
+            let file = segments(opened.directory.path())?.swap_remove(which);
+            damage(&file, file.metadata()?.len() * permille / 1000)?;
+            if read(&mut opened)? > 0 { seen += 1 } else { unseen += 1 }
+        }
+    }
+    // Header, index and footer were read when the segment was opened.
+    assert!(seen > unseen, "{seen} damages were seen, {unseen} were not");
+    Ok(())
+}
+
+#[test]
+fn damage_is_seen_in_a_map() -> Outcome<()> {
+    segments_are_damaged_before_they_are_used(ReadMode::Mapped)
+}
+
+#[test]
+fn damage_is_seen_by_reads() -> Outcome<()> {
+    segments_are_damaged_before_they_are_used(ReadMode::Pread)
+}
