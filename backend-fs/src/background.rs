@@ -4,19 +4,21 @@
 //! B1. At most one layer is sealed, and at most one merge runs.
 //! B2. The writer takes up results between two operations; nothing else changes its segments.
 //! B3. The writer waits only where it must: for the sealed layer when the next one is full, and for a
-//!     merge when there are twice as many segments as there should be; the merge then runs unpaced.
+//!     merge when there are twice as many segments as there should be, eight times where checkpoints
+//!     alone make them; the merge then runs unpaced.
 
 use std::sync::Arc;
 
-use alluvium_state_api::format::{FileForm, StateFileSpec, WriteOptions};
+use alluvium_state_api::format::{FileForm, WriteOptions};
 use alluvium_state_api::snapshot::CancelToken;
-use alluvium_state_api::{CheckpointId, Error, ErrorKind, Result};
+use alluvium_state_api::{CheckpointId, Error, ErrorKind, KeyGroupRange, Result};
 
-use crate::build::merge::{Merge, Pace, live_ranges};
+use crate::build::merge::{Extent, Merge, Pace, live_ranges};
 use crate::layer::Layer;
 use crate::member::Member;
 use crate::promise::{Keeper, Promise};
 use crate::seal::LayerTasks;
+use crate::segments::Counting;
 use crate::statistics::FsStatistics;
 use crate::store::FsStore;
 
@@ -24,6 +26,13 @@ use crate::store::FsStore;
 const LOOK_EVERY: u32 = 256;
 /// Budgets below this are looked at after every operation.
 const SMALL_BUDGET_BYTES: u64 = 1 << 20;
+
+/// How many times as many segments as there should be make the writer wait that spills.
+const HURRIED: usize = 2;
+/// And at a checkpoint.
+const MOST: usize = 8;
+/// Milliseconds after opening before the first merge begins: the first reads have cores and disk to themselves.
+const SETTLING_MS: u64 = 500;
 
 /// A merge under way.
 #[derive(Debug)]
@@ -69,7 +78,10 @@ impl Drop for Background {
     /// outlives the store may need it.
     fn drop(&mut self) {
         self.cancel.cancel();
-        let merging = self.merging.take().map(|merging| merging.promise);
+        let merging = self.merging.take().map(|merging| {
+            merging.pace.hurry();
+            merging.promise
+        });
         for promise in self.spill.take().into_iter().chain(merging) {
             promise.wait_until_done();
         }
@@ -118,7 +130,7 @@ impl FsStore {
             && self.layer.has_entries()
         {
             self.finish_spill()?;
-            self.relieve()?;
+            self.relieve(HURRIED)?;
             self.seal()?;
         }
         Ok(())
@@ -143,10 +155,10 @@ impl FsStore {
         Ok(())
     }
 
-    /// Lets merging catch up where there are far too many segments (B3).
-    fn relieve(&mut self) -> Result<()> {
-        while self.segments.deepest() >= 2 * self.options.max_segments {
-            self.merge_if_worth()?;
+    /// Lets merging catch up where there are so many times more segments than there should be (B3).
+    fn relieve(&mut self, times: usize) -> Result<()> {
+        while self.segments.deepest() >= times * self.options.max_segments {
+            self.merge_if_worth(Counting::Each)?;
             if self.background.merging.is_none() {
                 break;
             }
@@ -163,9 +175,26 @@ impl FsStore {
             figures.spills += 1;
             figures.spilled_bytes += segment.segment().bytes();
             self.segments.push(segment);
-            self.merge_if_worth()?;
+            self.merge_if_worth(Counting::Each)?;
         }
         Ok(())
+    }
+
+    /// Takes up the segment of a checkpoint that was confirmed, which has all of the key groups in `folded`.
+    pub(crate) fn confirmed(
+        &mut self,
+        segment: Arc<Member>,
+        folded: &[KeyGroupRange],
+    ) -> Result<()> {
+        self.segments.put_above(segment, folded);
+        self.merge_if_worth(Counting::BySize)?;
+        let deepest = self.segments.deepest();
+        if let Some(merging) = &self.background.merging
+            && deepest >= HURRIED * self.options.max_segments
+        {
+            merging.pace.hurry();
+        }
+        if deepest >= MOST * self.options.max_segments { self.relieve(MOST) } else { Ok(()) }
     }
 
     /// Puts an empty layer above the present one, which becomes a segment.
@@ -203,28 +232,40 @@ impl FsStore {
     }
 
     /// Begins a merge, if none runs and there is something to gain.
-    pub(crate) fn merge_if_worth(&mut self) -> Result<()> {
+    fn merge_if_worth(&mut self, counting: Counting) -> Result<()> {
+        self.merge_after(0, counting)
+    }
+
+    /// The same of a store that was just opened.
+    pub(crate) fn merge_once_settled(&mut self) -> Result<()> {
+        self.merge_after(SETTLING_MS, Counting::BySize)
+    }
+
+    fn merge_after(&mut self, milliseconds: u64, counting: Counting) -> Result<()> {
         if self.background.merging.is_some() {
             return Ok(());
         }
-        let Some(run) = self.segments.worth_merging(self.options.max_segments) else {
+        let Some(run) = self.segments.worth_merging(self.options.max_segments, counting) else {
             return Ok(());
         };
-        let inputs = self.segments.all().get(run.clone()).unwrap_or_default().to_vec();
         let bottom = run.start == 0;
+        let inputs = self.segments.all().get(run).unwrap_or_default().to_vec();
         let form = if bottom { FileForm::Full } else { FileForm::Increment };
-        let spec = StateFileSpec { form, ..self.spec(form) };
+        let spec = self.spec(form);
         let pace = Pace::new(self.options.merge_bytes_per_second);
         let (workshop, cancel) = (self.workshop.clone(), self.background.cancel.clone());
         let (ids, job_pace) = (inputs.iter().map(|input| input.id()).collect(), pace.clone());
         let promise = self.spawn("alluvium-fs-merge", move || {
+            job_pace.pause(milliseconds);
+            cancel.check()?;
             let mut options = WriteOptions::default();
             options.lookups = true;
             options.cancel = cancel;
             let range = spec.range;
             let live = live_ranges(&inputs, range);
             let (file, to) = workshop.begin()?;
-            let merge = Merge { sources: &inputs, bottom, pace: Some(job_pace) };
+            let extent = if bottom { Extent::All } else { Extent::Newer };
+            let merge = Merge { sources: &inputs, extent, pace: Some(job_pace) };
             let written = merge.write(spec, to, options, None)?;
             workshop.segment(file, written, range, live).map(Some)
         })?;
@@ -239,9 +280,9 @@ impl FsStore {
         if let Some(segment) = segment {
             self.background.figures.merges += 1;
             self.background.figures.merged_bytes += segment.segment().bytes();
-            self.segments.replace(&merging.inputs, segment);
+            self.segments.replace(&merging.inputs, &segment);
         }
-        self.merge_if_worth()
+        self.merge_if_worth(Counting::BySize)
     }
 }
 

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use alluvium_state_api::CheckpointId;
 use alluvium_state_api::snapshot::SnapshotFile;
+use alluvium_state_api::{CheckpointId, KeyGroupRange};
 use parking_lot::Mutex;
 
 use crate::member::Member;
@@ -38,6 +38,8 @@ pub(crate) struct Candidate {
     pub(crate) basis: u64,
     /// What had changed in the layer.
     pub(crate) segment: Option<Arc<Member>>,
+    /// Key groups of which the segment has everything.
+    pub(crate) folded: Vec<KeyGroupRange>,
     /// The files that later increments may reference; none of a full checkpoint.
     pub(crate) uploads: Option<Uploads>,
 }

@@ -53,6 +53,8 @@ mod below;
 mod build;
 mod chain;
 mod factory;
+mod fold;
+mod joint;
 mod key;
 mod layer;
 mod local;

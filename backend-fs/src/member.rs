@@ -1,5 +1,7 @@
 //! [`Member`]: a segment of a store, with what the store knows about it besides what it holds.
 
+use std::sync::Arc;
+
 use alluvium_state_api::format::StateTotals;
 use alluvium_state_api::schema::StateKind;
 use alluvium_state_api::snapshot::SnapshotFile;
@@ -11,7 +13,7 @@ use crate::segment::{ReadMode, Segment};
 /// A segment of a store.
 #[derive(Debug)]
 pub(crate) struct Member {
-    segment: Segment,
+    segment: Arc<Segment>,
     /// The file as snapshots describe it; its place is the private directory.
     described: SnapshotFile,
     /// By id of the state: what it has in the live key groups.
@@ -25,6 +27,19 @@ impl Member {
     /// Opens a file that is as described, of which the live key groups count.
     pub(crate) fn open(file: LocalFile, described: SnapshotFile, mode: ReadMode) -> Result<Self> {
         let segment = Segment::open(file, described.stored.length, &described.live, mode)?;
+        Ok(Self::counting(Arc::new(segment), described))
+    }
+
+    /// The same without the key groups for which `gone` says true; `None` where it counts for none then.
+    pub(crate) fn without(&self, gone: impl Fn(KeyGroup) -> bool) -> Option<Self> {
+        let range = self.segment.spec().range;
+        let live = range.runs_where(|group| self.is_live(group) && !gone(group));
+        let described = SnapshotFile { live, ..self.described.clone() };
+        let some = !described.live.is_empty();
+        some.then(|| Self::counting(Arc::clone(&self.segment), described))
+    }
+
+    fn counting(segment: Arc<Segment>, described: SnapshotFile) -> Self {
         let states = segment.spec().states.len();
         let (mut totals, mut live_bytes) = (vec![StateTotals::default(); states], 0u64);
         for range in &described.live {
@@ -40,7 +55,7 @@ impl Member {
         let removes_maps =
             metas.map(|(meta, total)| meta.kind == StateKind::Map && total.tombstones > 0);
         let removes_maps = removes_maps.collect();
-        Ok(Self { segment, described, totals, removes_maps, live_bytes })
+        Self { segment, described, totals, removes_maps, live_bytes }
     }
 
     /// What it holds.
@@ -74,6 +89,11 @@ impl Member {
         if self.live() == [self.segment.spec().range] {
             return self.described.stored.length;
         }
+        self.live_bytes
+    }
+
+    /// Bytes of the sections that count.
+    pub(crate) fn live_bytes(&self) -> u64 {
         self.live_bytes
     }
 

@@ -45,7 +45,8 @@ pub struct FsOptions {
     pub read_mode: ReadMode,
     /// Memory for blocks that were read, in bytes. Used where segments are not mapped.
     pub block_cache_bytes: u64,
-    /// Segments from which on they are merged.
+    /// Segments of a key group from which on they are merged; at a checkpoint, those with small sections
+    /// count less, down to an eighth.
     pub max_segments: usize,
     /// Bytes per second that merging may write.
     pub merge_bytes_per_second: u64,

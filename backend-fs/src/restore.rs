@@ -100,7 +100,7 @@ impl FsStore {
             options,
             env: OpenEnv { restore: Vec::new(), ..env },
         };
-        store.merge_if_worth()?;
+        store.merge_once_settled()?;
         Ok(store)
     }
 }

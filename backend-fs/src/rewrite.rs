@@ -3,7 +3,7 @@
 use alluvium_state_api::format::{FileForm, WriteOptions};
 use alluvium_state_api::{Error, KeyedStore, Result, Rewrite, Slot, StateOperation};
 
-use crate::build::merge::{Merge, Rewriting, live_ranges};
+use crate::build::merge::{Extent, Merge, Rewriting, live_ranges};
 use crate::store::FsStore;
 
 impl FsStore {
@@ -34,7 +34,7 @@ impl FsStore {
         let live = live_ranges(&sources, range);
         let mut options = WriteOptions::default();
         options.lookups = true;
-        let merge = Merge { sources: &sources, bottom: true, pace: None };
+        let merge = Merge { sources: &sources, extent: Extent::All, pace: None };
         let (file, to) = self.workshop.begin()?;
         let written = merge.write(spec, to, options, Some(Rewriting { state, rewrite }))?;
         let segment = self.workshop.segment(file, written, range, live)?;

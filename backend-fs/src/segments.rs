@@ -3,7 +3,9 @@
 //! # Invariants
 //! G1. Segments are ordered: what a later one says of an entry overrides what earlier ones say.
 //! G2. `levels` has for each key group the segments in which it is live, oldest first.
+//! G3. `joints` is about the segments as they are: it is empty again whenever these change.
 
+use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use alluvium_state_api::{
     EntryKey, Error, KeyGroup, KeyGroupRange, ListSize, Result, Slot, StateKey,
 };
 
+use crate::joint::Joint;
 use crate::layer::map_of;
 use crate::member::Member;
 use crate::segment::{BlockCache, Place};
@@ -51,13 +54,63 @@ pub(crate) struct Segments {
     ids: Vec<Vec<Option<u16>>>,
     /// By slot.
     states: Vec<Known>,
+    /// By slot, then by key group: what was read of small sections.
+    joints: Vec<Box<[Lookup]>>,
+    /// Bytes of memory of these.
+    joint_bytes: Cell<usize>,
+}
+
+/// The joint lookup of a key group, once somebody has asked; `None` where there is nothing to join.
+type Lookup = OnceCell<Option<Box<Joint>>>;
+
+/// Memory for joint lookups. Who finds no more of it asks segment after segment.
+const MOST_JOINT_BYTES: usize = 32 << 20;
+
+/// How much segments weigh where it is decided whether to merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// All the same.
+    Each,
+    /// Those with small sections less, down to an eighth: they are looked up together.
+    BySize,
+}
+
+/// What a segment weighs.
+const WHOLE: u64 = 8;
+/// Bytes of a section, on average, for each unit of that.
+const UNIT_BYTES: u64 = 8 << 10;
+
+impl Counting {
+    fn weight(self, member: &Member) -> u64 {
+        if self == Self::Each {
+            return WHOLE;
+        }
+        let sections = member.segment().state_file().sections().len().max(1) as u64;
+        (member.segment().bytes() / sections / UNIT_BYTES).clamp(1, WHOLE)
+    }
+}
+
+/// What segments say of an entry.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    Nothing,
+    /// Its map was removed.
+    MapRemoved,
+    Here(Place),
 }
 
 impl Segments {
     /// None yet.
     pub(crate) fn new(range: KeyGroupRange) -> Self {
-        let levels = vec![Vec::new(); usize::from(range.len())];
-        Self { range, all: Vec::new(), levels, ids: Vec::new(), states: Vec::new() }
+        Self {
+            range,
+            all: Vec::new(),
+            levels: vec![Vec::new(); usize::from(range.len())],
+            ids: Vec::new(),
+            states: Vec::new(),
+            joints: Vec::new(),
+            joint_bytes: Cell::new(0),
+        }
     }
 
     /// All of them, oldest first.
@@ -98,14 +151,25 @@ impl Segments {
         self.refresh();
     }
 
-    /// Puts `joint` where the adjacent segments `inputs` are; without effect where they no longer are.
-    pub(crate) fn replace(&mut self, inputs: &[u64], joint: Arc<Member>) {
-        let ids: Vec<u64> = self.all.iter().map(|segment| segment.id()).collect();
-        let at = ids.windows(inputs.len().max(1)).position(|window| window == inputs);
-        if let Some(at) = at {
-            self.all.splice(at..at + inputs.len(), [joint]);
-            self.refresh();
-        }
+    /// Adds a newest one, which has all of the key groups in `folded`.
+    pub(crate) fn put_above(&mut self, segment: Arc<Member>, folded: &[KeyGroupRange]) {
+        self.all = without(&self.all, folded);
+        self.push(segment);
+    }
+
+    /// Puts `joint` where the adjacent segments `inputs` are, those of them that count for anything
+    /// still; what does not count in them any more does not in `joint`.
+    pub(crate) fn replace(&mut self, inputs: &[u64], joint: &Member) {
+        let is_input = |segment: &Arc<Member>| inputs.contains(&segment.id());
+        let Some(at) = self.all.iter().position(is_input) else {
+            return;
+        };
+        let replaced: Vec<_> = self.all.iter().filter(|segment| is_input(segment)).collect();
+        let gone = |group| !replaced.iter().any(|segment| segment.is_live(group));
+        let joint = joint.without(gone).map(Arc::new);
+        self.all.retain(|segment| !is_input(segment));
+        self.all.splice(at..at, joint);
+        self.refresh();
     }
 
     /// How many segments the deepest key group has.
@@ -113,16 +177,20 @@ impl Segments {
         self.levels.iter().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// Which segments to merge, if a key group has `most` or more: the newest, and those before them
-    /// as long as they are not more than twice as large as all that come after.
-    pub(crate) fn worth_merging(&self, most: usize) -> Option<Range<usize>> {
-        if self.deepest() < most {
+    /// Which segments to merge, if a key group has `most` or more, as `counting` counts them: the newest,
+    /// and those before them as long as they are not more than twice as large as all that come after.
+    pub(crate) fn worth_merging(&self, most: usize, counting: Counting) -> Option<Range<usize>> {
+        let weights: Vec<u64> = self.all.iter().map(|member| counting.weight(member)).collect();
+        let weight = |index: &usize| weights.get(*index).copied().unwrap_or(0);
+        let of = |level: &Vec<usize>| level.iter().map(weight).fold(0, u64::saturating_add);
+        let deepest = self.levels.iter().map(of).max().unwrap_or(0);
+        if deepest < (most as u64).saturating_mul(WHOLE) {
             return None;
         }
         let mut sum = 0u64;
         let mut start = self.all.len();
         for (index, segment) in self.all.iter().enumerate().rev() {
-            let bytes = segment.segment().bytes();
+            let bytes = segment.live_bytes();
             let taken = self.all.len() - index;
             if taken > 2 && bytes > sum.saturating_mul(2) {
                 break;
@@ -144,6 +212,16 @@ impl Segments {
             let live = self.all.iter().enumerate().filter(|(_, segment)| segment.is_live(group));
             level.extend(live.map(|(index, _)| index));
         }
+        let groups = usize::from(self.range.len());
+        let empty = || (0..groups).map(|_| Lookup::new()).collect();
+        self.joints.clear();
+        self.joints.resize_with(self.states.len(), empty);
+        self.joint_bytes.set(0);
+    }
+
+    /// Bytes of memory for what was read of small sections.
+    pub(crate) fn joint_bytes(&self) -> u64 {
+        self.joint_bytes.get() as u64
     }
 
     /// The segments in which a key group is live, oldest first, as indices of [`all`](Self::all).
@@ -166,16 +244,40 @@ impl Segments {
         key: &StateKey<'_>,
         upper: usize,
     ) -> Result<Option<(usize, Spot)>> {
-        let (group, hash) = (key.key_group(), key.entry_hash());
-        let levels = self.level(group);
-        for (depth, index) in levels.iter().enumerate().take(upper).rev() {
-            let Some(state) = self.id(*index, slot) else {
+        let levels = self.level(key.key_group());
+        let joint = if levels.len() > 2 { self.joint(cache, slot, key.key_group())? } else { None };
+        let Some(joint) = joint else {
+            let depths = 0..levels.len().min(upper);
+            return self.first(cache, slot, key, depths.rev(), (0, Word::Nothing));
+        };
+        let noted = self.noted(cache, joint, slot, key, upper)?;
+        let rest = joint.rest().iter().copied().filter(|depth| *depth < upper);
+        self.first(cache, slot, key, rest, noted)
+    }
+
+    /// The first word of these depths, newest first, or the one that is known, if that is newer.
+    #[inline]
+    fn first(
+        &self,
+        cache: &mut BlockCache,
+        slot: Slot,
+        key: &StateKey<'_>,
+        depths: impl Iterator<Item = usize>,
+        known: (usize, Word),
+    ) -> Result<Option<(usize, Spot)>> {
+        let (mut at, mut word) = known;
+        let (group, levels) = (key.key_group(), self.level(key.key_group()));
+        for depth in depths {
+            if depth < at {
+                break;
+            }
+            let Some((segment, state)) = self.segment_at(levels, depth, slot) else {
                 continue;
             };
-            let segment = self.at(*index)?;
             let holds = segment.segment();
-            if let Some(place) = holds.find(cache, state, group, key.entry(), hash)? {
-                return Ok(Some((depth, Spot { segment: *index, place })));
+            if let Some(place) = holds.find(cache, state, group, key.entry(), key.entry_hash())? {
+                (at, word) = (depth, Word::Here(place));
+                break;
             }
             if segment.removes_maps(state) {
                 let map = map_of(key)?;
@@ -184,7 +286,84 @@ impl Segments {
                 }
             }
         }
-        Ok(None)
+        let Word::Here(place) = word else {
+            return Ok(None);
+        };
+        Ok(levels.get(at).map(|segment| (at, Spot { segment: *segment, place })))
+    }
+
+    /// The newest word of the small sections, and at which depth it is.
+    fn noted(
+        &self,
+        cache: &mut BlockCache,
+        joint: &Joint,
+        slot: Slot,
+        key: &StateKey<'_>,
+        upper: usize,
+    ) -> Result<(usize, Word)> {
+        let (group, levels) = (key.key_group(), self.level(key.key_group()));
+        let mut find = |entry: EntryKey<'_>, hash, removal| {
+            joint.find(hash, upper, |depth, at| {
+                let Some((segment, state)) = self.segment_at(levels, depth, slot) else {
+                    return Ok(None);
+                };
+                segment.segment().listed(cache, (state, group), at, (entry, removal))
+            })
+        };
+        let found = find(key.entry(), key.entry_hash(), false)?;
+        if joint.removes_maps() {
+            let map = map_of(key)?;
+            if let Some((removed, _)) = find(map.entry(), map.entry_hash(), true)?
+                && found.is_none_or(|(depth, _)| depth < removed)
+            {
+                return Ok((removed, Word::MapRemoved));
+            }
+        }
+        Ok(found.map_or((0, Word::Nothing), |(depth, place)| (depth, Word::Here(place))))
+    }
+
+    /// The segment at a depth of a key group, and the id that a state has there.
+    #[inline]
+    fn segment_at(&self, levels: &[usize], depth: usize, slot: Slot) -> Option<(&Member, u16)> {
+        let index = *levels.get(depth)?;
+        Some((self.all.get(index)?, self.id(index, slot)?))
+    }
+
+    /// What the small sections of a key group have of a state.
+    #[inline]
+    fn joint(&self, cache: &mut BlockCache, slot: Slot, group: KeyGroup) -> Result<Option<&Joint>> {
+        let at = usize::from(group.index().saturating_sub(self.range.start()));
+        let Some(lookup) = self.joints.get(slot.index()).and_then(|groups| groups.get(at)) else {
+            return Ok(None);
+        };
+        match lookup.get() {
+            Some(joint) => Ok(joint.as_deref()),
+            None => self.join(cache, slot, group, lookup),
+        }
+    }
+
+    #[cold]
+    fn join<'s>(
+        &'s self,
+        cache: &mut BlockCache,
+        slot: Slot,
+        group: KeyGroup,
+        lookup: &'s Lookup,
+    ) -> Result<Option<&'s Joint>> {
+        let mut joint = None;
+        if self.joint_bytes.get() < MOST_JOINT_BYTES {
+            let levels = self.level(group);
+            let depths = 0..levels.len();
+            let of = |depth| {
+                let (segment, state) = self.segment_at(levels, depth, slot)?;
+                Some((segment.segment(), state, segment.removes_maps(state)))
+            };
+            let sections: Vec<_> = depths.map(of).collect();
+            joint = Joint::read(&sections, group, cache)?.map(Box::new);
+        }
+        let bytes = joint.as_ref().map_or(0, |joint| joint.bytes());
+        self.joint_bytes.set(self.joint_bytes.get() + bytes);
+        Ok(lookup.get_or_init(|| joint).as_deref())
     }
 
     /// Where the value of an entry of any state but a list is; `None` if there is none.
@@ -260,6 +439,15 @@ impl Segments {
         }
         Ok(false)
     }
+}
+
+/// Segments that no longer count for the key groups in `folded`; those that count for none are left out.
+pub(crate) fn without(all: &[Arc<Member>], folded: &[KeyGroupRange]) -> Vec<Arc<Member>> {
+    if folded.is_empty() {
+        return all.to_vec();
+    }
+    let gone = |group: KeyGroup| folded.iter().any(|range| range.contains(group));
+    all.iter().filter_map(|member| member.without(gone)).map(Arc::new).collect()
 }
 
 /// The sum of the sizes of pieces.

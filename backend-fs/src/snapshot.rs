@@ -13,20 +13,22 @@
 
 use std::sync::Arc;
 
-use alluvium_state_api::format::{FileForm, StateFileSpec};
+use alluvium_state_api::format::{FileForm, StateFileSpec, WriteOptions};
 use alluvium_state_api::schema::StateMeta;
 use alluvium_state_api::snapshot::{
-    Compression, Digest, EntryCount, KeyedSnapshot, SnapshotContext, SnapshotFile, SnapshotKind,
-    SnapshotRequest, SnapshotTask, StateSummary,
+    CancelToken, Compression, Digest, EntryCount, KeyedSnapshot, SnapshotContext, SnapshotFile,
+    SnapshotKind, SnapshotRequest, SnapshotTask, StateSummary,
 };
 use alluvium_state_api::storage::{FileScope, InlinePolicy};
-use alluvium_state_api::{CheckpointId, Error, KeyedStore, Result};
+use alluvium_state_api::{CheckpointId, Error, KeyGroupRange, KeyedStore, Result};
 
-use crate::build::merge::Merge;
+use crate::build::merge::{Extent, Merge};
 use crate::chain::{Base, Candidate, Candidates, InFlight, Uploads, report};
+use crate::fold::worth_folding;
 use crate::member::Member;
 use crate::promise::Promise;
 use crate::seal::LayerTasks;
+use crate::segments::without;
 use crate::store::FsStore;
 use crate::workshop::{Workshop, upload};
 
@@ -98,8 +100,7 @@ impl FsStore {
         self.background.rebase();
         self.layer.completed(checkpoint)?;
         if let Some(segment) = candidate.segment {
-            self.segments.push(segment);
-            self.merge_if_worth()?;
+            self.confirmed(segment, &candidate.folded)?;
         }
         Ok(())
     }
@@ -139,8 +140,12 @@ impl Task {
         let form = if self.segments.is_empty() { FileForm::Full } else { FileForm::Increment };
         let spec = StateFileSpec { form, ..self.spec.clone() };
         let tasks = std::mem::take(&mut self.tasks);
-        let fresh = tasks.into_segment(&self.workshop, spec, context.cancel)?;
-        let mut segments = self.segments.clone();
+        let mut fresh = tasks.into_segment(&self.workshop, spec, context.cancel)?;
+        let folded = self.worth_folding(fresh.as_deref());
+        if !folded.is_empty() {
+            fresh = Some(self.fold(fresh, &folded, context.cancel)?);
+        }
+        let mut segments = without(&self.segments, &folded);
         segments.extend(fresh.clone());
         let (snapshot, uploads) = match self.request.kind {
             SnapshotKind::Incremental => {
@@ -154,11 +159,40 @@ impl Task {
                 checkpoint: self.request.checkpoint,
                 basis: self.basis,
                 segment: fresh,
+                folded,
                 uploads,
             };
             report(&self.candidates, candidate);
         }
         Ok(snapshot)
+    }
+
+    /// The key groups that an increment writes in full.
+    fn worth_folding(&self, fresh: Option<&Member>) -> Vec<KeyGroupRange> {
+        let wanted = self.request.kind == SnapshotKind::Incremental && self.base.is_some();
+        let fresh = fresh.filter(|_| wanted);
+        fresh.map_or_else(Vec::new, |fresh| {
+            worth_folding(&self.segments, self.spec.range, fresh.segment().bytes())
+        })
+    }
+
+    /// Writes what changed with everything that is below it in the key groups of `folded`.
+    fn fold(
+        &self,
+        fresh: Option<Arc<Member>>,
+        folded: &[KeyGroupRange],
+        cancel: &CancelToken,
+    ) -> Result<Arc<Member>> {
+        let mut sources = self.segments.clone();
+        sources.extend(fresh);
+        let mut options = WriteOptions::default();
+        options.lookups = true;
+        options.cancel = cancel.clone();
+        let (file, to) = self.workshop.begin()?;
+        let merge = Merge { sources: &sources, extent: Extent::Fold(folded), pace: None };
+        let written = merge.write(self.spec.clone(), to, options, None)?;
+        let range = self.spec.range;
+        self.workshop.segment(file, written, range, vec![range])
     }
 
     /// References what the base has, and gives the storage the rest.
@@ -234,11 +268,10 @@ impl Task {
             _ => FileForm::Full,
         };
         let spec = StateFileSpec { form, ..self.spec.clone() };
-        let mut options =
-            alluvium_state_api::format::WriteOptions::of(&context, self.request.compression);
+        let mut options = WriteOptions::of(&context, self.request.compression);
         options.lookups = form == FileForm::Full && self.request.compression == Compression::None;
         let to = context.sink.create(FileScope::Own)?;
-        let merge = Merge { sources: segments, bottom: true, pace: None };
+        let merge = Merge { sources: segments, extent: Extent::All, pace: None };
         let written = merge.write(spec.clone(), to, options, None)?;
         Ok(KeyedSnapshot::of_file(crate::BACKEND_NAME, kind, &spec, written))
     }

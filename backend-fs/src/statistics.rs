@@ -54,7 +54,7 @@ impl FsStore {
             deepest: self.segments.deepest() as u64,
             layer_bytes: self.layer.memory_bytes()
                 + self.sealed.as_ref().map_or(0, Layer::memory_bytes),
-            index_bytes: self.cache.held_bytes(),
+            index_bytes: self.cache.held_bytes() + self.segments.joint_bytes(),
             cache_hits,
             cold_reads,
             ..self.background.figures

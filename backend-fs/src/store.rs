@@ -264,7 +264,8 @@ impl KeyedStore for FsStore {
             self.directory.statistics(|slot| EntryCount::Estimate(self.estimate(slot)));
         statistics.memory_bytes = self.layer.memory_bytes()
             + self.sealed.as_ref().map_or(0, Layer::memory_bytes)
-            + self.cache.held_bytes();
+            + self.cache.held_bytes()
+            + self.segments.joint_bytes();
         statistics.snapshots_in_flight = self.chain.in_flight();
         statistics
     }

@@ -50,11 +50,39 @@ impl Pace {
 
     /// Rests after `bytes` were written.
     fn rest(&self, bytes: u64) {
-        let mut left = bytes.saturating_mul(1000) / self.bytes_per_second.max(1);
+        self.pause(bytes.saturating_mul(1000) / self.bytes_per_second.max(1));
+    }
+
+    /// Waits so many milliseconds, unless it is in a hurry.
+    pub(crate) fn pause(&self, mut left: u64) {
         while left > 0 && !self.hurried.load(Ordering::Relaxed) {
             let step = left.min(20);
             std::thread::sleep(Duration::from_millis(step));
             left -= step;
+        }
+    }
+}
+
+/// What a merge takes of its sources.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Extent<'a> {
+    /// Everything, and there is nothing below: what was removed leaves no trace.
+    All,
+    /// Everything, and there are older segments.
+    Newer,
+    /// Everything in these key groups, below which there is nothing; else the newest source alone.
+    Fold(&'a [KeyGroupRange]),
+}
+
+impl Extent<'_> {
+    /// Whether nothing lies below the sources of a key group, and how many of the older of `count`
+    /// sources do not count.
+    fn of(self, group: KeyGroup, count: usize) -> (bool, usize) {
+        match self {
+            Self::All => (true, 0),
+            Self::Newer => (false, 0),
+            Self::Fold(folded) if folded.iter().any(|range| range.contains(group)) => (true, 0),
+            Self::Fold(_) => (false, count.saturating_sub(1)),
         }
     }
 }
@@ -64,8 +92,7 @@ impl Pace {
 pub(crate) struct Merge<'a> {
     /// Oldest first.
     pub(crate) sources: &'a [Arc<Member>],
-    /// Whether nothing lies below the oldest: what was removed then leaves no trace.
-    pub(crate) bottom: bool,
+    pub(crate) extent: Extent<'a>,
     pub(crate) pace: Option<Pace>,
 }
 
@@ -98,18 +125,23 @@ impl Merge<'_> {
         let out = StateFileWriter::new(to, spec, options)?.into_sequential();
         let (key, value) = (OwnedKey::default(), Vec::new());
         let cache = BlockCache::new(CACHE_BYTES);
-        let mut joint = Joint { out, bottom: self.bottom, rewriting, key, value, cache };
+        let mut joint = Joint { out, bottom: true, rewriting, key, value, cache };
         let mut paced = progress.bytes();
         for (id, meta) in (0u16..).zip(&states) {
             let ids: Vec<Option<u16>> =
                 self.sources.iter().map(|source| source.state_id(&meta.name)).collect();
             for group in self.groups(&ids, range) {
-                let sources = self.sources.iter().zip(&ids);
+                let (bottom, passed) = self.extent.of(group, self.sources.len());
+                let sources = self.sources.iter().zip(&ids).skip(passed);
                 let sources = sources.filter_map(|(source, id)| Some((source, (*id)?)));
                 let live = sources.filter(|(source, _)| source.is_live(group));
                 let live: Vec<(&Segment, u16)> =
                     live.map(|(source, id)| (source.segment(), id)).collect();
                 cancel.check()?;
+                if live.is_empty() {
+                    continue;
+                }
+                joint.bottom = bottom;
                 joint.section((id, meta), group, &live)?;
                 paced = self.rest(&progress, paced);
             }

@@ -25,6 +25,7 @@
 mod cache;
 mod cursor;
 mod lane;
+mod listing;
 mod lists;
 mod pages;
 mod probe;

@@ -41,12 +41,12 @@ impl Place {
 
 /// What is looked for.
 #[derive(Clone, Copy)]
-struct Wanted<'k> {
-    section: usize,
-    widths: Widths,
-    key: EntryKey<'k>,
+pub(super) struct Wanted<'k> {
+    pub(super) section: usize,
+    pub(super) widths: Widths,
+    pub(super) key: EntryKey<'k>,
     /// The removal of a map, and not an entry.
-    removal: bool,
+    pub(super) removal: bool,
 }
 
 impl Segment {
@@ -190,7 +190,7 @@ impl Segment {
 
     /// Whether what is wanted is at `candidate`.
     #[inline]
-    fn compare(
+    pub(super) fn compare(
         &self,
         wanted: Wanted<'_>,
         block: &DataBlock,
