@@ -200,6 +200,9 @@ fn role_credentials(
             role = role.with_config(key, value);
         }
     }
+    if let Some(at) = variable(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT")? {
+        role = role.with_metadata_endpoint(at.trim_end_matches('/'));
+    }
     let disabled = environment.get("AWS_EC2_METADATA_DISABLED");
     if !elsewhere && disabled.is_some_and(|text| text.eq_ignore_ascii_case("true")) {
         return Err(Error::invalid_input(

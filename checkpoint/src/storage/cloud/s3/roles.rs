@@ -126,7 +126,7 @@ fn answering(
     BTreeMap::from([(path.to_owned(), (status, text))])
 }
 
-fn of_container() -> String {
+fn credentials() -> String {
     format!(
         r#"{{"AccessKeyId":"{KEY_ID}","SecretAccessKey":"{SECRET}","Token":"{SECRET}",
              "Expiration":"2120-01-01T00:00:00Z"}}"#
@@ -135,7 +135,7 @@ fn of_container() -> String {
 
 #[test]
 fn the_role_of_a_container_signs_and_its_secret_is_shown_nowhere() {
-    let fixed = answering("/credentials", "200 OK", of_container());
+    let fixed = answering("/credentials", "200 OK", credentials());
     let (server, url) = Server { fixed, ..Server::default() }.start();
     let (token, uri) = (file(TOKEN), format!("{url}/credentials"));
     let pairs = [
@@ -150,13 +150,26 @@ fn the_role_of_a_container_signs_and_its_secret_is_shown_nowhere() {
 }
 
 #[test]
+fn the_role_of_an_instance_signs_and_its_secret_is_shown_nowhere() {
+    let mut fixed = answering("/latest/api/token", "200 OK", TOKEN.to_owned());
+    let roles = "/latest/meta-data/iam/security-credentials/";
+    fixed.extend(answering(roles, "200 OK", "role".to_owned()));
+    fixed.extend(answering(&format!("{roles}role"), "200 OK", credentials()));
+    let (server, url) = Server { fixed, ..Server::default() }.start();
+    let service = format!("{url}/");
+    let (storage, env) = open(&url, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.as_str())]);
+    use_storage(&storage, &env);
+    assert_signed(&server);
+}
+
+#[test]
 fn a_service_of_credentials_that_answers_nonsense_is_told_without_its_words() {
     let secret = SECRET;
     for (status, answer) in [
         ("400 Bad Request", format!("{secret} is not allowed")),
         ("200 OK", format!("{secret} is no JSON")),
-        ("200 OK", of_container().replace("2120-01-01T00:00:00Z", secret)),
-        ("200 OK", of_container().replace("Expiration", secret)),
+        ("200 OK", credentials().replace("2120-01-01T00:00:00Z", secret)),
+        ("200 OK", credentials().replace("Expiration", secret)),
         ("200 OK", format!("{{\"AccessKeyId\":\"{secret}")),
     ] {
         let fixed = answering("/credentials", status, answer);
