@@ -189,10 +189,28 @@ const ROLE: [(&str, AmazonS3ConfigKey); 7] = [
     ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
 ];
 
+/// Refuses half of what leads to a role: the client would ask for another one.
+fn check_whole_role(environment: &Environment) -> Result<()> {
+    let set = |name| environment.get(name).is_some();
+    let (web, full) = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let (given, needed) = if set(web) {
+        (web, "AWS_ROLE_ARN")
+    } else if set(full) && !set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
+        (full, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    } else {
+        return Ok(());
+    };
+    if set(needed) {
+        return Ok(());
+    }
+    Err(Error::invalid_input(format!("{given} is set, and needs {needed}, which is not; set both")))
+}
+
 fn role_credentials(
     mut role: AmazonS3Builder,
     environment: &Environment,
 ) -> Result<AwsCredentialProvider> {
+    check_whole_role(environment)?;
     let mut elsewhere = false;
     for (name, key) in ROLE {
         if let Some(value) = variable(environment, name)? {

@@ -174,6 +174,8 @@ fn what_is_malformed_is_refused_without_being_repeated() {
         given(&[("AWS_ENDPOINT_URL_S3", odd.as_str())], &[]),
         given(&[("AWS_ROLE_ARN", spaced.as_str())], &[]),
         given(&[("AWS_EC2_METADATA_DISABLED", "true")], &[]),
+        given(&[("AWS_WEB_IDENTITY_TOKEN_FILE", SECRET)], &[]),
+        given(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", SECRET)], &[]),
     ];
     for text in [
         format!("{SECRET}\n"),
