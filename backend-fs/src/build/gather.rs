@@ -234,7 +234,7 @@ fn key_bytes<'a>(bytes: &'a [u8], rec: &Rec) -> &'a [u8] {
 }
 
 /// The first bytes of a key as a number that orders as they do.
-fn prefix_of(key: &[u8]) -> u64 {
+pub(super) fn prefix_of(key: &[u8]) -> u64 {
     let mut prefix = [0; 8];
     for (to, from) in prefix.iter_mut().zip(key) {
         *to = *from;

@@ -19,6 +19,7 @@ use alluvium_state_api::{
     ElementsBuffer, EntryKey, Error, KeyGroup, KeyGroupRange, Result, Rewrite,
 };
 
+use super::heads::Heads;
 use crate::key::OwnedKey;
 use crate::member::Member;
 use crate::segment::{BlockCache, Item, SectionCursor, Segment, What};
@@ -192,11 +193,6 @@ struct Piece<'a> {
     item: Item<'a>,
 }
 
-/// The entry at which a cursor is, if it has this key.
-fn at<'c>(cursor: &'c SectionCursor<'_>, key: &OwnedKey) -> Result<Option<Item<'c>>> {
-    Ok(cursor.item()?.filter(|item| item.key.bytes() == key.bytes()))
-}
-
 /// The maps that the sources of a section removed, each with the newest that did.
 type Removals = BTreeMap<Vec<u8>, (usize, usize)>;
 
@@ -220,32 +216,16 @@ impl Joint<'_, '_> {
             cursor.rewind(&mut self.cache)?;
             cursors.push(cursor);
         }
-        while self.choose(&cursors)? {
+        let mut heads = Heads::of(&cursors)?;
+        while heads.choose(&cursors, &mut self.key)? {
             let removed = removals.get(self.key.map()?.bytes()).map(|(newest, _)| *newest);
-            self.entry((id, meta, group), sources, &cursors, removed)?;
-            for cursor in &mut cursors {
-                if at(cursor, &self.key)?.is_some() {
-                    cursor.advance(&mut self.cache)?;
-                }
-            }
+            let newest_first = heads.least().iter().rev();
+            let newest_first =
+                newest_first.filter_map(|index| Some((*index, cursors.get(*index)?)));
+            self.entry((id, meta, group), sources, newest_first, removed)?;
+            heads.advance(&mut cursors, &mut self.cache)?;
         }
         Ok(())
-    }
-
-    /// Makes the least key of all sources the current one; `false` if there is none.
-    fn choose(&mut self, cursors: &[SectionCursor<'_>]) -> Result<bool> {
-        let mut least: Option<EntryKey<'_>> = None;
-        for cursor in cursors {
-            if let Some(item) = cursor.item()?
-                && least.is_none_or(|least| item.key.bytes() < least.bytes())
-            {
-                least = Some(item.key);
-            }
-        }
-        if let Some(least) = least {
-            self.key.set(least);
-        }
-        Ok(least.is_some())
     }
 
     /// Gathers the removed maps; writes them, unless there is nothing below.
@@ -267,21 +247,22 @@ impl Joint<'_, '_> {
         Ok(removals)
     }
 
-    /// Writes what counts of the entry under `self.key`: nothing from before its map was removed.
-    fn entry(
+    /// Writes what counts of the entry under `self.key`, which `cursors` are at, newest first: nothing from
+    /// before its map was removed.
+    fn entry<'c>(
         &mut self,
         (id, meta, group): (u16, &StateMeta, KeyGroup),
         sources: &[(&Segment, u16)],
-        cursors: &[SectionCursor<'_>],
+        cursors: impl Iterator<Item = (usize, &'c SectionCursor<'c>)>,
         removed: Option<usize>,
     ) -> Result<()> {
         let mut pieces = Vec::new();
         let mut whole = self.bottom;
-        for (index, cursor) in cursors.iter().enumerate().rev() {
+        for (index, cursor) in cursors {
             if removed.is_some_and(|removed| index < removed) {
                 break;
             }
-            let Some(item) = at(cursor, &self.key)? else {
+            let Some(item) = cursor.item()? else {
                 continue;
             };
             match item.what {

@@ -2,8 +2,9 @@
 //!
 //! * [`gather`] sorts what files have of some key groups, in whatever order they have it;
 //! * [`convert`] writes a segment of it;
-//! * [`merge`] joins segments, which are sorted already.
+//! * [`merge`] joins segments, which are sorted already; `heads` says which of them come next.
 
 pub(crate) mod convert;
 pub(crate) mod gather;
+mod heads;
 pub(crate) mod merge;
