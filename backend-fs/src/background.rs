@@ -209,6 +209,7 @@ impl FsStore {
             }
         }
         self.sealed = Some(std::mem::replace(&mut self.layer, layer));
+        self.reads.clear();
         self.background.rebase();
         self.has_below = true;
         let workshop = self.workshop.clone();

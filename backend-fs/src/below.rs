@@ -1,12 +1,14 @@
 //! [`Below`]: what is under the write layer, for those who found nothing there.
 //!
-//! That is the sealed layer, while it is being written as a segment, and the segments.
+//! That is the sealed layer, while it is being written as a segment, and the segments; and a cache of what
+//! was read of them.
 
 use std::ops::ControlFlow;
 
 use alluvium_state_api::{KeyedStore, ListSize, Result, Slot, StateKey, VisitElement};
 
 use crate::layer::{Cover, Layer, Run};
+use crate::read_cache::ReadCache;
 use crate::segment::BlockCache;
 use crate::segments::{PieceSpot, Segments, total};
 
@@ -15,28 +17,29 @@ use crate::segments::{PieceSpot, Segments, total};
 pub(crate) struct Below<'s> {
     pub(crate) sealed: Option<&'s mut Layer>,
     pub(crate) segments: &'s Segments,
+    pub(crate) reads: &'s mut ReadCache,
     pub(crate) cache: &'s mut BlockCache,
     pub(crate) pieces: &'s mut Vec<PieceSpot>,
 }
 
 impl<'s> Below<'s> {
-    /// The value of an entry of any state but a list.
+    /// The value of an entry of any state but a list that is not among what was read lately.
+    #[inline(never)]
     pub(crate) fn value(self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&'s [u8]>> {
-        if let Some(layer) = self.sealed
-            && let Some(inner) = layer.slot(slot)
-        {
-            let (main, mut covers) = layer.split();
-            if let Some(value) = main.get(inner, key)? {
-                return Ok(Some(value));
-            }
-            if covers.of(slot, key)? == Cover::Gone {
-                return Ok(None);
-            }
+        let Self { sealed, segments, cache, .. } = self;
+        older(sealed, segments, cache, (slot, &key.hashed()))
+    }
+
+    /// The same, for a reader: it is kept among what was read lately.
+    #[inline(never)]
+    pub(crate) fn read(self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&'s [u8]>> {
+        let Self { sealed, segments, reads, cache, .. } = self;
+        let key = &key.hashed();
+        let value = older(sealed, segments, cache, (slot, key))?;
+        if let Some(value) = value {
+            reads.add(slot, key, value);
         }
-        let Some(spot) = self.segments.find(self.cache, slot, key)? else {
-            return Ok(None);
-        };
-        self.segments.value(self.cache, spot).map(Some)
+        Ok(value)
     }
 
     /// The same, for a while.
@@ -44,6 +47,7 @@ impl<'s> Below<'s> {
         Below {
             sealed: self.sealed.as_deref_mut(),
             segments: self.segments,
+            reads: self.reads,
             cache: self.cache,
             pieces: self.pieces,
         }
@@ -143,6 +147,30 @@ impl Below<'_> {
         debug_assert!(ended.is_break() || flow.is_continue(), "who is told to stop does");
         Ok(flow)
     }
+}
+
+/// The value of an entry of any state but a list, in the sealed layer and the segments.
+fn older<'s>(
+    sealed: Option<&'s mut Layer>,
+    segments: &'s Segments,
+    cache: &'s mut BlockCache,
+    (slot, key): (Slot, &StateKey<'_>),
+) -> Result<Option<&'s [u8]>> {
+    if let Some(layer) = sealed
+        && let Some(inner) = layer.slot(slot)
+    {
+        let (main, mut covers) = layer.split();
+        if let Some(value) = main.get(inner, key)? {
+            return Ok(Some(value));
+        }
+        if covers.of(slot, key)? == Cover::Gone {
+            return Ok(None);
+        }
+    }
+    let Some(spot) = segments.find(cache, slot, key)? else {
+        return Ok(None);
+    };
+    segments.value(cache, spot).map(Some)
 }
 
 /// Visits what a layer has of a list; says whether there is something, and whether to go on.

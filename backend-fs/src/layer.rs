@@ -224,8 +224,16 @@ impl Covers<'_> {
         self.places.get_mut(above.index()).and_then(Option::as_mut).ok_or_else(not_registered)
     }
 
-    /// Whether an entry that is not in the layer was removed.
+    /// Whether anything of a state was removed; if not, nothing that is not in the layer was.
     #[inline]
+    pub(crate) fn may_hide(&self, above: Slot) -> bool {
+        match self.places.get(above.index()) {
+            Some(Some(place)) => place.marked || place.cleared,
+            _ => true,
+        }
+    }
+
+    /// Whether an entry that is not in the layer was removed.
     pub(crate) fn of(&mut self, above: Slot, key: &StateKey<'_>) -> Result<Cover> {
         let Place { slot, is_map, marked, cleared } = *self.place(above)?;
         if marked && self.marks.get(slot, key)?.is_some() {

@@ -62,6 +62,7 @@ mod member;
 mod ops;
 mod options;
 mod promise;
+mod read_cache;
 mod restore;
 mod rewrite;
 mod seal;

@@ -23,6 +23,7 @@ use crate::layer::Layer;
 use crate::local::LocalDirectory;
 use crate::member::Member;
 use crate::options::FsOptions;
+use crate::read_cache::ReadCache;
 use crate::segment::BlockCache;
 use crate::segments::Segments;
 use crate::store::FsStore;
@@ -89,12 +90,14 @@ impl FsStore {
             layer: Layer::new(&env)?,
             sealed: None,
             segments,
+            reads: ReadCache::new(options.read_cache_bytes),
             cache: BlockCache::new(cache_bytes),
             pieces: Vec::new(),
             workshop,
             chain,
             background: Background::default(),
             has_below,
+            batches_search: false,
             countdown: 0,
             directory,
             options,

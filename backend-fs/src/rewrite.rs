@@ -39,6 +39,7 @@ impl FsStore {
         let written = merge.write(spec, to, options, Some(Rewriting { state, rewrite }))?;
         let segment = self.workshop.segment(file, written, range, live)?;
         self.segments.set(vec![segment]);
+        self.reads.clear();
         self.chain.reset();
         Ok(())
     }

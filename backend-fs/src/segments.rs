@@ -36,6 +36,9 @@ pub(crate) struct PieceSpot {
     pub(crate) size: ListSize,
 }
 
+/// Segments of a key group that are asked for ahead.
+const MOST_ASKED: usize = 4;
+
 /// What is needed of a state.
 #[derive(Clone, Debug, Default)]
 struct Known {
@@ -364,6 +367,27 @@ impl Segments {
         let bytes = joint.as_ref().map_or(0, |joint| joint.bytes());
         self.joint_bytes.set(self.joint_bytes.get() + bytes);
         Ok(lookup.get_or_init(|| joint).as_deref())
+    }
+
+    /// The oldest segments of a key group, which have the most entries, each with its id of the state.
+    fn asked(&self, slot: Slot, group: KeyGroup) -> impl Iterator<Item = (&Member, u16)> {
+        let levels = self.level(group);
+        let depths = 0..levels.len().min(MOST_ASKED);
+        depths.filter_map(move |depth| self.segment_at(levels, depth, slot))
+    }
+
+    /// Asks the processor to load where the search for an entry begins.
+    pub(crate) fn ask_for_buckets(&self, slot: Slot, group: KeyGroup, hash: u64) {
+        for (member, state) in self.asked(slot, group) {
+            member.segment().ask_for_bucket(state, group, hash);
+        }
+    }
+
+    /// Asks for where it goes on.
+    pub(crate) fn ask_for_entries(&self, slot: Slot, group: KeyGroup, hash: u64) {
+        for (member, state) in self.asked(slot, group) {
+            member.segment().ask_for_entries(state, group, hash);
+        }
     }
 
     /// Where the value of an entry of any state but a list is; `None` if there is none.

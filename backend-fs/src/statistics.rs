@@ -17,6 +17,12 @@ pub struct FsStatistics {
     pub mapped_bytes: u64,
     /// Bytes of memory of the write layer, with the part that is being written.
     pub layer_bytes: u64,
+    /// Bytes of memory for values that were read lately.
+    pub read_cache_bytes: u64,
+    /// Reads of segments that found their value there.
+    pub read_cache_hits: u64,
+    /// Those that did not.
+    pub read_cache_misses: u64,
     /// Bytes of memory for directories, marks of verified blocks, and the block cache.
     pub index_bytes: u64,
     /// Blocks that were found in the block cache (`pread` only).
@@ -50,10 +56,14 @@ impl FsStore {
     /// Figures about segments and background work. Costs a step per segment.
     pub fn fs_statistics(&self) -> FsStatistics {
         let (cache_hits, cold_reads) = self.cache.hits_and_misses();
+        let (read_cache_hits, read_cache_misses) = self.reads.hits_and_misses();
         let mut statistics = FsStatistics {
             deepest: self.segments.deepest() as u64,
             layer_bytes: self.layer.memory_bytes()
                 + self.sealed.as_ref().map_or(0, Layer::memory_bytes),
+            read_cache_bytes: self.reads.held_bytes(),
+            read_cache_hits,
+            read_cache_misses,
             index_bytes: self.cache.held_bytes() + self.segments.joint_bytes(),
             cache_hits,
             cold_reads,

@@ -23,8 +23,9 @@ use alluvium_state_api::{
 use crate::background::Background;
 use crate::below::Below;
 use crate::chain::Chain;
-use crate::layer::{Covers, Layer};
+use crate::layer::{Cover, Covers, Layer};
 use crate::options::FsOptions;
+use crate::read_cache::ReadCache;
 use crate::segment::BlockCache;
 use crate::segments::{PieceSpot, Segments};
 use crate::workshop::Workshop;
@@ -38,12 +39,15 @@ pub struct FsStore {
     pub(crate) layer: Layer,
     pub(crate) sealed: Option<Layer>,
     pub(crate) segments: Segments,
+    pub(crate) reads: ReadCache,
     pub(crate) cache: BlockCache,
     pub(crate) pieces: Vec<PieceSpot>,
     pub(crate) workshop: Workshop,
     pub(crate) chain: Chain,
     pub(crate) background: Background,
     pub(crate) has_below: bool,
+    /// Whether many entries of the last batch were searched in what is below.
+    pub(crate) batches_search: bool,
     /// Operations until the next look at budgets and background work.
     pub(crate) countdown: u32,
 }
@@ -53,6 +57,8 @@ pub struct FsStore {
 pub(crate) struct Parts<'s> {
     pub(crate) covers: Covers<'s>,
     pub(crate) below: Below<'s>,
+    /// Entries that were searched in what is below.
+    pub(crate) searched: usize,
 }
 
 impl FsStore {
@@ -76,16 +82,16 @@ impl FsStore {
 
     /// The store of the layer's entries, and everything that is asked where it has none.
     pub(crate) fn parts(&mut self) -> (&mut alluvium_backend_memory::MemoryStore, Parts<'_>) {
-        let Self { layer, sealed, segments, cache, pieces, .. } = self;
+        let Self { layer, sealed, segments, reads, cache, pieces, .. } = self;
         let (main, covers) = layer.split();
-        let below = Below { sealed: sealed.as_mut(), segments, cache, pieces };
-        (main, Parts { covers, below })
+        let below = Below { sealed: sealed.as_mut(), segments, reads, cache, pieces };
+        (main, Parts { covers, below, searched: 0 })
     }
 
     /// What is below the layer.
     pub(crate) fn below(&mut self) -> Below<'_> {
-        let Self { sealed, segments, cache, pieces, .. } = self;
-        Below { sealed: sealed.as_mut(), segments, cache, pieces }
+        let Self { sealed, segments, reads, cache, pieces, .. } = self;
+        Below { sealed: sealed.as_mut(), segments, reads, cache, pieces }
     }
 
     /// Counts an operation; now and then looks at budgets and background work (S3).
@@ -119,6 +125,7 @@ impl KeyedStore for FsStore {
         if self.layer.slot(registration.slot).is_none() {
             self.layer.register(registration.slot, meta)?;
             self.segments.add_state(registration.slot, meta);
+            self.reads.add_state(registration.slot, meta, &self.env.key_space);
         }
         Ok(registration)
     }
@@ -131,15 +138,22 @@ impl KeyedStore for FsStore {
     fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
         self.pulse()?;
         let inner = self.inner(slot)?;
-        let has_below = self.has_below;
-        let (main, mut parts) = self.parts();
+        if !self.has_below {
+            return self.layer.main.get(inner, key);
+        }
+        let Self { layer, sealed, segments, reads, cache, pieces, .. } = self;
+        let spot = reads.spot(slot, key);
+        let (main, mut covers) = layer.split();
         if let Some(value) = main.get(inner, key)? {
             return Ok(Some(value));
         }
-        if !has_below || parts.covers.of(slot, key)? == crate::layer::Cover::Gone {
+        if covers.may_hide(slot) && covers.of(slot, &{ *key })? == Cover::Gone {
             return Ok(None);
         }
-        parts.below.value(slot, key)
+        if let Some(hit) = reads.find(spot, key) {
+            return Ok(Some(reads.lend(hit)));
+        }
+        Below { sealed: sealed.as_mut(), segments, reads, cache, pieces }.read(slot, &{ *key })
     }
 
     #[inline]
@@ -264,6 +278,7 @@ impl KeyedStore for FsStore {
             self.directory.statistics(|slot| EntryCount::Estimate(self.estimate(slot)));
         statistics.memory_bytes = self.layer.memory_bytes()
             + self.sealed.as_ref().map_or(0, Layer::memory_bytes)
+            + self.reads.held_bytes()
             + self.cache.held_bytes()
             + self.segments.joint_bytes();
         statistics.snapshots_in_flight = self.chain.in_flight();

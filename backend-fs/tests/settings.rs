@@ -17,6 +17,7 @@ fn all_settings_are_read() {
         ("state.backend", "filesystem"),
         ("state.backend.fs.write-buffer-size", "1 mb"),
         ("state.backend.fs.read-mode", "pread"),
+        ("state.backend.fs.read-cache-size", "4 mb"),
         ("state.backend.fs.block-cache-size", "2 mb"),
         ("state.backend.fs.max-segments", "5"),
         ("state.backend.fs.merge-rate", "3 mb"),
@@ -25,6 +26,7 @@ fn all_settings_are_read() {
     let options = FsOptions::from_settings(&settings).unwrap();
     assert_eq!(options.write_buffer_bytes, 1 << 20);
     assert_eq!(options.read_mode, ReadMode::Pread);
+    assert_eq!(options.read_cache_bytes, 4 << 20);
     assert_eq!(options.block_cache_bytes, 2 << 20);
     assert_eq!(options.max_segments, 5);
     assert_eq!(options.merge_bytes_per_second, 3 << 20);
@@ -40,6 +42,7 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("state.backend.fs.write-buffer-size", "1 kb"),
         ("state.backend.fs.write-buffer-size", "much"),
         ("state.backend.fs.read-mode", "guess"),
+        ("state.backend.fs.read-cache-size", "2 tb"),
         ("state.backend.fs.block-cache-size", "0"),
         ("state.backend.fs.max-segments", "1"),
         ("state.backend.fs.max-segments", "1001"),

@@ -53,6 +53,7 @@ mod tables;
 
 pub use factory::MemoryBackend;
 pub use store::MemoryStore;
+pub use table::hints::{prefer_huge_pages, prefetch};
 
 /// The backend's name in settings and snapshots.
 pub(crate) const BACKEND_NAME: &str = "memory";

@@ -223,6 +223,14 @@ impl<'a> StateKey<'a> {
         self.groups.group_of(self.placement())
     }
 
+    /// The same key, whose hash is not computed again each time it is asked for.
+    #[inline]
+    #[must_use]
+    pub fn hashed(&self) -> Self {
+        let (hash, placement) = self.placed.of(self.entry.key());
+        Self { placed: Placed::known(hash, placement), ..*self }
+    }
+
     /// The same key with other bytes behind it.
     #[inline]
     #[must_use]

@@ -4,7 +4,9 @@ use alluvium_state_api::{
     Change, KeyBatch, KeyedStore, Modify, ModifyEach, Result, Slot, StateKey, VisitEach,
 };
 
+use crate::below::Below;
 use crate::layer::Cover;
+use crate::read_cache::Hit;
 use crate::store::{FsStore, Parts};
 
 impl FsStore {
@@ -56,16 +58,21 @@ impl FsStore {
         if !self.has_below {
             return self.layer.main.get_many(inner, keys, visit);
         }
+        let ahead = Ahead { slot, keys, in_segments: self.batches_search };
         let (main, mut parts) = self.parts();
+        ahead.begin(&parts.below);
         main.get_many(inner, keys, &mut |index, value| {
+            ahead.step(&parts.below, index);
             if value.is_some() {
                 return visit(index, value);
             }
             match keys.get(index) {
-                Some(key) => visit(index, parts.value(slot, &key)?),
+                Some(key) => visit(index, parts.read(slot, &key)?),
                 None => visit(index, None),
             }
-        })
+        })?;
+        self.batches_search = ahead.pays(parts.searched);
+        Ok(())
     }
 
     /// [`KeyedStore::modify_many`].
@@ -79,8 +86,11 @@ impl FsStore {
         if !self.has_below {
             return self.layer.main.modify_many(inner, keys, change);
         }
+        let ahead = Ahead { slot, keys, in_segments: self.batches_search };
         let (main, mut parts) = self.parts();
+        ahead.begin(&parts.below);
         main.modify_many(inner, keys, &mut |index, old, out| {
+            ahead.step(&parts.below, index);
             let Some(key) = keys.get(index) else {
                 return change(index, old, out);
             };
@@ -93,7 +103,9 @@ impl FsStore {
                 parts.covers.mark(slot, &key)?;
             }
             Ok(outcome)
-        })
+        })?;
+        self.batches_search = ahead.pays(parts.searched);
+        Ok(())
     }
 }
 
@@ -109,12 +121,111 @@ fn change_below(
 }
 
 impl Parts<'_> {
-    /// The value of an entry that the layer does not have.
+    /// Where the value of an entry is among what was read lately, if nothing above hides it.
+    #[inline]
+    fn lately(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Lately> {
+        if self.covers.may_hide(slot) && self.covers.of(slot, key)? == Cover::Gone {
+            return Ok(Lately::Gone);
+        }
+        let reads = &mut *self.below.reads;
+        if let Some(hit) = reads.find(reads.spot(slot, key), key) {
+            return Ok(Lately::Read(hit));
+        }
+        self.searched += 1;
+        Ok(Lately::Not)
+    }
+
+    /// The value of an entry that the layer does not have, for who changes it: the layer will have it, so that
+    /// it is not kept among what was read.
     #[inline]
     pub(crate) fn value(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
-        if self.covers.of(slot, key)? == Cover::Gone {
-            return Ok(None);
+        match self.lately(slot, key)? {
+            Lately::Gone => Ok(None),
+            Lately::Read(hit) => Ok(Some(self.below.reads.lend(hit))),
+            Lately::Not => self.below.again().value(slot, key),
         }
-        self.below.again().value(slot, key)
+    }
+
+    /// The same, for a reader.
+    #[inline]
+    pub(crate) fn read(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
+        match self.lately(slot, key)? {
+            Lately::Gone => Ok(None),
+            Lately::Read(hit) => Ok(Some(self.below.reads.lend(hit))),
+            Lately::Not => self.below.again().read(slot, key),
+        }
+    }
+}
+
+/// What is known of an entry that the layer does not have, without a search.
+enum Lately {
+    Gone,
+    Read(Hit),
+    Not,
+}
+
+/// Keys from one step to the next.
+const STRIDE: usize = 8;
+
+/// Asks the processor for what the entries of a batch will need: for the set of the read cache first, and in
+/// three strides, so that nothing is waited for, for the lines of segments, if many of the last batch were searched there.
+struct Ahead<'k> {
+    slot: Slot,
+    keys: KeyBatch<'k>,
+    in_segments: bool,
+}
+
+impl Ahead<'_> {
+    /// Before the first entry.
+    fn begin(&self, below: &Below<'_>) {
+        (0..3 * STRIDE).for_each(|index| self.ask_lately(below, index));
+        if self.in_segments {
+            (0..2 * STRIDE).for_each(|index| self.ask_buckets(below, index));
+            (0..STRIDE).for_each(|index| self.ask_entries(below, index));
+        }
+    }
+
+    /// Before each entry.
+    #[inline]
+    fn step(&self, below: &Below<'_>, index: usize) {
+        self.ask_lately(below, index.saturating_add(3 * STRIDE));
+        if self.in_segments {
+            self.ask_buckets(below, index.saturating_add(2 * STRIDE));
+            self.ask_entries(below, index.saturating_add(STRIDE));
+        }
+    }
+
+    /// Whether the next batch should ask for lines of segments, after so many searches there.
+    const fn pays(&self, searched: usize) -> bool {
+        searched.saturating_mul(4) > self.keys.len()
+    }
+
+    #[inline]
+    fn ask_lately(&self, below: &Below<'_>, index: usize) {
+        if let Some(key) = self.keys.get(index) {
+            let _asked = below.reads.spot(self.slot, &key);
+        }
+    }
+
+    /// The key at an index, if it has to be searched.
+    fn searched(&self, below: &Below<'_>, index: usize) -> Option<StateKey<'_>> {
+        let key = self.keys.get(index)?;
+        if below.reads.holds(below.reads.spot(self.slot, &key), &key) {
+            None
+        } else {
+            Some(key.hashed())
+        }
+    }
+
+    fn ask_buckets(&self, below: &Below<'_>, index: usize) {
+        if let Some(key) = self.searched(below, index) {
+            below.segments.ask_for_buckets(self.slot, key.key_group(), key.entry_hash());
+        }
+    }
+
+    fn ask_entries(&self, below: &Below<'_>, index: usize) {
+        if let Some(key) = self.searched(below, index) {
+            below.segments.ask_for_entries(self.slot, key.key_group(), key.entry_hash());
+        }
     }
 }

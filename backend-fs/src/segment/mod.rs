@@ -22,6 +22,7 @@
 //! directory when it is first used; directories are kept in memory where files are read (0.4 % of the
 //! data), and are part of the map otherwise. One bit per block says whether it was verified.
 
+mod ahead;
 mod cache;
 mod cursor;
 mod lane;
@@ -43,7 +44,7 @@ use alluvium_state_api::{Error, KeyGroup, KeyGroupRange, Result};
 pub(crate) use cache::BlockCache;
 pub(crate) use cursor::{Item, SectionCursor, What};
 use pages::OpenSection;
-pub(crate) use probe::Place;
+pub(crate) use probe::{Place, same};
 
 use crate::local::LocalFile;
 

@@ -116,13 +116,19 @@ impl Segment {
         open: &OpenSection,
         number: u32,
     ) -> Result<DataBlock> {
+        let block = self.block_of(open, number);
+        block.ok_or_else(|| self.misled(index, "a place names a data block that is not there"))
+    }
+
+    /// The same; `None` if there is none with this number.
+    #[inline]
+    pub(super) fn block_of(&self, open: &OpenSection, number: u32) -> Option<DataBlock> {
         let bytes = match (&open.bytes, &self.map) {
             (Bytes::Mapped(range), Some(map)) => map.get(range.clone()).unwrap_or_default(),
             (Bytes::Kept(bytes), _) => bytes,
             (Bytes::Mapped(_), None) => &[],
         };
-        let block = open.directory.block(bytes, number);
-        block.ok_or_else(|| self.misled(index, "a place names a data block that is not there"))
+        open.directory.block(bytes, number)
     }
 
     /// An error of a file that was made to mislead (S2): everything passed its checksum.

@@ -292,7 +292,7 @@ fn place(section: usize, kind: BlockKind, at: Candidate, value: u64, value_lengt
 
 /// Whether two keys are equal; those of the commonest width without a call.
 #[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     match (<&[u8; 8]>::try_from(a), <&[u8; 8]>::try_from(b)) {
         (Ok(a), Ok(b)) => u64::from_le_bytes(*a) == u64::from_le_bytes(*b),
         _ => a == b,

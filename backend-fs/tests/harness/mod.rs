@@ -16,9 +16,10 @@ pub(crate) const PROFILE: Profile = Profile {
 
 /// The same where memory is short: what is full may then be several files, which have no digest of all.
 pub(crate) const TINY: Profile =
-    Profile { digests: false, buffer_bytes: TINY_LAYER + TINY_CACHE, ..PROFILE };
+    Profile { digests: false, buffer_bytes: TINY_LAYER + TINY_READS + TINY_CACHE, ..PROFILE };
 
 const TINY_LAYER: u64 = 32 << 10;
+const TINY_READS: u64 = 4 << 10;
 const TINY_CACHE: u64 = 64 << 10;
 
 /// The options of a store with this profile.
@@ -27,6 +28,7 @@ pub(crate) fn options(profile: Profile, read_mode: ReadMode) -> FsOptions {
     options.read_mode = read_mode;
     if profile == TINY {
         options.write_buffer_bytes = TINY_LAYER;
+        options.read_cache_bytes = TINY_READS;
         options.block_cache_bytes = TINY_CACHE;
         options.max_segments = 3;
         options.merge_bytes_per_second = 1 << 40;

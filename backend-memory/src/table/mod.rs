@@ -26,6 +26,7 @@ mod cell;
 mod directory;
 mod entry;
 mod hash;
+pub(crate) mod hints;
 mod image;
 mod key;
 mod lock;

@@ -26,6 +26,7 @@
 #![expect(unsafe_code, reason = "uninitialised slots, and a probe without a lock (R1, R4)")]
 
 use super::hash::Hash;
+use super::hints::prefetch;
 use super::tags::{DELETED, EMPTY, Mask, Tags, WIDTH};
 use super::words::{self, Unit};
 use std::marker::PhantomData;
@@ -268,19 +269,6 @@ impl<S> View<S> {
         let slot = tags.matching(hash.needle()).first().unwrap_or_default();
         prefetch(slots.as_ptr().wrapping_add(slot).cast());
     }
-}
-
-/// A hint: the processor may load the cache line at `address`, whatever is there.
-#[inline]
-pub(super) fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch never faults and has no effect but on caches.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _unused = address;
 }
 
 /// A slot that a probe found full (R4). Two pointers, so that it travels in registers: through

@@ -12,7 +12,7 @@
 
 #![expect(unsafe_code, reason = "atomic access to memory that is not declared as atomic")]
 
-use super::raw::prefetch;
+use super::hints::prefetch;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 

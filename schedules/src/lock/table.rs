@@ -8,6 +8,9 @@ mod block;
 mod cell;
 #[path = "../../../backend-memory/src/table/hash.rs"]
 mod hash;
+#[path = "../../../backend-memory/src/table/hints.rs"]
+#[expect(unreachable_pub, reason = "the backend offers them to others")]
+mod hints;
 #[path = "../../../backend-memory/src/table/image.rs"]
 mod image;
 #[path = "../../../backend-memory/src/table/key.rs"]

@@ -166,6 +166,11 @@ macro_rules! alluvium_cases {
                 several_end_in_any_order
                 ended_snapshots_hold_no_memory
             }
+            rereads {
+                after_every_two_changes
+                after_random_changes
+                between_batches
+            }
             snapshot {
                 profile_is_true
                 of_an_empty_store
@@ -340,7 +345,7 @@ mod tests {
     fn every_case_is_in_the_list() {
         let sources = sources! {
             value list reducing aggregating map namespaces merging keys batch limits migration codecs
-            registration isolation cancellation release snapshot increments rescale boundaries stamps canonical lookups damage hostile
+            registration isolation cancellation release rereads snapshot increments rescale boundaries stamps canonical lookups damage hostile
         };
         let mut written = BTreeSet::new();
         for (topic, source) in sources {

@@ -74,6 +74,7 @@ pub mod omit;
 pub mod reducing;
 pub mod registration;
 pub mod release;
+pub mod rereads;
 pub mod rescale;
 pub mod snapshot;
 pub mod stamps;
