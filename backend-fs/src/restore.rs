@@ -22,6 +22,7 @@ use crate::chain::{Base, Chain, Uploads};
 use crate::layer::Layer;
 use crate::local::LocalDirectory;
 use crate::member::Member;
+use crate::ops::values::Habit;
 use crate::options::FsOptions;
 use crate::read_cache::ReadCache;
 use crate::segment::BlockCache;
@@ -97,7 +98,7 @@ impl FsStore {
             chain,
             background: Background::default(),
             has_below,
-            batches_search: false,
+            batches: Habit::default(),
             countdown: 0,
             directory,
             options,

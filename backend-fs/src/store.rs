@@ -24,6 +24,7 @@ use crate::background::Background;
 use crate::below::Below;
 use crate::chain::Chain;
 use crate::layer::{Cover, Covers, Layer};
+use crate::ops::values::Habit;
 use crate::options::FsOptions;
 use crate::read_cache::ReadCache;
 use crate::segment::BlockCache;
@@ -46,8 +47,8 @@ pub struct FsStore {
     pub(crate) chain: Chain,
     pub(crate) background: Background,
     pub(crate) has_below: bool,
-    /// Whether many entries of the last batch were searched in what is below.
-    pub(crate) batches_search: bool,
+    /// What the last batch was like.
+    pub(crate) batches: Habit,
     /// Operations until the next look at budgets and background work.
     pub(crate) countdown: u32,
 }
@@ -57,7 +58,9 @@ pub struct FsStore {
 pub(crate) struct Parts<'s> {
     pub(crate) covers: Covers<'s>,
     pub(crate) below: Below<'s>,
-    /// Entries that were searched in what is below.
+    /// Entries that the layer says nothing of.
+    pub(crate) asked: usize,
+    /// Those of them that were searched, since they were not read lately.
     pub(crate) searched: usize,
 }
 
@@ -85,7 +88,7 @@ impl FsStore {
         let Self { layer, sealed, segments, reads, cache, pieces, .. } = self;
         let (main, covers) = layer.split();
         let below = Below { sealed: sealed.as_mut(), segments, reads, cache, pieces };
-        (main, Parts { covers, below, searched: 0 })
+        (main, Parts { covers, below, asked: 0, searched: 0 })
     }
 
     /// What is below the layer.

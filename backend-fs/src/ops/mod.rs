@@ -3,4 +3,4 @@
 mod lists;
 mod merge;
 mod scan;
-mod values;
+pub(crate) mod values;

@@ -58,7 +58,7 @@ impl FsStore {
         if !self.has_below {
             return self.layer.main.get_many(inner, keys, visit);
         }
-        let ahead = Ahead { slot, keys, in_segments: self.batches_search };
+        let ahead = Ahead { slot, keys, habit: self.batches };
         let (main, mut parts) = self.parts();
         ahead.begin(&parts.below);
         main.get_many(inner, keys, &mut |index, value| {
@@ -71,7 +71,7 @@ impl FsStore {
                 None => visit(index, None),
             }
         })?;
-        self.batches_search = ahead.pays(parts.searched);
+        self.batches = ahead.habit_of(parts.asked, parts.searched);
         Ok(())
     }
 
@@ -86,7 +86,7 @@ impl FsStore {
         if !self.has_below {
             return self.layer.main.modify_many(inner, keys, change);
         }
-        let ahead = Ahead { slot, keys, in_segments: self.batches_search };
+        let ahead = Ahead { slot, keys, habit: self.batches };
         let (main, mut parts) = self.parts();
         ahead.begin(&parts.below);
         main.modify_many(inner, keys, &mut |index, old, out| {
@@ -104,7 +104,7 @@ impl FsStore {
             }
             Ok(outcome)
         })?;
-        self.batches_search = ahead.pays(parts.searched);
+        self.batches = ahead.habit_of(parts.asked, parts.searched);
         Ok(())
     }
 }
@@ -127,6 +127,7 @@ impl Parts<'_> {
         if self.covers.may_hide(slot) && self.covers.of(slot, key)? == Cover::Gone {
             return Ok(Lately::Gone);
         }
+        self.asked += 1;
         let reads = &mut *self.below.reads;
         if let Some(hit) = reads.find(reads.spot(slot, key), key) {
             return Ok(Lately::Read(hit));
@@ -167,19 +168,30 @@ enum Lately {
 /// Keys from one step to the next.
 const STRIDE: usize = 8;
 
-/// Asks the processor for what the entries of a batch will need: for the set of the read cache first, and in
-/// three strides, so that nothing is waited for, for the lines of segments, if many of the last batch were searched there.
+/// What entries of the last batch needed, as that of the next one will be like it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habit {
+    /// Many were not in the layer.
+    below: bool,
+    /// Many were searched in what is below, since they were not read lately.
+    searched: bool,
+}
+
+/// Asks the processor for what the entries of a batch will need, if those of the last one did: for the set of
+/// the read cache, and in three strides, so that nothing is waited for, for lines of segments.
 struct Ahead<'k> {
     slot: Slot,
     keys: KeyBatch<'k>,
-    in_segments: bool,
+    habit: Habit,
 }
 
 impl Ahead<'_> {
     /// Before the first entry.
     fn begin(&self, below: &Below<'_>) {
-        (0..3 * STRIDE).for_each(|index| self.ask_lately(below, index));
-        if self.in_segments {
+        if self.habit.below {
+            (0..3 * STRIDE).for_each(|index| self.ask_lately(below, index));
+        }
+        if self.habit.searched {
             (0..2 * STRIDE).for_each(|index| self.ask_buckets(below, index));
             (0..STRIDE).for_each(|index| self.ask_entries(below, index));
         }
@@ -188,16 +200,19 @@ impl Ahead<'_> {
     /// Before each entry.
     #[inline]
     fn step(&self, below: &Below<'_>, index: usize) {
-        self.ask_lately(below, index.saturating_add(3 * STRIDE));
-        if self.in_segments {
+        if self.habit.below {
+            self.ask_lately(below, index.saturating_add(3 * STRIDE));
+        }
+        if self.habit.searched {
             self.ask_buckets(below, index.saturating_add(2 * STRIDE));
             self.ask_entries(below, index.saturating_add(STRIDE));
         }
     }
 
-    /// Whether the next batch should ask for lines of segments, after so many searches there.
-    const fn pays(&self, searched: usize) -> bool {
-        searched.saturating_mul(4) > self.keys.len()
+    /// What this batch was like.
+    const fn habit_of(&self, asked: usize, searched: usize) -> Habit {
+        let keys = self.keys.len();
+        Habit { below: asked.saturating_mul(8) > keys, searched: searched.saturating_mul(4) > keys }
     }
 
     #[inline]
