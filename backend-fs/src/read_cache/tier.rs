@@ -9,7 +9,7 @@
 use super::buffer::{Buffer, Found};
 
 /// Bytes of a tier that was used for the first time.
-const FIRST_BYTES: usize = 128 << 10;
+const FIRST_BYTES: usize = 64 << 10;
 /// How many times as large it becomes.
 const GROWTH: usize = 4;
 /// One set of so many goes on being used where the tier does not pay.
