@@ -185,7 +185,9 @@ fn stop_everywhere(
     let mut hits = Hits::default();
     let stop = |hits: &mut Hits, number| {
         let next = stopped_at(number, fault, (spec, &source), |disk| survived(number, disk));
-        next.iter().for_each(|next| hits.note(next));
+        if let Some(next) = &next {
+            hits.note(next);
+        }
     };
     for number in (1..=whole.operations()).step_by(stride()) {
         stop(&mut hits, number);
