@@ -30,21 +30,24 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
             failed.get_or_insert(error);
         }
     };
-    let mut value = |key: EntryKey<'_>, bytes: &[u8], out: &mut Vec<u8>| -> Result<()> {
-        out.clear();
-        change(bytes, out)?;
-        let payload = out.len().saturating_sub(meta.stamp_bytes()) as u64;
-        if payload <= meta.size_limit {
+    let check = |key: EntryKey<'_>, bytes: u64, elements: u64| -> Result<()> {
+        if bytes <= meta.size_limit {
             return Ok(());
         }
         let group = store.space.group_of(key.key())?;
-        meta.check_size(|| group, payload)
+        let stamps = elements.saturating_mul(meta.stamp_bytes() as u64);
+        meta.check_size(|| group, bytes.saturating_sub(stamps))
+    };
+    let mut value = |bytes: &[u8], out: &mut Vec<u8>| -> Result<()> {
+        out.clear();
+        change(bytes, out)
     };
     match &old.table {
         AnyTable::Values(any) => with_values!(any, table => table.for_each(|key, cell| {
             use crate::cells::value::ValueCell;
             guard(old.shape.parts(key).and_then(|entry| {
-                value(entry, ValueCell::bytes(cell), &mut out)?;
+                value(ValueCell::bytes(cell), &mut out)?;
+                check(entry, out.len() as u64, 1)?;
                 loader.put(entry, &out)
             }));
         })),
@@ -52,8 +55,11 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
             guard(old.shape.parts(key).and_then(|entry| {
                 let mut elements = ElementsBuffer::default();
                 list.for_each(&mut |bytes| {
-                    value(entry, bytes, &mut out)?;
-                    elements.push(&out).map(ControlFlow::Continue)
+                    value(bytes, &mut out)?;
+                    elements.push(&out)?;
+                    let list = elements.as_elements();
+                    check(entry, list.size(), list.count())?;
+                    Ok(ControlFlow::Continue(()))
                 })?;
                 let elements: Elements<'_> = elements.as_elements();
                 loader.list(entry, 0, elements)
@@ -64,7 +70,8 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
                 let mut bytes = entry.bytes().to_vec();
                 let end = entry.namespace_end();
                 map.for_each_from(&[], &mut |map_key, old| {
-                    value(entry, old, &mut out)?;
+                    value(old, &mut out)?;
+                    check(entry, out.len() as u64, 1)?;
                     bytes.truncate(end);
                     bytes.extend_from_slice(map_key);
                     let entry = EntryKey::new(&bytes, entry.key_end(), end)?;

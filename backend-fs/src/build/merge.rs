@@ -247,6 +247,11 @@ impl Joint<'_, '_> {
         Ok(removals)
     }
 
+    /// Whether the values of a state change on the way, and must be within its limit then.
+    fn is_rewritten(&self, id: u16) -> bool {
+        self.rewriting.as_ref().is_some_and(|rewriting| rewriting.state == id)
+    }
+
     /// Writes what counts of the entry under `self.key`, which `cursors` are at, newest first: nothing from
     /// before its map was removed.
     fn entry<'c>(
@@ -256,8 +261,8 @@ impl Joint<'_, '_> {
         cursors: impl Iterator<Item = (usize, &'c SectionCursor<'c>)>,
         removed: Option<usize>,
     ) -> Result<()> {
-        let mut pieces = Vec::new();
-        let mut whole = self.bottom;
+        let is_rewritten = self.is_rewritten(id);
+        let (mut pieces, mut whole) = (Vec::new(), self.bottom);
         for (index, cursor) in cursors {
             if removed.is_some_and(|removed| index < removed) {
                 break;
@@ -267,8 +272,10 @@ impl Joint<'_, '_> {
             };
             match item.what {
                 What::Value(value) if pieces.is_empty() => {
-                    let at = (id, meta, group);
-                    let value = rewritten(&mut self.rewriting, at, value, &mut self.value)?;
+                    let value = rewritten(&mut self.rewriting, id, value, &mut self.value)?;
+                    if is_rewritten {
+                        meta.check_entry(group, value.len(), 1)?;
+                    }
                     return self.out.put(self.key.get()?, value);
                 }
                 What::Removed if pieces.is_empty() => {
@@ -301,7 +308,10 @@ impl Joint<'_, '_> {
             return Err(torn(meta, group));
         }
         let mut buffer = ElementsBuffer::default();
+        let is_rewritten = self.is_rewritten(id);
         let Self { out, rewriting, key, value, cache, .. } = self;
+        // Of the elements that are not in the buffer any more.
+        let mut bytes = 0u64;
         let mut flush = |buffer: &mut ElementsBuffer, next: &mut u64| -> Result<()> {
             let elements = buffer.as_elements();
             if !elements.is_empty() {
@@ -324,13 +334,21 @@ impl Joint<'_, '_> {
                 return Err(Error::bug("a piece of a list without its segment"));
             };
             let flow = segment.read_list(cache, piece.item.place, &mut |element| {
-                buffer.push(rewritten(rewriting, (id, meta, group), element, value)?)?;
-                if buffer.as_elements().size() >= PIECE_BYTES {
+                buffer.push(rewritten(rewriting, id, element, value)?)?;
+                let (size, count) = (buffer.as_elements().size(), buffer.as_elements().count());
+                if is_rewritten {
+                    let stamps =
+                        next.saturating_add(count).saturating_mul(meta.stamp_bytes() as u64);
+                    meta.check_size(|| group, bytes.saturating_add(size).saturating_sub(stamps))?;
+                }
+                if size >= PIECE_BYTES {
+                    bytes = bytes.saturating_add(size);
                     flush(&mut buffer, &mut next)?;
                 }
                 Ok(ControlFlow::Continue(()))
             })?;
             debug_assert!(flow.is_continue(), "nobody stopped it");
+            bytes = bytes.saturating_add(buffer.as_elements().size());
             flush(&mut buffer, &mut next)?;
         }
         Ok(())
@@ -340,7 +358,7 @@ impl Joint<'_, '_> {
 /// A value as it goes into the result.
 fn rewritten<'v>(
     rewriting: &mut Option<Rewriting<'_, '_>>,
-    (id, meta, group): (u16, &StateMeta, KeyGroup),
+    id: u16,
     value: &'v [u8],
     out: &'v mut Vec<u8>,
 ) -> Result<&'v [u8]> {
@@ -349,8 +367,6 @@ fn rewritten<'v>(
     };
     out.clear();
     (rewriting.rewrite)(value, out)?;
-    let payload = out.len().saturating_sub(meta.stamp_bytes()) as u64;
-    meta.check_size(|| group, payload)?;
     Ok(out)
 }
 

@@ -18,10 +18,14 @@
 mod checks;
 mod world;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use alluvium_checkpoint::{JobEnd, Retention};
 use alluvium_state_api::snapshot::SnapshotKind;
 use alluvium_state_api::vfs::faulty::{EIO, Fault};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use world::World;
 
@@ -119,16 +123,48 @@ fn settings() -> impl Strategy<Value = Settings> {
         })
 }
 
-proptest! {
-    #[test]
-    fn any_interleaving_leaves_whole_checkpoints_and_no_orphans(
-        steps in steps(),
-        settings in settings(),
-    ) {
+/// How often what was tried, by the names of steps.
+#[derive(Debug, Default)]
+struct Tried {
+    lives: u64,
+    steps: BTreeMap<String, u64>,
+}
+
+impl Tried {
+    fn note(&mut self, steps: &[Step]) {
+        self.lives += 1;
+        for step in steps {
+            let name = format!("{step:?}");
+            let name = name.split(['(', ' ']).next().unwrap_or_default();
+            *self.steps.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+
+    fn of(&self, names: &[&str]) -> u64 {
+        names.iter().filter_map(|name| self.steps.get(*name)).sum()
+    }
+}
+
+#[test]
+fn any_interleaving_leaves_whole_checkpoints_and_no_orphans() {
+    let config = ProptestConfig { source_file: Some(file!()), ..ProptestConfig::default() };
+    let (lives, tried) = (u64::from(config.cases), RefCell::new(Tried::default()));
+    let tested = TestRunner::new(config).run(&(steps(), settings()), |(steps, settings)| {
         let mut world = World::new(&settings);
         for step in &steps {
             world.step(step);
         }
         world.quiesce();
-    }
+        tried.borrow_mut().note(&steps);
+        Ok(())
+    });
+    tested.unwrap_or_else(|failed| panic!("{failed}"));
+    let tried = tried.into_inner();
+    let faults = tried.of(&["Fault", "Crash", "Die"]);
+    println!("lifecycles: points={} faults={faults} bad=0 steps={:?}", tried.lives, tried.steps);
+    let few = |names: &[&str]| lives >= 100 && tried.of(names) < lives / 10;
+    let steps =
+        ["Fault", "Crash", "StartFrom", "Dispose", "Stop", "ShutDown", "Restart", "Orphans"];
+    let missed = steps.iter().any(|name| few(&[name]));
+    assert!(tried.lives >= lives && !missed, "too little was tried: {tried:?}");
 }

@@ -107,7 +107,8 @@ pub fn refusal_says_what_and_where<H: Harness>(kit: &Kit<H>) {
     assert_eq!((limit.size, limit.limit), (15, 12));
 }
 
-/// Values that grow past the limit when they are migrated are refused with the key group that they are in.
+/// Values, and lists as a whole, that grow past the limit when they are migrated are refused with the key group
+/// that they are in.
 pub fn refused_migration_says_where<H: Harness>(kit: &Kit<H>) {
     type Widened = Upgrade<u32, Native, Native>;
     let mut backend = kit.fresh::<u64>();
@@ -118,23 +119,23 @@ pub fn refused_migration_says_where<H: Harness>(kit: &Kit<H>) {
     let group = cx.key_group();
     assert_ne!(group.index(), 0, "which would be named by who does not know");
     cx.value(value).set(&1).unwrap();
-    cx.list(list).add(&2).unwrap();
+    cx.list(list).add_all([&2, &3]).unwrap();
     cx.map(map).insert(&3, &4).unwrap();
     let taken = kit.take(&mut backend, SnapshotKind::Canonical);
-    let check = |error: Error, state| {
+    let check = |error: Error, state, size| {
         let limit = error.limit().expect("details");
         assert_eq!((&*limit.state, limit.key_group), (state, Some(group)));
-        assert_eq!((limit.size, limit.limit), (8, 7));
+        assert_eq!((limit.size, limit.limit), (size, size - 1));
     };
     let value: ValueDescriptor<u64, Widened> =
         ValueDescriptor::new("value").with_codec().with_size_limit(7);
-    check(kit.restore::<u64>(&[&taken]).open(value).unwrap_err(), "value");
+    check(kit.restore::<u64>(&[&taken]).open(value).unwrap_err(), "value", 8);
     let list: ListDescriptor<u64, Widened> =
-        ListDescriptor::new("list").with_codec().with_size_limit(7);
-    check(kit.restore::<u64>(&[&taken]).open(list).unwrap_err(), "list");
+        ListDescriptor::new("list").with_codec().with_size_limit(23);
+    check(kit.restore::<u64>(&[&taken]).open(list).unwrap_err(), "list", 24);
     let map: MapDescriptor<u8, u64, Native, Widened> =
         MapDescriptor::new("map").with_codecs().with_size_limit(7);
-    check(kit.restore::<u64>(&[&taken]).open(map).unwrap_err(), "map");
+    check(kit.restore::<u64>(&[&taken]).open(map).unwrap_err(), "map", 8);
 }
 
 /// The default is 2^31 - 1 bytes and part of the description that the store keeps.
