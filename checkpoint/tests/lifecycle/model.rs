@@ -161,7 +161,7 @@ fn any_interleaving_leaves_whole_checkpoints_and_no_orphans() {
     tested.unwrap_or_else(|failed| panic!("{failed}"));
     let tried = tried.into_inner();
     let faults = tried.of(&["Fault", "Crash", "Die"]);
-    println!("lifecycles: points={} faults={faults} bad=0 steps={:?}", tried.lives, tried.steps);
+    eprintln!("lifecycles: points={} faults={faults} bad=0 steps={:?}", tried.lives, tried.steps);
     let few = |names: &[&str]| lives >= 100 && tried.of(names) < lives / 10;
     let steps =
         ["Fault", "Crash", "StartFrom", "Dispose", "Stop", "ShutDown", "Restart", "Orphans"];
