@@ -4,8 +4,8 @@
 //! the completion of an upload that is not reported may also be *deferred*: it is done when
 //! [`Faulty::land`] is called, as a request is that was still on its way when its sender gave up, or died.
 //! A conditional put may be *repeated* by the client: the answer of the first was lost, and the second
-//! finds the object there. Of a read an answer that is lost is a body that breaks off, a repeated one ends
-//! early without an error, and a deferred one comes in small pieces. Uploads that were begun and not ended
+//! finds the object there. Of a read an answer that is lost is a body that breaks off, a repeated one too, or
+//! where that was asked for it ends early without an error, and a deferred one comes in small pieces. Uploads that were begun and not ended
 //! are counted, and so are those of which nobody was told that they were begun: only a rule of the bucket
 //! can end them.
 //!
@@ -15,7 +15,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use alluvium_state_api::random::{Randomness, SeededRandomness};
 use async_trait::async_trait;
@@ -69,6 +69,8 @@ struct State {
     inner: Arc<dyn ObjectStore>,
     random: SeededRandomness,
     percent: AtomicU64,
+    /// Whether bodies may end early without an error.
+    silent: AtomicBool,
     requests: AtomicU64,
     faults: AtomicU64,
     open_uploads: AtomicI64,
@@ -97,6 +99,7 @@ impl Faulty {
             inner,
             random: SeededRandomness::new(seed),
             percent: AtomicU64::new(percent),
+            silent: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             faults: AtomicU64::new(0),
             open_uploads: AtomicI64::new(0),
@@ -104,6 +107,12 @@ impl Faulty {
             late: Mutex::default(),
             left,
         }))
+    }
+
+    /// The same, whose bodies may end early without an error, which HTTP itself would notice.
+    pub(crate) fn cutting_silently(self) -> Self {
+        self.0.silent.store(true, Ordering::Relaxed);
+        self
     }
 
     /// How many of a hundred requests fail from now on.
@@ -192,13 +201,15 @@ fn failure(fault: Fault) -> Error {
 }
 
 /// The same answer with a body that breaks off or ends after its first half, or comes in pieces of 7 bytes.
-async fn with_body(answer: GetResult, fault: Fault) -> Result<GetResult> {
+async fn with_body(answer: GetResult, fault: Fault, silent: bool) -> Result<GetResult> {
     let (meta, range) = (answer.meta.clone(), answer.range.clone());
     let (attributes, extensions) = (answer.attributes.clone(), answer.extensions.clone());
     let bytes = answer.bytes().await?;
     let pieces: Vec<_> = match fault {
-        Fault::AnswerLost => vec![Ok(bytes.slice(..bytes.len() / 2)), Err(failure(fault))],
-        Fault::Repeated => vec![Ok(bytes.slice(..bytes.len() / 2))],
+        Fault::Repeated if silent => vec![Ok(bytes.slice(..bytes.len() / 2))],
+        Fault::AnswerLost | Fault::Repeated => {
+            vec![Ok(bytes.slice(..bytes.len() / 2)), Err(failure(fault))]
+        }
         _ => bytes.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect(),
     };
     let payload = GetResultPayload::Stream(stream::iter(pieces).boxed());
@@ -268,7 +279,8 @@ impl ObjectStore for Faulty {
         match self.draw() {
             Fault::None => inner.get_opts(at, options).await,
             fault @ (Fault::AnswerLost | Fault::Repeated | Fault::Deferred) => {
-                with_body(inner.get_opts(at, options).await?, fault).await
+                let silent = self.0.silent.load(Ordering::Relaxed);
+                with_body(inner.get_opts(at, options).await?, fault, silent).await
             }
             fault => Err(failure(fault)),
         }
@@ -434,7 +446,7 @@ mod tests {
 
     #[test]
     fn a_body_is_whole_or_breaks_off_with_an_error_or_without() {
-        let store = Faulty::over(Arc::new(InMemory::new()), 5, 0);
+        let store = Faulty::over(Arc::new(InMemory::new()), 5, 0).cutting_silently();
         let content = vec![7; 1_000];
         block_on(async {
             let path = Path::from("body");

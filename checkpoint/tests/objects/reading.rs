@@ -30,7 +30,8 @@ fn a_file_reads_right_or_is_unavailable() {
 
     let random = SeededRandomness::new(4);
     let below = |bound: usize| random.next_u64() as usize % bound;
-    let failing = storage(Arc::new(Faulty::over(memory, 6, 50)), "checkpoints", 2);
+    let failing =
+        storage(Arc::new(Faulty::over(memory, 6, 50).cutting_silently()), "checkpoints", 2);
     let (mut right, mut unavailable) = (0, 0);
     let mut count = |outcome: alluvium_state_api::Result<()>| match outcome {
         Ok(()) => right += 1,
@@ -84,7 +85,7 @@ fn a_copy_is_whole_or_not_there() {
     let memory = Arc::new(InMemory::new());
     let pointer = specimen(&memory);
     let calm = storage(Arc::<InMemory>::clone(&memory), "checkpoints", 2);
-    let faulty = Faulty::over(Arc::<InMemory>::clone(&memory), 8, 0);
+    let faulty = Faulty::over(Arc::<InMemory>::clone(&memory), 8, 0).cutting_silently();
     let failing = storage(Arc::new(faulty.clone()), "checkpoints", 3);
     let (mut whole, mut failed) = (0, 0);
     for number in 0..60 {
@@ -129,7 +130,8 @@ fn a_listing_is_right_or_unavailable() {
     }
     let right = calm.list().unwrap();
     assert_eq!(right, [id(3)]);
-    let failing = storage(Arc::new(Faulty::over(memory, 10, 20)), "checkpoints", 3);
+    let failing =
+        storage(Arc::new(Faulty::over(memory, 10, 20).cutting_silently()), "checkpoints", 3);
     let (mut listed, mut unavailable) = (0, 0);
     for _ in 0..100 {
         match failing.list() {
