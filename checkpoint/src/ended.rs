@@ -69,7 +69,8 @@ pub struct Ended {
 #[non_exhaustive]
 pub struct Leftovers {
     /// Checkpoints that are subsumed, or that the end of the job does away with. Some of them may
-    /// still be complete.
+    /// still be complete, and yet vanish: an object store may do a deletion late whose answer was lost.
+    /// Do not start a job from one, also not in another process.
     pub checkpoints: Vec<CheckpointId>,
     /// Where checkpoints and savepoints were begun that were aborted and not cleared away. If their
     /// publication was in doubt, the metadata may be there.
