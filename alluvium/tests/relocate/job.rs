@@ -10,7 +10,7 @@ use alluvium_checkpoint::{
 };
 use alluvium_state_api::clock::ManualClock;
 use alluvium_state_api::codec::Native;
-use alluvium_state_api::random::{Randomness, SeededRandomness};
+use alluvium_state_api::random::{OsRandomness, Randomness, SeededRandomness};
 use alluvium_state_api::schema::{KeySpace, StateMeta};
 use alluvium_state_api::snapshot::{FileName, Progress, SnapshotContext, SnapshotKind};
 use alluvium_state_api::storage::CheckpointStorage;
@@ -68,7 +68,7 @@ pub(crate) fn local(fs: &MemoryFs, directory: &str) -> Arc<dyn CheckpointStorage
     let options =
         LocalOptions::default().with_inline_threshold_bytes(0).with_savepoint_directory("/saved");
     let job = FileName::new("job-1").unwrap();
-    let random = Arc::new(SeededRandomness::new(3));
+    let random = Arc::new(OsRandomness);
     Arc::new(LocalStorage::open(fs, random, Path::new(directory), &job, options).unwrap())
 }
 

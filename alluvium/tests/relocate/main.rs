@@ -12,6 +12,7 @@ mod fs;
 mod harness;
 #[cfg(feature = "cli")]
 mod hostile;
+mod interrupted;
 mod job;
 #[cfg(feature = "cli")]
 mod lookups;

@@ -87,33 +87,48 @@ fn a_copied_out_chain_restores_after_the_job_is_gone() {
     restores::<Memory>(&fs, "/moved", &held);
 }
 
-#[test]
-fn a_jobs_directory_moves_as_a_whole_and_increments_go_on() {
+/// The directory moves with increments in it, whose files several checkpoints share.
+fn directory_of<H: Harness>() {
     let fs = MemoryFs::new();
-    let mut job = Job::<Memory>::fresh(&fs, 16, 3, SnapshotKind::Incremental);
+    let mut job = Job::<H>::fresh(&fs, 16, 3, SnapshotKind::Incremental);
     job.run(&steps(1, 800, 2_000), false);
-    let full = job.complete(Trigger::checkpoint());
+    job.complete(Trigger::checkpoint());
+    for seed in 2..4 {
+        job.run(&steps(seed, 3, 4), false);
+        job.complete(Trigger::checkpoint());
+    }
+    let newest = job.coordinator.completed().next_back().unwrap().id;
     let held = job.held();
     drop(job);
     copy_files(&fs, Path::new("/checkpoints"), Path::new("/elsewhere"));
     remove_files(&fs, Path::new("/checkpoints"));
-    let mut moved = Job::<Memory>::open(local(&fs, "/elsewhere"), SnapshotKind::Incremental);
+    let mut moved = Job::<H>::open(local(&fs, "/elsewhere"), SnapshotKind::Incremental);
     let plan = moved.start(3, None, StartFrom::Newest);
     let (id, pointer) = plan.restored.unwrap();
-    assert_eq!(id, full.id);
+    assert_eq!(id, newest);
     assert!(pointer.starts_with("/elsewhere/"), "{pointer}");
     assert!(moved.held() == held);
     let mut after = None;
-    for _ in 0..3 {
-        moved.run(&steps(9, 3, 4), false);
+    for seed in 9..12 {
+        moved.run(&steps(seed, 3, 4), false);
         let plan = moved.complete(Trigger::checkpoint());
         let statistics = moved.point(&plan.pointer).metadata().statistics;
         assert!(statistics.bytes_new * 2 < statistics.bytes_full, "an increment: {statistics:?}");
         after = Some((plan, moved.held()));
     }
     let (plan, held) = after.unwrap();
-    let mut again = Job::<Memory>::open(local(&fs, "/elsewhere"), SnapshotKind::Incremental);
+    let mut again = Job::<H>::open(local(&fs, "/elsewhere"), SnapshotKind::Incremental);
     assert_eq!(again.start(2, None, StartFrom::Newest).restored.unwrap().0, plan.id);
     assert!(again.held() == held);
     assert!(fs.list(Path::new("/checkpoints")).is_err(), "nothing is written where it was");
+}
+
+#[test]
+fn a_jobs_directory_moves_as_a_whole_and_increments_go_on() {
+    directory_of::<Memory>();
+}
+
+#[test]
+fn a_jobs_directory_of_fs_moves_as_a_whole_and_increments_go_on() {
+    directory_of::<Fs>();
 }

@@ -18,7 +18,7 @@ use super::LocalOptions;
 use crate::random::Randomness;
 use crate::snapshot::FileName;
 use crate::storage::survey::{self, DRAFT, is_drawn};
-use crate::vfs::FileSystem;
+use crate::vfs::{FileSystem, WriteFile};
 use crate::{CheckpointId, Error, ErrorKind, Result};
 
 pub(super) const METADATA: &str = "_metadata";
@@ -91,6 +91,17 @@ pub(super) fn create_fresh<N: ToString, T>(
         "no free random name was found in {NAME_ATTEMPTS} attempts; is the randomness random?"
     ))
     .with_path(directory))
+}
+
+/// Creates a file whose name was drawn. One that is there in spite of an error is removed: it can be nobody
+/// else's.
+pub(super) fn create_file(fs: &dyn FileSystem, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+    let created = fs.create_new(path);
+    if created.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
+        // If this fails as well it is an orphan.
+        drop(fs.remove_file(path));
+    }
+    created
 }
 
 /// An error of writing, where a missing or occupied name is no answer but a failure.

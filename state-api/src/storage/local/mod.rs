@@ -60,8 +60,8 @@ use crate::vfs::{EntryKind, FileSystem};
 use crate::{CheckpointId, Error, Result};
 use attempt::{LocalAttempt, Site};
 use layout::{
-    Ground, METADATA, SHARED, cannot_write, checkpoint_name, create_fresh, is_draft, is_ours,
-    parse_checkpoint, unless_missing,
+    Ground, METADATA, SHARED, cannot_write, checkpoint_name, create_file, create_fresh, is_draft,
+    is_ours, parse_checkpoint, unless_missing,
 };
 use savepoint::{make_directory, unusable};
 
@@ -178,7 +178,7 @@ impl LocalStorage {
             &job_directory,
             || Ok(ground.draft_name()),
             |path| {
-                ground.fs.create_new(path)?;
+                create_file(&*ground.fs, path)?;
                 // Whoever collects orphans may have removed it.
                 unless_missing(ground.fs.remove_file(path))
             },

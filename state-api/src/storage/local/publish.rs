@@ -16,7 +16,7 @@ use std::io;
 use std::path::Path;
 
 use super::attempt::Site;
-use super::layout::{METADATA, cannot_write, create_fresh, unless_missing};
+use super::layout::{METADATA, cannot_write, create_file, create_fresh, unless_missing};
 use super::source::read_metadata;
 use crate::storage::checkpoint::check_metadata_length;
 use crate::vfs::FileSystem;
@@ -32,7 +32,7 @@ pub(super) fn publish(site: &Site, metadata: &[u8]) -> Result<()> {
         synced.map_err(|error| cannot_write("fsync", directory, error))?;
     }
     let (_, draft, mut file) =
-        create_fresh(own, || Ok(site.ground.draft_name()), |path| fs.create_new(path))?;
+        create_fresh(own, || Ok(site.ground.draft_name()), |path| create_file(fs, path))?;
     let written = file.write_all(metadata).and_then(|()| file.sync());
     drop(file);
     site.remember_draft(&draft);

@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::attempt::Site;
-use super::layout::create_fresh;
+use super::layout::{create_file, create_fresh};
 use super::stream::Stream;
 use crate::format::file_checksum;
 use crate::snapshot::{FileLocation, StoredFile};
@@ -41,8 +41,11 @@ impl LocalWriter {
         if self.file.is_none() {
             let ground = &self.site.ground;
             let (directory, shared) = self.site.directory_of(self.scope);
-            let (name, path, file) =
-                create_fresh(directory, || ground.file_name(), |path| ground.fs.create_new(path))?;
+            let (name, path, file) = create_fresh(
+                directory,
+                || ground.file_name(),
+                |path| create_file(&*ground.fs, path),
+            )?;
             let location =
                 if shared { FileLocation::Shared(name) } else { FileLocation::Own(name) };
             let stream = Stream::new(path, file, &ground.options);
