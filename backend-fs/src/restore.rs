@@ -1,9 +1,10 @@
 //! Opens a store: fresh, restored or rescaled.
 //!
 //! # How
-//! Files with lookups become segments as they are: by a second name, or copied where they are somewhere
-//! else; nothing of them is read but header, index and footer. Files without, which other backends wrote,
-//! are converted. Each counts for the key groups that the store owns and for which it is live.
+//! Files with lookups become segments as they are: by a second name, of which nothing is read but header,
+//! index and footer; where they are somewhere else, what is wanted of them is copied. Files without, which
+//! other backends wrote, are converted. Each counts for the key groups that the store owns and for which it
+//! is live.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::build::convert::{Input, convert};
 use crate::build::gather::Role;
 use crate::chain::{Base, Chain, Uploads};
 use crate::layer::Layer;
-use crate::local::LocalDirectory;
+use crate::local::{LocalDirectory, Wanted};
 use crate::member::Member;
 use crate::ops::values::Habit;
 use crate::options::FsOptions;
@@ -146,7 +147,8 @@ impl Restored<'_> {
             }
             let with_lookups = has_lookups(&opened);
             let segment = if with_lookups {
-                self.workshop.adopt(file, &*part.source, live)?
+                let wanted = Wanted { file, opened: &opened, live: &live };
+                self.workshop.adopt(wanted, &*part.source)?
             } else {
                 self.convert(&opened, live)?
             };

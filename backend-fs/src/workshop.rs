@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alluvium_state_api::format::WrittenStateFile;
+use alluvium_state_api::format::{FileForm, WriteOptions, WrittenStateFile};
 use alluvium_state_api::snapshot::{FileLocation, FileName, SnapshotContext, SnapshotFile};
 use alluvium_state_api::storage::{
     FileReader, FileScope, FileWriter, InlinePolicy, SnapshotSink, SnapshotSource,
@@ -11,7 +11,8 @@ use alluvium_state_api::storage::{
 use alluvium_state_api::{Error, KeyGroupRange, Result};
 use parking_lot::Mutex;
 
-use crate::local::{LocalDirectory, LocalFile};
+use crate::build::merge::{Extent, Merge};
+use crate::local::{LocalDirectory, LocalFile, Wanted};
 use crate::member::Member;
 use crate::segment::ReadMode;
 
@@ -44,22 +45,24 @@ impl Workshop {
         Member::open(file, described, self.mode).map(Arc::new)
     }
 
-    /// Takes in a file with lookups of a snapshot.
+    /// Takes in a file with lookups of a snapshot, for the key groups that are wanted.
     pub(crate) fn adopt(
         &self,
-        file: &SnapshotFile,
+        wanted: Wanted<'_>,
         source: &dyn SnapshotSource,
-        live: Vec<KeyGroupRange>,
     ) -> Result<Arc<Member>> {
-        let local = self.directory.adopt(file, source)?;
-        let described = SnapshotFile { live, ..file.clone() };
+        let local = self.directory.adopt(wanted, source)?;
+        let described = SnapshotFile { live: wanted.live.to_vec(), ..wanted.file.clone() };
         Member::open(local, described, self.mode).map(Arc::new)
     }
 }
 
 /// Gives a segment's file to the storage: small ones by their bytes, so that they may go inline,
-/// others by a second name where that is possible.
-pub(crate) fn upload(member: &Member, context: SnapshotContext<'_>) -> Result<SnapshotFile> {
+/// others by a second name where that is possible. What has but parts of a file becomes one of its own.
+pub(crate) fn upload(member: &Arc<Member>, context: SnapshotContext<'_>) -> Result<SnapshotFile> {
+    if member.segment().local().has_gaps() {
+        return rewrite(member, context);
+    }
     let (sink, described) = (context.sink, member.described());
     let by_bytes = match sink.inline_policy() {
         InlinePolicy::Small { threshold_bytes } => described.stored.length <= threshold_bytes,
@@ -83,6 +86,19 @@ pub(crate) fn upload(member: &Member, context: SnapshotContext<'_>) -> Result<Sn
     let inline = matches!(stored.location, FileLocation::Inline(_));
     let frame_checksum = described.frame_checksum.filter(|_| !inline);
     Ok(SnapshotFile { stored, frame_checksum, ..described.clone() })
+}
+
+/// Writes what a segment has of its live key groups as a file of the storage.
+fn rewrite(member: &Arc<Member>, context: SnapshotContext<'_>) -> Result<SnapshotFile> {
+    let spec = member.segment().spec().clone();
+    let range = spec.range;
+    let extent = if spec.form == FileForm::Increment { Extent::Newer } else { Extent::All };
+    let mut options = WriteOptions::default();
+    options.lookups = true;
+    options.cancel = context.cancel.clone();
+    let merge = Merge { sources: std::slice::from_ref(member), extent, pace: None };
+    let written = merge.write(spec, context.sink.create(FileScope::Shared)?, options, None)?;
+    Ok(SnapshotFile { live: member.live().to_vec(), ..SnapshotFile::of_state(written, range) })
 }
 
 /// A segment as the source of its own file.

@@ -10,6 +10,7 @@ use alluvium_state_api::testkit::Harness;
 use alluvium_state_api::vfs::MemoryFs;
 use alluvium_state_api::{KeyedBackend, OpenEnv, Result};
 
+use super::fs::Fs;
 use super::harness::Memory;
 use super::job::{Job, UID, steps};
 
@@ -61,15 +62,15 @@ struct Restored {
 }
 
 /// A job of `before` subtasks with a snapshot of each kind.
-struct Before {
-    job: Job<Memory>,
+struct Before<H: Harness> {
+    job: Job<H>,
     pointer: String,
 }
 
-impl Before {
+impl<H: Harness> Before<H> {
     /// A single snapshot.
     fn of(trigger: Trigger, before: u32) -> Self {
-        let mut job = Job::<Memory>::fresh(&MemoryFs::new(), 64, before, SnapshotKind::Full);
+        let mut job = Job::<H>::fresh(&MemoryFs::new(), 64, before, SnapshotKind::Full);
         job.run(&steps(1, 10_000, 30_000), false);
         let pointer = job.complete(trigger).pointer;
         Self { job, pointer }
@@ -78,10 +79,10 @@ impl Before {
     /// A chain of increments, each of them larger than what may be read beside the sections.
     fn of_increments(before: u32) -> Self {
         let kind = SnapshotKind::Incremental;
-        let mut job = Job::<Memory>::fresh(&MemoryFs::new(), 64, before, kind);
+        let mut job = Job::<H>::fresh(&MemoryFs::new(), 64, before, kind);
         let mut pointer = String::new();
-        for round in 0..3 {
-            job.run(&steps(round, 40_000, 30_000), false);
+        for (round, count) in (0..).zip([30_000, 3_000, 3_000]) {
+            job.run(&steps(round, 40_000, count), false);
             pointer = job.complete(Trigger::checkpoint()).pointer;
         }
         Self { job, pointer }
@@ -96,6 +97,7 @@ impl Before {
         let plan = point.plan(&[operator], RestoreOptions::default()).unwrap();
         let read = Arc::new(AtomicU64::new(0));
         let (mut opened, mut opens) = (0, 0);
+        let harness = H::default();
         for subtask in &plan.operators[0].subtasks {
             let mut parts = subtask.restore.clone();
             for part in &mut parts {
@@ -108,18 +110,9 @@ impl Before {
             }
             let groups = plan.operators[0].operator.groups();
             let space = KeyedBackend::<u64>::key_space(groups, subtask.range).unwrap();
-            drop(Memory.open(OpenEnv::new(space).with_restore(parts)).unwrap());
+            drop(harness.open(OpenEnv::new(space).with_restore(parts)).unwrap());
         }
         Restored { read: read.load(Ordering::Relaxed), bytes, opened, opens }
-    }
-}
-
-#[test]
-fn all_subtasks_together_read_each_section_once() {
-    let canonical = [(1, 2), (4, 3), (8, 1)].map(|ways| (Trigger::savepoint(None), ways));
-    let full = [(1, 8), (3, 5)].map(|ways| (Trigger::full_checkpoint(), ways));
-    for (trigger, (before, after)) in canonical.into_iter().chain(full) {
-        check(&Before::of(trigger, before).restored(after, |_| {}), (before, after));
     }
 }
 
@@ -130,18 +123,46 @@ fn check(restored: &Restored, (before, after): (u32, u32)) {
     assert!(most < *opened || bytes == opened, "reading all of each file would pass");
 }
 
-/// And what a version wrote that did not record frame checksums is recognised by all its bytes.
+fn read_each_section_once<H: Harness>() {
+    let canonical = [(1, 2), (4, 3), (8, 1)].map(|ways| (Trigger::savepoint(None), ways));
+    let full = [(1, 8), (3, 5)].map(|ways| (Trigger::full_checkpoint(), ways));
+    for (trigger, (before, after)) in canonical.into_iter().chain(full) {
+        check(&Before::<H>::of(trigger, before).restored(after, |_| {}), (before, after));
+    }
+}
+
 #[test]
-fn all_subtasks_together_read_each_section_of_a_chain_once() {
+fn all_subtasks_together_read_each_section_once() {
+    read_each_section_once::<Memory>();
+}
+
+#[test]
+fn all_subtasks_together_copy_each_section_once() {
+    read_each_section_once::<Fs>();
+}
+
+/// And what a version wrote that did not record frame checksums is recognised by all its bytes.
+fn read_each_section_of_a_chain_once<H: Harness>() {
     for (before, after) in [(1, 4), (3, 2)] {
-        let chain = Before::of_increments(before);
+        let chain = Before::<H>::of_increments(before);
         let point = chain.job.point(&chain.pointer);
-        let lengths = point.metadata().keyed().map(|(_, _, keyed)| keyed.files.len());
-        assert!(lengths.min() >= Some(3), "these are chains");
+        let files = point.metadata().keyed().map(|(_, _, keyed)| keyed.files.len());
+        let files: Vec<_> = files.collect();
+        assert!(files.iter().all(|count| *count >= 3), "these are chains: {files:?}");
         let with = chain.restored(after, |_| {});
         check(&with, (before, after));
         let without = chain.restored(after, |file| file.frame_checksum = None);
         assert!(without.read >= without.opened, "{} of {}", without.read, without.opened);
         assert!(with.read + with.opened <= without.read + with.opens * BESIDE);
     }
+}
+
+#[test]
+fn all_subtasks_together_read_each_section_of_a_chain_once() {
+    read_each_section_of_a_chain_once::<Memory>();
+}
+
+#[test]
+fn all_subtasks_together_copy_each_section_of_a_chain_once() {
+    read_each_section_of_a_chain_once::<Fs>();
 }

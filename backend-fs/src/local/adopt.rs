@@ -4,31 +4,62 @@
 //! Snapshot files are never written again, and who removes either name does no harm to the other. A
 //! link reads nothing; blocks are verified when they are first used. A copy is compared with the
 //! recorded checksum, since it passes by anyway.
+//!
+//! Where only some key groups are wanted, only their sections are copied, with header, index and footer, each
+//! to where it is in the original: between them the copy has gaps, which take no room on the disk. All that
+//! it has is verified against its index, which is that of the original.
 
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use alluvium_state_api::format::{Section, StateFile};
 use alluvium_state_api::snapshot::{SnapshotFile, StoredFile};
-use alluvium_state_api::storage::SnapshotSource;
+use alluvium_state_api::storage::{FileReader, SnapshotSource};
 use alluvium_state_api::vfs::must_be_copied;
-use alluvium_state_api::{Error, Result};
+use alluvium_state_api::{Error, KeyGroupRange, Result};
 
-use super::{LocalDirectory, LocalFile};
+use super::{LocalDirectory, LocalFile, failed};
 
 /// How much is copied at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// A file of a snapshot that is to be taken in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// As the snapshot describes it.
+    pub(crate) file: &'a SnapshotFile,
+    /// Opened, and found to be the one that the snapshot means.
+    pub(crate) opened: &'a StateFile,
+    /// The key groups that are wanted of it.
+    pub(crate) live: &'a [KeyGroupRange],
+}
+
+impl Wanted<'_> {
+    fn has(&self, section: &Section) -> bool {
+        self.live.iter().any(|range| range.contains(section.group))
+    }
+}
+
 impl LocalDirectory {
-    /// Takes `file` into the directory. What `source` holds is not touched.
+    /// Takes a file into the directory. What `source` holds is not touched.
     ///
     /// # Errors
     /// Those of [`SnapshotSource::open`]; `Corrupted` where a copy is not what is recorded;
     /// `Unavailable` where the file system fails.
     pub(crate) fn adopt(
         &self,
-        file: &SnapshotFile,
+        wanted: Wanted<'_>,
         source: &dyn SnapshotSource,
     ) -> Result<LocalFile> {
-        match self.link(file, source)? {
-            Some(linked) => Ok(linked),
-            None => self.copy(file, source),
+        if let Some(linked) = self.link(wanted.file, source)? {
+            return Ok(linked);
+        }
+        let reader = wanted.opened.reader();
+        let ranges = wanted.opened.ranges_of(|section| wanted.has(section));
+        match ranges.as_slice() {
+            [all] if *all == (0..reader.len()) => self.copy(wanted.file, reader),
+            some => self.copy_some(wanted, some),
         }
     }
 
@@ -53,21 +84,55 @@ impl LocalDirectory {
         }
     }
 
-    fn copy(&self, file: &SnapshotFile, source: &dyn SnapshotSource) -> Result<LocalFile> {
-        let reader = source.open(file)?;
+    fn copy(&self, file: &SnapshotFile, reader: &dyn FileReader) -> Result<LocalFile> {
         let (copy, mut writer) = self.create()?;
-        let (mut offset, length) = (0_u64, reader.len());
-        let part = |left: u64| usize::try_from(left).map_or(CHUNK_BYTES, |n| n.min(CHUNK_BYTES));
-        let mut chunk = vec![0; part(length)];
-        while offset < length {
-            let bytes = chunk.get_mut(..part(length - offset)).unwrap_or_default();
-            reader.read_exact_at(offset, bytes)?;
-            writer.write(bytes)?;
-            offset += bytes.len() as u64;
-        }
+        read_all(reader, 0..reader.len(), |bytes| writer.write(bytes))?;
         check(&writer.finish()?, &file.stored)?;
         Ok(copy)
     }
+
+    /// Copies these ranges of the file, each to where it is there.
+    fn copy_some(&self, wanted: Wanted<'_>, ranges: &[Range<u64>]) -> Result<LocalFile> {
+        let (mut copy, mut writer) = self.fresh("create", |path| self.0.fs.create_new(path))?;
+        copy.has_gaps = true;
+        let mut end = 0;
+        for range in ranges {
+            let skipped = writer.skip(range.start.saturating_sub(end));
+            skipped.map_err(|error| failed("write", copy.path(), error))?;
+            read_all(wanted.opened.reader(), range.clone(), |bytes| {
+                writer.write_all(bytes).map_err(|error| failed("write", copy.path(), error))
+            })?;
+            end = range.end;
+        }
+        writer.sync().map_err(|error| failed("fsync", copy.path(), error))?;
+        let read: Arc<dyn FileReader> = copy.read(wanted.file.stored.length)?.into();
+        let copied = StateFile::open(read, copy.path())?;
+        if copied.frame_checksum() != wanted.opened.frame_checksum() {
+            let text = "the file changed while it was copied; restore from another checkpoint";
+            return Err(Error::corrupted(text).with_path(copy.path()));
+        }
+        let mut blocks = copied.blocks_where(|section| wanted.has(section));
+        while blocks.next_block()?.is_some() {}
+        Ok(copy)
+    }
+}
+
+/// Hands out the bytes of a range, in pieces.
+fn read_all(
+    reader: &dyn FileReader,
+    range: Range<u64>,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let part = |left: u64| usize::try_from(left).map_or(CHUNK_BYTES, |n| n.min(CHUNK_BYTES));
+    let mut chunk = vec![0; part(range.end.saturating_sub(range.start))];
+    let mut offset = range.start;
+    while offset < range.end {
+        let bytes = chunk.get_mut(..part(range.end - offset)).unwrap_or_default();
+        reader.read_exact_at(offset, bytes)?;
+        take(bytes)?;
+        offset += bytes.len() as u64;
+    }
+    Ok(())
 }
 
 fn check(found: &StoredFile, recorded: &StoredFile) -> Result<()> {

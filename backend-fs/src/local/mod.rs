@@ -27,6 +27,7 @@ use alluvium_state_api::storage::{FileReader, FileWriter, is_drawn, open_file};
 use alluvium_state_api::vfs::{FileLock, FileSystem, Locking, ensure_directory, lock_file};
 use alluvium_state_api::{Error, ErrorKind, Result};
 
+pub(crate) use adopt::Wanted;
 use writer::{LocalWriter, Purpose};
 
 /// The name of the lock's file. It stays when the owner has gone.
@@ -57,6 +58,7 @@ pub(crate) struct LocalFile {
     path: PathBuf,
     name: FileName,
     id: u64,
+    has_gaps: bool,
 }
 
 impl LocalDirectory {
@@ -127,7 +129,7 @@ impl LocalDirectory {
                     let directory = Arc::clone(&self.0);
                     let id = directory.next_id.fetch_add(1, Ordering::Relaxed);
                     let name = FileName::new(&name)?;
-                    return Ok((LocalFile { directory, path, name, id }, made));
+                    return Ok((LocalFile { directory, path, name, id, has_gaps: false }, made));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(operation, &path, error)),
@@ -154,6 +156,11 @@ impl LocalFile {
     /// A number that no other file of the directory has, in the life of its owner.
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Whether it has but parts of the file that it stands for.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.has_gaps
     }
 
     /// Opens it; it must be `length` bytes long.

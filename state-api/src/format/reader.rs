@@ -11,6 +11,7 @@
 //! # Cost
 //! Four reads; memory for the sections (about 100 bytes each).
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub struct StateFile {
     pub(crate) lookups: bool,
     pub(crate) layouts: Vec<EntryLayout>,
     pub(crate) sections: Vec<Section>,
+    /// Where the blocks are: between header and index.
+    blocks: Range<u64>,
     frame_checksum: u128,
 }
 
@@ -54,11 +57,12 @@ impl StateFile {
                 )));
             }
             let (header, spec, lookups) = read_header(&*reader, file_length)?;
-            let (sections, frame_checksum) =
+            let (sections, index_offset, frame_checksum) =
                 read_index(&*reader, file_length, (&spec, lookups), &header)
                     .map_err(|error| error.with_offset(footer_offset))?;
             let layouts = spec.layouts()?;
-            Ok(Self { reader, path, spec, lookups, layouts, sections, frame_checksum })
+            let blocks = header.len() as u64..index_offset;
+            Ok(Self { reader, path, spec, lookups, layouts, sections, blocks, frame_checksum })
         };
         opened().map_err(|error| error.with_path(called))
     }
@@ -77,6 +81,30 @@ impl StateFile {
     /// What the file holds, ascending by (state, key group); only sections that have something.
     pub fn sections(&self) -> &[Section] {
         &self.sections
+    }
+
+    /// Where in the file header, index, footer and the sections are that `select` chooses: ranges of bytes
+    /// that ascend and do not touch. Who has these alone has all that it takes to open the file and to read
+    /// and verify these sections.
+    pub fn ranges_of(&self, select: impl Fn(&Section) -> bool) -> Vec<Range<u64>> {
+        let chosen = self.sections.iter().filter(|section| select(section));
+        let extents = chosen.flat_map(|section| &section.extents);
+        let mut ranges: Vec<_> = extents.map(|extent| extent.offset..extent.end()).collect();
+        ranges.extend([0..self.blocks.start, self.blocks.end..self.reader.len()]);
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges.dedup_by(|next, before| {
+            let touches = before.end == next.start;
+            if touches {
+                before.end = next.end;
+            }
+            touches
+        });
+        ranges
+    }
+
+    /// What the file is read through.
+    pub fn reader(&self) -> &dyn FileReader {
+        &*self.reader
     }
 
     /// The widths of a state whose entries all have the same.
@@ -146,7 +174,7 @@ fn read_index(
     file_length: u64,
     (spec, lookups): (&StateFileSpec, bool),
     header: &[u8],
-) -> Result<(Vec<Section>, u128)> {
+) -> Result<(Vec<Section>, u64, u128)> {
     let mut bytes = [0; FOOTER_BYTES];
     let footer_offset = file_length.saturating_sub(FOOTER_BYTES as u64);
     reader.read_exact_at(footer_offset, &mut bytes)?;
@@ -163,5 +191,5 @@ fn read_index(
         return Err(Error::corrupted("the index's checksum differs"));
     }
     let sections = index::decode(spec, lookups, &index, header_length, footer.index_offset)?;
-    Ok((sections, frame_checksum(header, &index, &bytes)))
+    Ok((sections, footer.index_offset, frame_checksum(header, &index, &bytes)))
 }

@@ -198,6 +198,11 @@ impl WriteFile for OmittingFile<Box<dyn WriteFile>> {
         self.fs.forgiving(Omission::SyncError, synced, ())
     }
 
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        let skipped = self.inner.skip(bytes);
+        self.fs.forgiving(Omission::WriteError, skipped, ())
+    }
+
     fn write_back(&self) -> io::Result<Option<Box<dyn WriteBack>>> {
         match self.fs.omission {
             Omission::SyncFile => Ok(None),

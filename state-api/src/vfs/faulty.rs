@@ -280,6 +280,10 @@ impl WriteFile for FaultyFile<Box<dyn WriteFile>> {
         self.fs.effect(Operation::SyncFile, &self.path, || self.inner.sync())
     }
 
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        self.fs.effect(Operation::Write, &self.path, || self.inner.skip(bytes))
+    }
+
     fn bypass_cache(&mut self) -> io::Result<bool> {
         self.fs.run(Operation::BypassCache, &self.path, |course| match course {
             Course::Skipped => Ok(false),

@@ -8,7 +8,8 @@
 //!
 //! # Invariants
 //! 1. A file is created once, appended to, synced, and never written again: there is neither
-//!    truncation nor writing in place, so that hard links and memory maps stay valid.
+//!    truncation nor writing in place, so that hard links and memory maps stay valid. What is appended
+//!    may be a gap of zeros ([`WriteFile::skip`]).
 //! 2. Content is durable after [`WriteFile::sync`]; a *name* is durable only after
 //!    [`FileSystem::sync_directory`] of the directory that holds it. Creation, rename, link and
 //!    removal are all changes of names.
@@ -180,6 +181,21 @@ pub trait WriteFile: io::Write + Debug + Send {
     /// The file is then lost, see invariant 4 of the module.
     fn sync(&mut self) -> io::Result<()>;
 
+    /// Appends so many zeros, which take no room on the disk where the file system can do without them: a
+    /// file that stands for parts of another one has each byte where that one has it.
+    ///
+    /// # Errors
+    /// See [`FileSystem`].
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        let mut left = bytes;
+        while left > 0 {
+            let count = usize::try_from(left).unwrap_or(ZEROS.len()).min(ZEROS.len());
+            self.write_all(ZEROS.get(..count).unwrap_or_default())?;
+            left -= count as u64;
+        }
+        Ok(())
+    }
+
     /// A handle with which another thread can push what was written so far to the disk, so that the
     /// final [`sync`](Self::sync) of a long file is short. `None` where that makes no sense.
     ///
@@ -202,6 +218,9 @@ pub trait WriteFile: io::Write + Debug + Send {
         Ok(false)
     }
 }
+
+/// What gaps are made of where they cannot be left out.
+const ZEROS: [u8; 16 << 10] = [0; 16 << 10];
 
 /// What writes past the page cache are aligned to, in bytes: a page, and no less than the blocks of
 /// usual disks.

@@ -215,6 +215,13 @@ impl WriteFile for Appended {
         self.file.sync_all()
     }
 
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        let end = self.end.checked_add(bytes).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.file.set_len(end)?;
+        self.end = end;
+        Ok(())
+    }
+
     fn write_back(&self) -> io::Result<Option<Box<dyn WriteBack>>> {
         // Both descriptors share one open file, whose error state is reported once: here or there.
         let file = self.file.try_clone()?;

@@ -212,3 +212,32 @@ fn write_back_pushes_a_real_file_and_ends() {
     file.write_back().unwrap().unwrap().run().unwrap();
     file.sync().unwrap();
 }
+
+#[test]
+fn a_gap_is_zeros_and_what_follows_is_behind_it() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let (real, memory) = (dir.path().join("file"), Path::new("/file"));
+    for (fs, path) in [(&RealFs as &dyn FileSystem, &*real), (&MemoryFs::new(), memory)] {
+        let mut file = fs.create_new(path).unwrap();
+        file.write_all(b"one").unwrap();
+        file.skip(1 << 20).unwrap();
+        file.skip(0).unwrap();
+        file.write_all(b"two").unwrap();
+        file.skip(5).unwrap();
+        file.sync().unwrap();
+        drop(file);
+        let mut again = fs.open_append(path).unwrap();
+        again.skip(1).unwrap();
+        again.write_all(b"three").unwrap();
+        let zeros = vec![0; 1 << 20];
+        let expected = [b"one", &zeros[..], b"two", &[0; 6], b"three"].concat();
+        assert!(read(fs, path).unwrap() == expected);
+    }
+    let blocks = std::fs::metadata(real).unwrap().blocks();
+    assert!(blocks * 512 < 1 << 19, "the gap takes room: {blocks} blocks");
+    let faulty = FaultyFs::new(Arc::new(MemoryFs::new())).with_fault(2, Fault::Fails(ENOSPC));
+    let mut file = faulty.create_new(memory).unwrap();
+    assert_eq!(file.skip(1).unwrap_err().raw_os_error(), Some(ENOSPC));
+    assert_eq!(faulty.trace()[1].operation, Operation::Write);
+}

@@ -1,6 +1,7 @@
+mod adopt;
+
 use alluvium_state_api::random::{OsRandomness, SeededRandomness};
-use alluvium_state_api::snapshot::{FileFormat, FileLocation, SnapshotFile, StoredFile};
-use alluvium_state_api::storage::SnapshotSource;
+use alluvium_state_api::snapshot::FileLocation;
 use alluvium_state_api::vfs::faulty::{ENOSPC, Fault};
 use alluvium_state_api::vfs::{FaultyFs, MemoryFs, RealFs};
 
@@ -111,90 +112,4 @@ fn a_failed_write_loses_the_file() {
     assert_eq!(script(None), (Ok(()), Ok(()), Ok(())));
     assert_eq!(script(Some(0)), (lost, lost, lost));
     assert_eq!(script(Some(2)), (Ok(()), Ok(()), lost), "the sync");
-}
-
-/// A directory of snapshot files; whether it says where they are.
-#[derive(Debug)]
-struct Source {
-    fs: Arc<dyn FileSystem>,
-    path: PathBuf,
-    tells: bool,
-}
-
-impl Source {
-    fn with(fs: impl FileSystem + 'static, path: &Path, bytes: &[u8]) -> (Self, SnapshotFile) {
-        put(&fs, &path.join("snapshot"), bytes);
-        let stored = StoredFile {
-            location: FileLocation::Shared(FileName::new("snapshot").unwrap()),
-            length: bytes.len() as u64,
-            checksum: alluvium_state_api::format::file_checksum(bytes),
-        };
-        let (format, label) = (FileFormat::State, "".into());
-        let file = SnapshotFile { stored, format, label, frame_checksum: None, live: Vec::new() };
-        (Self { fs: Arc::new(fs), path: path.to_owned(), tells: true }, file)
-    }
-}
-
-impl SnapshotSource for Source {
-    fn open(&self, file: &SnapshotFile) -> Result<Box<dyn FileReader>> {
-        open_file(&*self.fs, &self.path.join("snapshot"), file.stored.length)
-    }
-
-    fn local_path(&self, _: &SnapshotFile) -> Option<PathBuf> {
-        self.tells.then(|| self.path.join("snapshot"))
-    }
-}
-
-#[test]
-fn a_file_of_the_same_file_system_is_linked_and_outlives_its_name() {
-    use std::os::unix::fs::MetadataExt;
-    let root = tempfile::tempdir().unwrap();
-    let directory = owned(RealFs, &root.path().join("state")).unwrap();
-    let (source, file) = Source::with(RealFs, root.path(), b"content");
-    let original = root.path().join("snapshot");
-    let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
-    let adopted = directory.adopt(&file, &source).unwrap();
-    assert_eq!(inode(adopted.path()), inode(&original));
-    RealFs.remove_file(&original).unwrap();
-    assert_eq!(content(&adopted, 7), b"content");
-    let path = adopted.path().to_owned();
-    drop(adopted);
-    assert_eq!(RealFs.open(&path).map(drop).unwrap_err().kind(), io::ErrorKind::NotFound);
-}
-
-#[test]
-fn what_cannot_be_linked_is_copied() {
-    let root = tempfile::tempdir().unwrap();
-    let directory = owned(RealFs, &root.path().join("state")).unwrap();
-    let bytes = b"content".repeat(300_000);
-    let elsewhere = MemoryFs::new();
-    let (told, file) = Source::with(elsewhere.clone(), Path::new("/"), &bytes);
-    let untold = Source { tells: false, fs: Arc::new(elsewhere), path: told.path.clone() };
-    for source in [told, untold] {
-        let adopted = directory.adopt(&file, &source).unwrap();
-        assert_eq!(content(&adopted, file.stored.length), bytes);
-        let mut other = file.clone();
-        other.stored.checksum ^= 1;
-        assert_eq!(directory.adopt(&other, &source).unwrap_err().kind(), ErrorKind::Corrupted);
-    }
-    assert_eq!(names(&RealFs, &directory.0.path), [LOCK], "what was refused is gone");
-}
-
-#[test]
-fn a_file_of_another_length_or_none_is_refused() {
-    let fs = MemoryFs::new();
-    let directory = owned(fs.clone(), Path::new("/state")).unwrap();
-    let (mut source, mut file) = Source::with(fs.clone(), Path::new("/"), b"content");
-    file.stored.length += 1;
-    for tells in [true, false] {
-        source.tells = tells;
-        let refused = directory.adopt(&file, &source).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Corrupted);
-    }
-    fs.remove_file(Path::new("/snapshot")).unwrap();
-    for tells in [true, false] {
-        source.tells = tells;
-        assert_eq!(directory.adopt(&file, &source).unwrap_err().kind(), ErrorKind::NotFound);
-    }
-    assert_eq!(names(&fs, &directory.0.path), [LOCK]);
 }
