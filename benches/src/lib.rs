@@ -8,6 +8,7 @@
 //! * [`keys`]: keys and sequences of accesses, determined by a seed;
 //! * [`subject`]: what is measured (a backend behind the typed front) and its peer;
 //! * [`engine`]: the backends that are measured, all in the same way;
+//! * [`workload`]: sequences of accesses as operators make them, played on any backend;
 //! * [`watch`]: whether a store works in the background;
 //! * `peers` (a feature): embedded databases;
 //! * [`disk`]: snapshots into a directory of a job, and the plain file that they are compared with;
@@ -35,6 +36,7 @@ pub mod row;
 pub mod rows;
 pub mod subject;
 pub mod watch;
+pub mod workload;
 
 /// What a measurement may fail with: errors of Alluvium, of the operating system, and wrong work.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -1,0 +1,129 @@
+use std::collections::BTreeMap;
+
+use alluvium_backend_memory::MemoryStore;
+
+use super::*;
+use crate::disk::Disk;
+use crate::engine::{Engine, memory_store};
+
+fn shape(draw: draw::Pattern) -> Shape {
+    Shape { keys: 50, value_bytes: 20, draw, rate: 50, seed: 9 }
+}
+
+fn accesses(workload: &Workload, shape: &Shape, count: usize) -> Vec<Access> {
+    workload.fill(shape).chain(workload.run(shape).unwrap()).take(count).collect()
+}
+
+fn played(target: &mut dyn Target, accesses: &[Access]) -> u64 {
+    for access in accesses {
+        target.apply(access).unwrap();
+    }
+    target.digest()
+}
+
+/// What holds for every backend, static and boxed.
+fn agree<S: Engine>() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut disk = Disk::new(directory.path()).unwrap();
+    for workload in all() {
+        for draw in [draw::Pattern::Uniform, draw::Pattern::Zipf(1.2)] {
+            let accesses = accesses(&workload, &shape(draw), 20_000);
+            let wanted = played(&mut Plain::default(), &accesses);
+            let mut numbers =
+                Player::<S, u64>::over(S::store(&mut disk, Vec::new()).unwrap(), ()).unwrap();
+            assert_eq!(played(&mut numbers, &accesses), wanted, "{}", workload.name());
+        }
+    }
+}
+
+#[test]
+fn memory_agrees_with_the_plain_computation() {
+    agree::<MemoryStore>();
+}
+
+#[test]
+fn fs_agrees_with_the_plain_computation() {
+    agree::<alluvium_backend_fs::FsStore>();
+}
+
+#[test]
+fn names_are_different_and_each_workload_reads_and_writes_what_it_says() {
+    let mut kinds = BTreeMap::new();
+    for workload in all() {
+        let operations = kinds.entry(workload.name()).or_insert_with(BTreeMap::new);
+        assert!(operations.is_empty(), "{} is there twice", workload.name());
+        let run = workload.run(&shape(draw::Pattern::Uniform)).unwrap();
+        for access in run.take(50_000) {
+            *operations.entry(access.operation.name()).or_insert(0u64) += 1;
+        }
+    }
+    let of = |name: &str| kinds[name].keys().copied().collect::<Vec<_>>();
+    assert_eq!(kinds.len(), 26);
+    assert_eq!(of("tumbling.incremental"), ["sum.add", "sum.clear", "sum.get"]);
+    assert_eq!(of("session.holistic"), ["list.add", "list.clear", "list.get", "merge.list"]);
+    assert_eq!(of("interval.join"), ["map.insert", "map.remove", "map.scan"]);
+    let count = |name: &str, operation| kinds[name][operation];
+    assert!(count("sliding.holistic", "list.add") > 4 * count("sliding.holistic", "list.get"));
+    assert!(count("session.incremental", "merge.sum") > 50);
+}
+
+/// Windows end: what is held stays bounded however long it runs.
+#[test]
+fn windows_leave_nothing_behind() {
+    for workload in [windows::all(), joins::all()].into_iter().flatten() {
+        let run = workload.run(&shape(draw::Pattern::Uniform)).unwrap();
+        let (mut plain, mut most) = (Plain::default(), [0, 0]);
+        for (number, access) in run.take(200_000).enumerate() {
+            plain.apply(&access).unwrap();
+            let most = &mut most[usize::from(number >= 100_000)];
+            *most = plain.len().max(*most);
+        }
+        assert!(most[0] > 10 && most[1] <= most[0] * 5 / 4, "{}: {most:?}", workload.name());
+    }
+}
+
+#[test]
+fn a_recorded_trace_is_the_same_workload() {
+    for workload in all() {
+        let accesses = accesses(&workload, &shape(draw::Pattern::Uniform), 5_000);
+        let mut recorder = trace::Recorder::new(Vec::new()).unwrap();
+        for access in &accesses {
+            recorder.record(access).unwrap();
+        }
+        let (bytes, _) = recorder.finish().unwrap();
+        let replayed =
+            trace::Replay::new(&bytes[..]).unwrap().collect::<Outcome<Vec<_>>>().unwrap();
+        assert_eq!(replayed, accesses, "{}", workload.name());
+    }
+}
+
+#[test]
+fn keys_of_bytes_have_the_length_that_was_asked_for() {
+    let accesses = accesses(&states::all()[0], &shape(draw::Pattern::Uniform), 500);
+    let wanted = played(&mut Plain::default(), &accesses);
+    for length in [0, 8, 33, 1000] {
+        let mut player = Player::<_, Vec<u8>>::over(memory_store_of_bytes(), length).unwrap();
+        assert_eq!(played(&mut player, &accesses), wanted, "{length}");
+    }
+    let boxed: Box<dyn alluvium_state_api::KeyedStore> =
+        Box::new(memory_store(Vec::new()).unwrap());
+    let mut boxed = Player::<_, u64>::over(boxed, ()).unwrap();
+    assert_eq!(played(&mut boxed, &accesses), wanted);
+}
+
+fn memory_store_of_bytes() -> MemoryStore {
+    use alluvium_state_api::{KeyedBackend, MaxParallelism, OpenEnv};
+    let groups = MaxParallelism::new(128).unwrap();
+    let space = KeyedBackend::<Vec<u8>>::key_space(groups, groups.all()).unwrap();
+    MemoryStore::open(OpenEnv::new(space)).unwrap()
+}
+
+#[test]
+fn merging_without_a_window_is_refused() {
+    let access = Access::of(1, Operation::MergeSum(2));
+    let mut player = Player::<_, u64>::over(memory_store(Vec::new()).unwrap(), ()).unwrap();
+    for target in [&mut Plain::default() as &mut dyn Target, &mut player] {
+        let refused = target.apply(&access).unwrap_err();
+        assert!(refused.to_string().contains("names none"), "{refused}");
+    }
+}
