@@ -52,6 +52,7 @@ pub mod codecs;
 pub mod contents;
 pub mod corruption;
 pub mod damage;
+pub mod exchange;
 pub mod faults;
 pub mod file_systems;
 pub mod fixtures;
