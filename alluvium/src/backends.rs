@@ -1,6 +1,8 @@
 //! Which backends this build has.
 
-use alluvium_state_api::{BackendRegistry, MissingBackend};
+use alluvium_state_api::BackendRegistry;
+#[cfg(not(all(feature = "memory", feature = "fs", feature = "rocksdb")))]
+use alluvium_state_api::MissingBackend;
 
 /// All backends of the family by name: those that were built in, and for the others one that says
 /// which feature brings it. Add backends of your own with [`BackendRegistry::with`].
@@ -29,7 +31,11 @@ pub fn registry() -> BackendRegistry {
     let registry = registry.with(alluvium_backend_fs::FsBackend);
     #[cfg(not(feature = "fs"))]
     let registry = registry.with(MissingBackend::new("fs", &["filesystem"], "fs"));
-    registry.with(MissingBackend::new("rocksdb", &["embedded-rocksdb"], "rocksdb"))
+    #[cfg(feature = "rocksdb")]
+    let registry = registry.with(alluvium_backend_rocksdb::RocksBackend);
+    #[cfg(not(feature = "rocksdb"))]
+    let registry = registry.with(MissingBackend::new("rocksdb", &["embedded-rocksdb"], "rocksdb"));
+    registry
 }
 
 #[cfg(test)]
@@ -58,14 +64,21 @@ mod tests {
 
     #[test]
     fn what_was_not_built_in_names_its_feature() {
-        for (name, feature) in [("rocksdb", "rocksdb"), ("embedded-rocksdb", "rocksdb")] {
-            let settings = Settings::from_pairs([("state.backend", name)]).unwrap();
-            let Err(error) = registry().open(env(), &settings) else {
-                panic!("{name} is not built in");
-            };
-            assert_eq!(error.kind(), ErrorKind::Unsupported);
-            let wanted = format!("--features {feature}");
-            assert!(error.message().contains(&wanted), "{error}");
+        let backends = [
+            ("memory", cfg!(feature = "memory"), ["hashmap", "jobmanager"].as_slice()),
+            ("fs", cfg!(feature = "fs"), &["filesystem"]),
+            ("rocksdb", cfg!(feature = "rocksdb"), &["embedded-rocksdb"]),
+        ];
+        for (feature, is_built_in, aliases) in backends {
+            for name in aliases.iter().chain([&feature]) {
+                assert_eq!(registry().find(name).unwrap().name(), feature);
+                let settings = Settings::from_pairs([("state.backend", *name)]).unwrap();
+                let error = registry().open(env(), &settings).err();
+                let error = error.filter(|error| error.kind() == ErrorKind::Unsupported);
+                assert_eq!(error.is_none(), is_built_in, "{name}");
+                let wanted = format!("--features {feature}");
+                assert!(error.is_none_or(|error| error.message().contains(&wanted)));
+            }
         }
     }
 }

@@ -57,6 +57,7 @@
 //! |---|---|
 //! | `memory` (default) | the backend `memory`, and its types as [`memory`] |
 //! | `fs` (default) | the backend `fs`, and its types as [`fs`] |
+//! | `rocksdb` | the backend `rocksdb`, and its types as `alluvium::rocksdb`: C++, which takes a quarter of an hour of two cores to compile |
 //! | `s3`, `gcs`, `azure` | checkpoints in Amazon S3 and the like, Google Cloud Storage, Azure Blob Storage, by URL |
 //! | `object-store` | checkpoints in an object store of one's own: `checkpoint::StorageEnv::with_object_store` |
 //! | `cli` (default) | the command line `alluvium`, and [`source`], its replayable inputs |
@@ -90,6 +91,15 @@ pub mod memory {
 #[cfg(feature = "fs")]
 pub mod fs {
     pub use alluvium_backend_fs::{FsBackend, FsOptions, FsStore, ReadMode};
+}
+
+/// The backend on RocksDB, to be named at compile time.
+#[cfg(feature = "rocksdb")]
+pub mod rocksdb {
+    pub use alluvium_backend_rocksdb::{
+        BatchLimits, CompactionStyle, LogLevel, MemoryBudget, OptionsHook, ProcessBudget, Profile,
+        RocksBackend, RocksOptions, RocksStore, SharedMemory, TableCompression, Tuning,
+    };
 }
 
 /// The examples of README.md, docs/guide.md and docs/testing.md, which `cargo test --doc` compiles and runs.

@@ -146,7 +146,9 @@ fn wrong_usage_is_refused_with_status_2() {
     refused(&[], 2, &["no command", "run"]);
     refused(&["walk"], 2, &["walk"]);
     refused(&["run", "--backend", "tape"], 2, &["tape", "memory"]);
-    refused(&["run", "--backend", "rocksdb"], 2, &["rocksdb", "--features rocksdb"]);
+    if cfg!(not(feature = "rocksdb")) {
+        refused(&["run", "--backend", "rocksdb"], 2, &["rocksdb", "--features rocksdb"]);
+    }
     if cfg!(not(feature = "fs")) {
         refused(&["run", "--backend", "filesystem"], 2, &["--features fs"]);
     }

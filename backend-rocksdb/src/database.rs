@@ -1,0 +1,115 @@
+//! [`Database`]: one RocksDB in a private directory, as long as anybody needs it.
+//!
+//! # Invariants
+//! D1. One column family, whatever states there are; no write-ahead log: durable is what is in a checkpoint.
+//! D2. The directory outlives the database: fields are dropped in this order.
+
+use alluvium_state_api::{Error, Result};
+use rocksdb::{
+    ColumnFamilyDescriptor, DBPinnableSlice, DBRawIteratorWithThreadMode, DBWithThreadMode,
+    ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
+};
+
+use crate::failure::failed;
+use crate::local::LocalDirectory;
+use crate::options::Tuned;
+
+/// RocksDB as it is used here, whatever features another crate asks for.
+pub(crate) type Db = DBWithThreadMode<SingleThreaded>;
+/// An iterator over a database or a view of it.
+pub(crate) type RawIterator<'a> = DBRawIteratorWithThreadMode<'a, Db>;
+
+/// The answer to one lookup of many.
+pub(crate) type Found<'a> = std::result::Result<Option<DBPinnableSlice<'a>>, rocksdb::Error>;
+
+/// The one column family (D1).
+const FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
+
+/// A database and what it lies in.
+pub(crate) struct Database {
+    pub(crate) db: Db,
+    write: WriteOptions,
+    /// Kept for what the database refers to: caches.
+    _tuned: Tuned,
+    _directory: LocalDirectory,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("path", &self.db.path()).finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Makes an empty database in the directory.
+    ///
+    /// # Errors
+    /// `InvalidInput` for options that RocksDB refuses; `Unavailable` where the file system fails.
+    pub(crate) fn create(directory: LocalDirectory, tuned: Tuned) -> Result<Self> {
+        let path = directory.fresh_database()?;
+        let family = ColumnFamilyDescriptor::new(FAMILY, tuned.family.clone());
+        let db = Db::open_cf_descriptors(&tuned.database, &path, [family])
+            .map_err(|error| failed("open", error).with_path(&path))?;
+        let mut write = WriteOptions::default();
+        write.disable_wal(true);
+        Ok(Self { db, write, _tuned: tuned, _directory: directory })
+    }
+
+    /// Applies a batch.
+    ///
+    /// # Errors
+    /// Those of RocksDB, after which the database is not to be written to (F1).
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<()> {
+        self.db.write_opt(batch, &self.write).map_err(|error| failed("write", error))
+    }
+
+    /// Stores a value.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    #[inline]
+    pub(crate) fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.db.put_opt(key, value, &self.write).map_err(|error| failed("put", error))
+    }
+
+    /// Removes a value.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    #[inline]
+    pub(crate) fn delete(&self, key: &[u8]) -> Result<()> {
+        self.db.delete_opt(key, &self.write).map_err(|error| failed("delete", error))
+    }
+
+    /// The values at many keys, in their order.
+    ///
+    /// # Errors
+    /// Those of RocksDB, of all or of each.
+    pub(crate) fn get_many<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]>,
+    ) -> Result<Vec<Found<'_>>> {
+        let family = self.db.cf_handle(FAMILY);
+        let family = family.ok_or_else(|| Error::bug("the column family is not open"))?;
+        Ok(self.db.batched_multi_get_cf(family, keys, false))
+    }
+
+    /// An iterator over the keys below `end`.
+    pub(crate) fn iterator(&self, end: Vec<u8>) -> RawIterator<'_> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(end);
+        self.db.raw_iterator_opt(options)
+    }
+
+    /// A figure that RocksDB knows; 0 where it does not.
+    pub(crate) fn figure(&self, name: &std::ffi::CStr) -> u64 {
+        self.db.property_int_value(name).ok().flatten().unwrap_or(0)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // What compacts now compacts for nobody.
+        self.db.cancel_all_background_work(true);
+    }
+}

@@ -1,0 +1,144 @@
+//! Merging of namespaces: one batch, so that it happens wholly or not at all, unless lists are long.
+
+use std::ops::ControlFlow;
+
+use alluvium_state_api::schema::StateKind;
+use alluvium_state_api::{
+    ElementsBuffer, KeyBatch, MergeValues, Result, Slot, StateKey, StateOperation,
+};
+use rocksdb::WriteBatch;
+
+use super::lists::head_at;
+use crate::address::set_address;
+use crate::list::CHUNK_BYTES;
+use crate::states::check_value;
+use crate::store::RocksStore;
+
+impl RocksStore {
+    /// [`KeyedStore::merge_namespaces`](alluvium_state_api::KeyedStore::merge_namespaces).
+    pub(crate) fn merge(
+        &mut self,
+        slot: Slot,
+        target: &StateKey<'_>,
+        sources: KeyBatch<'_>,
+        merge: &mut MergeValues<'_>,
+    ) -> Result<()> {
+        self.poison.check()?;
+        let (meta, _) = self.states.find(slot, StateOperation::Merge)?;
+        if meta.kind == StateKind::List {
+            return self.merge_lists(slot, target, sources);
+        }
+        let (mut address, mut batch) = (Vec::new(), WriteBatch::default());
+        let (mut folded, mut out) = (None::<Vec<u8>>, Vec::new());
+        for source in sources.iter() {
+            let Some(value) = self.get_value(slot, &source)? else {
+                continue;
+            };
+            folded = Some(match folded.take() {
+                None => value.to_vec(),
+                Some(before) => fold(&before, value, &mut out, merge)?,
+            });
+            let (_, state) = self.states.find(slot, StateOperation::Merge)?;
+            set_address(&mut address, state.id, &source);
+            batch.delete(&address);
+        }
+        let Some(mut folded) = folded else {
+            return Ok(());
+        };
+        let gone = batch.len() as u64;
+        let old = self.get_value(slot, target)?;
+        let came = u64::from(old.is_none());
+        if let Some(value) = old {
+            folded = fold(&folded, value, &mut out, merge)?;
+        }
+        let (meta, state) = self.states.find(slot, StateOperation::Merge)?;
+        check_value(meta, target, folded.len())?;
+        let mut stored = Vec::new();
+        state.shape.wrap(target.entry(), &mut stored)?;
+        stored.extend_from_slice(&folded);
+        set_address(&mut address, state.id, target);
+        batch.put(&address, &stored);
+        state.count(came, gone);
+        let written = self.database.write(batch);
+        self.written(written)
+    }
+
+    fn merge_lists(
+        &mut self,
+        slot: Slot,
+        target: &StateKey<'_>,
+        sources: KeyBatch<'_>,
+    ) -> Result<()> {
+        let mut size = self.size_of_list(slot, target)?.bytes;
+        for source in sources.iter() {
+            size = size.saturating_add(self.size_of_list(slot, &source)?.bytes);
+        }
+        let (meta, _) = self.states.find(slot, StateOperation::Merge)?;
+        meta.check_size(|| target.key_group(), size)?;
+        for source in sources.iter() {
+            if let Err(error) = self.move_list(slot, &source, target) {
+                // Part of it may have been moved.
+                self.poison.check()?;
+                return Err(self.poison.set(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the elements of a list to the end of another one, and removes it.
+    fn move_list(&mut self, slot: Slot, from: &StateKey<'_>, to: &StateKey<'_>) -> Result<()> {
+        let (_, state) = self.states.find(slot, StateOperation::List)?;
+        let (shape, id) = (state.shape, state.id);
+        let (mut address, mut target) = (Vec::new(), Vec::new());
+        set_address(&mut address, id, from);
+        set_address(&mut target, id, to);
+        let database = std::sync::Arc::clone(&self.database);
+        let Some(source) = head_at(&database, shape, &address)? else {
+            return Ok(());
+        };
+        let old = head_at(&database, shape, &target)?;
+        let mut head = old.unwrap_or_default();
+        let (mut batch, mut elements) = (WriteBatch::default(), ElementsBuffer::default());
+        let mut stored = Vec::new();
+        self.read_elements(slot, from, &mut |element| {
+            elements.push(element)?;
+            if elements.as_elements().size() < CHUNK_BYTES {
+                return Ok(ControlFlow::Continue(()));
+            }
+            head.append(&target, elements.as_elements(), &mut batch);
+            elements.clear();
+            if batch.size_in_bytes() > MOST_BATCH_BYTES {
+                stored.clear();
+                shape.wrap(to.entry(), &mut stored)?;
+                head.encode(&mut stored);
+                batch.put(&target, &stored);
+                database.write(std::mem::take(&mut batch))?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        head.append(&target, elements.as_elements(), &mut batch);
+        stored.clear();
+        shape.wrap(to.entry(), &mut stored)?;
+        head.encode(&mut stored);
+        batch.put(&target, &stored);
+        source.remove_chunks(&address, &mut batch);
+        batch.delete(&address);
+        let (_, state) = self.states.find(slot, StateOperation::List)?;
+        state.count(u64::from(old.is_none()), 1);
+        database.write(batch)
+    }
+}
+
+/// A batch of elements that are moved is written when it is as long.
+const MOST_BATCH_BYTES: usize = 8 << 20;
+
+fn fold(
+    before: &[u8],
+    value: &[u8],
+    out: &mut Vec<u8>,
+    merge: &mut MergeValues<'_>,
+) -> Result<Vec<u8>> {
+    out.clear();
+    merge(before, value, out)?;
+    Ok(std::mem::take(out))
+}

@@ -1,0 +1,8 @@
+//! The operations of the SPI, by kind of state.
+
+mod lists;
+mod maps;
+mod merge;
+mod values;
+
+pub(crate) use lists::head_at;

@@ -1,0 +1,179 @@
+//! The options as settings: Flink's keys, checked.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use alluvium_state_api::settings::{Settings, parse_size};
+use alluvium_state_api::{Error, Result};
+
+use super::{
+    BatchLimits, CompactionStyle, LogLevel, MemoryBudget, ProcessBudget, Profile, RocksOptions,
+    TableCompression,
+};
+
+macro_rules! keys {
+    ($($name:ident = $key:literal;)*) => {
+        $(const $name: &str = concat!("state.backend.rocksdb.", $key);)*
+        /// All of them, as the registry wants them.
+        pub(crate) const KEYS: &[&str] = &[$($name),*];
+    };
+}
+
+keys! {
+    PROFILE = "predefined-options";
+    MANAGED = "memory.managed";
+    TOTAL = "memory.fixed-per-tm";
+    RATIO = "memory.write-buffer-ratio";
+    PARTITIONED = "memory.partitioned-index-filters";
+    THREADS = "thread.num";
+    OPEN_FILES = "files.open";
+    LOG_LEVEL = "log.level";
+    LOG_BYTES = "log.max-file-size";
+    LOG_FILES = "log.file-num";
+    LOG_DIR = "log.dir";
+    STYLE = "compaction.style";
+    DYNAMIC = "compaction.level.use-dynamic-size";
+    TARGET = "compaction.level.target-file-size-base";
+    LEVEL_BASE = "compaction.level.max-size-level-base";
+    COMPRESSION = "compression.per.level";
+    BUFFER = "writebuffer.size";
+    BUFFERS = "writebuffer.count";
+    BUFFERS_MERGED = "writebuffer.number-to-merge";
+    BLOCK = "block.blocksize";
+    METADATA_BLOCK = "block.metadata-blocksize";
+    CACHE = "block.cache-size";
+    BLOOM = "use-bloom-filter";
+    BLOOM_BITS = "bloom-filter.bits-per-key";
+    BATCH = "write-batch-size";
+}
+
+const SIZES: RangeInclusive<u64> = 1..=1 << 40;
+const BUFFER_SIZES: RangeInclusive<u64> = 64 << 10..=1 << 40;
+const BLOCK_SIZES: RangeInclusive<u64> = 1 << 10..=64 << 20;
+const BUDGETS: RangeInclusive<u64> = 1 << 20..=1 << 40;
+
+impl RocksOptions {
+    /// Reads the options from settings.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming the setting and what it takes.
+    pub fn from_settings(settings: &Settings) -> Result<Self> {
+        let read = Read(settings);
+        let mut options = Self::default();
+        if let Some(name) = settings.get(PROFILE) {
+            let named = Profile::from_name(name);
+            options.profile = named
+                .map_err(|error| Error::invalid_input(format!("{PROFILE}: {}", error.message())))?;
+        }
+        options.memory = read.memory()?;
+        options.batches = BatchLimits {
+            bytes: settings.size(BATCH, options.batches.bytes, 0..=1 << 40)?,
+            ..options.batches
+        };
+        let tuning = &mut options.tuning;
+        tuning.background_jobs = read.number(THREADS, 1..=1024)?;
+        tuning.open_files = read.open_files()?;
+        tuning.log_level = read.choice(LOG_LEVEL, &LogLevel::NAMES)?;
+        tuning.log_file_bytes = read.size(LOG_BYTES, 0..=1 << 40)?;
+        tuning.log_files = read.number(LOG_FILES, 1..=1000)?;
+        tuning.log_dir = settings.get(LOG_DIR).map(PathBuf::from);
+        let styles = [("LEVEL", CompactionStyle::Level), ("UNIVERSAL", CompactionStyle::Universal)];
+        tuning.compaction_style = read.choice(STYLE, &styles)?;
+        tuning.dynamic_level_bytes = read.flag(DYNAMIC)?;
+        tuning.target_file_bytes = read.size(TARGET, SIZES)?;
+        tuning.level_base_bytes = read.size(LEVEL_BASE, SIZES)?;
+        tuning.compression_per_level = read.compression()?;
+        tuning.write_buffer_bytes = read.size(BUFFER, BUFFER_SIZES)?;
+        tuning.write_buffers = read.number(BUFFERS, 1..=1000)?;
+        tuning.write_buffers_to_merge = read.number(BUFFERS_MERGED, 1..=1000)?;
+        tuning.block_bytes = read.size(BLOCK, BLOCK_SIZES)?;
+        tuning.metadata_block_bytes = read.size(METADATA_BLOCK, BLOCK_SIZES)?;
+        tuning.block_cache_bytes = read.size(CACHE, SIZES)?;
+        tuning.bloom_filter = read.flag(BLOOM)?;
+        tuning.bloom_bits_per_key = read.fraction(BLOOM_BITS)?;
+        Ok(options)
+    }
+}
+
+/// Settings, of which what is not set is `None`.
+struct Read<'s>(&'s Settings);
+
+impl Read<'_> {
+    fn size(&self, key: &str, bounds: RangeInclusive<u64>) -> Result<Option<u64>> {
+        let Some(text) = self.0.get(key) else {
+            return Ok(None);
+        };
+        self.0.size(key, parse_size(text).unwrap_or(0), bounds).map(Some)
+    }
+
+    fn number(&self, key: &str, bounds: RangeInclusive<u64>) -> Result<Option<u32>> {
+        if self.0.get(key).is_none() {
+            return Ok(None);
+        }
+        Ok(u32::try_from(self.0.number(key, *bounds.start(), bounds)?).ok())
+    }
+
+    fn flag(&self, key: &str) -> Result<Option<bool>> {
+        self.choice(key, &[("true", true), ("false", false)])
+    }
+
+    fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+        self.0.get(key).map(|text| chosen(key, text, choices)).transpose()
+    }
+
+    fn fraction(&self, key: &str) -> Result<Option<f64>> {
+        let Some(text) = self.0.get(key) else {
+            return Ok(None);
+        };
+        let number: Option<f64> = text.parse().ok();
+        number.filter(|number| number.is_finite() && *number > 0.0).map(Some).ok_or_else(|| {
+            Error::invalid_input(format!("{key} is {text:?}; it must be a number above 0"))
+        })
+    }
+
+    fn open_files(&self) -> Result<Option<i32>> {
+        if self.0.get(OPEN_FILES) == Some("-1") {
+            return Ok(Some(-1));
+        }
+        let most = i32::MAX.unsigned_abs();
+        Ok(self
+            .number(OPEN_FILES, 1..=u64::from(most))?
+            .and_then(|files| i32::try_from(files).ok()))
+    }
+
+    fn compression(&self) -> Result<Option<Vec<TableCompression>>> {
+        let Some(text) = self.0.get(COMPRESSION) else {
+            return Ok(None);
+        };
+        let levels = text.split([';', ',']).map(str::trim);
+        let levels = levels.map(|name| chosen(COMPRESSION, name, &TableCompression::NAMES));
+        levels.collect::<Result<_>>().map(Some)
+    }
+
+    fn memory(&self) -> Result<MemoryBudget> {
+        let is_managed = self.flag(MANAGED)?.unwrap_or(true);
+        let default = ProcessBudget::default();
+        if is_managed {
+            let partitioned = self.flag(PARTITIONED)?;
+            return Ok(MemoryBudget::PerProcess(ProcessBudget {
+                total_bytes: self.0.size(TOTAL, default.total_bytes, BUDGETS)?,
+                write_buffer_ratio: self.fraction(RATIO)?.unwrap_or(default.write_buffer_ratio),
+                partitioned_index_filters: partitioned.unwrap_or(default.partitioned_index_filters),
+            }));
+        }
+        match [TOTAL, RATIO, PARTITIONED].into_iter().find(|key| self.0.get(key).is_some()) {
+            Some(key) => Err(Error::invalid_input(format!(
+                "{key} is for memory that is managed, and {MANAGED} is false"
+            ))),
+            None => Ok(MemoryBudget::PerStore),
+        }
+    }
+}
+
+fn chosen<T: Copy>(key: &str, text: &str, choices: &[(&str, T)]) -> Result<T> {
+    let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        Error::invalid_input(format!("{key} has {text:?}; choose one of {}", names.join(", ")))
+    })
+}

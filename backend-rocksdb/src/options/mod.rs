@@ -1,0 +1,89 @@
+//! [`RocksOptions`]: what a store is opened with, and how that becomes RocksDB's options.
+//!
+//! # Precedence
+//! An explicit setting, else what the [`Profile`] says, else the default; then the embedding program's
+//! [`OptionsHook`]; then what the memory budget and the layout of the database demand.
+
+mod budget;
+mod hook;
+mod keys;
+mod profile;
+mod tune;
+mod tuning;
+
+pub use budget::{MemoryBudget, ProcessBudget, SharedMemory};
+pub use hook::OptionsHook;
+pub(crate) use keys::KEYS;
+pub use profile::Profile;
+pub(crate) use tune::Tuned;
+pub use tuning::{CompactionStyle, LogLevel, TableCompression, Tuning};
+
+use std::sync::Arc;
+
+/// The settings of the backend. As text they are `state.backend.rocksdb.` and
+///
+/// | setting | value | default |
+/// |---|---|---|
+/// | `predefined-options` | `DEFAULT`, `SPINNING_DISK_OPTIMIZED`, `SPINNING_DISK_OPTIMIZED_HIGH_MEM`, `FLASH_SSD_OPTIMIZED` | `DEFAULT` |
+/// | `memory.managed` | whether caches and write buffers share a budget of the process | true |
+/// | `memory.fixed-per-tm` | size of that budget, 1 mb to 1 tb | 512 mb |
+/// | `memory.write-buffer-ratio` | the part of it for write buffers, above 0 and below 1 | 0.5 |
+/// | `memory.partitioned-index-filters` | true, false | false |
+/// | `thread.num` | 1 to 1024 background jobs | 2 |
+/// | `files.open` | -1 for all, or 1 to 2147483647 | -1 |
+/// | `log.level` | `DEBUG_LEVEL`, `INFO_LEVEL`, `WARN_LEVEL`, `ERROR_LEVEL`, `FATAL_LEVEL`, `HEADER_LEVEL` | `INFO_LEVEL` |
+/// | `log.max-file-size` | size, 0 for no limit | 25 mb |
+/// | `log.file-num` | 1 to 1000 | 4 |
+/// | `log.dir` | absolute path | the store's local directory |
+/// | `compaction.style` | `LEVEL`, `UNIVERSAL` | `LEVEL` |
+/// | `compaction.level.use-dynamic-size` | true, false | false |
+/// | `compaction.level.target-file-size-base` | size | 64 mb |
+/// | `compaction.level.max-size-level-base` | size | 256 mb |
+/// | `compression.per.level` | `NO_COMPRESSION`, `SNAPPY_COMPRESSION`, `LZ4_COMPRESSION`, `LZ4HC_COMPRESSION`, `ZSTD_COMPRESSION`, separated by `;`; the last one repeats | `SNAPPY_COMPRESSION` |
+/// | `writebuffer.size` | size, from 64 kb | 64 mb |
+/// | `writebuffer.count` | 1 to 1000 | 2 |
+/// | `writebuffer.number-to-merge` | 1 to 1000, below the count | 1 |
+/// | `block.blocksize` | size, 1 kb to 64 mb | 4 kb |
+/// | `block.metadata-blocksize` | size, 1 kb to 64 mb | 4 kb |
+/// | `block.cache-size` | size; of a store's own cache, where memory is not managed | 8 mb |
+/// | `use-bloom-filter` | true, false | false |
+/// | `bloom-filter.bits-per-key` | number above 0, to 100 | 10.0 |
+/// | `write-batch-size` | size of the batches of a restore; 0 to limit only the number of their records | 2 mb |
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RocksOptions {
+    /// Values for a kind of device.
+    pub profile: Profile,
+    /// What is set explicitly.
+    pub tuning: Tuning,
+    /// The budget of caches and write buffers.
+    pub memory: MemoryBudget,
+    /// Sizes of batches.
+    pub batches: BatchLimits,
+    /// Called last but for the budget.
+    pub hook: Option<Arc<dyn OptionsHook>>,
+}
+
+/// When a batch of a restore or a migration is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchLimits {
+    /// Bytes; 0 for no limit.
+    pub bytes: u64,
+    /// Records.
+    pub records: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { bytes: 2 << 20, records: 500 }
+    }
+}
+
+impl BatchLimits {
+    /// Whether a batch of that size is to be written.
+    pub(crate) fn reached(self, batch: &rocksdb::WriteBatch) -> bool {
+        let bytes = batch.size_in_bytes() as u64;
+        batch.len() >= self.records || (self.bytes > 0 && bytes >= self.bytes)
+    }
+}

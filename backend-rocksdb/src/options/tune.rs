@@ -1,0 +1,141 @@
+//! [`Tuned`]: RocksDB's options, made of a store's.
+
+use alluvium_state_api::Result;
+use rocksdb::{BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, Options};
+
+use super::RocksOptions;
+use super::budget::SharedMemory;
+use super::tuning::{CompactionStyle, LogLevel, TableCompression, Values};
+use crate::list;
+
+/// Levels of a database, RocksDB's default.
+const LEVELS: usize = 7;
+
+/// RocksDB's options, and what they refer to.
+pub(crate) struct Tuned {
+    pub(crate) database: Options,
+    pub(crate) family: Options,
+    _memory: Option<SharedMemory>,
+}
+
+impl RocksOptions {
+    /// Checks the options and makes RocksDB's of them.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming the setting.
+    pub(crate) fn tuned(&self) -> Result<Tuned> {
+        let values = self.tuning.clone().or(self.profile.tuning()).resolved();
+        values.validate()?;
+        let memory = self.memory.shared()?;
+        if let Some(memory) = &memory {
+            memory.check_write_buffer(values.write_buffer_bytes)?;
+        }
+        let hook = self.hook.as_deref();
+        let mut database = database(&values);
+        let mut family = family(&values);
+        let mut tables = tables(&values);
+        if let Some(hook) = hook {
+            hook.database(&mut database);
+            hook.column_family(&mut family);
+            hook.tables(&mut tables);
+        }
+        match &memory {
+            Some(memory) => budgeted(memory, &values, &mut database, &mut tables),
+            None => tables.set_block_cache(&Cache::new_lru_cache(size(values.block_cache_bytes))),
+        }
+        family.set_block_based_table_factory(&tables);
+        database.create_if_missing(true);
+        family.set_merge_operator_associative(list::MERGE_OPERATOR, list::merge);
+        Ok(Tuned { database, family, _memory: memory })
+    }
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn database(values: &Values) -> Options {
+    let mut options = Options::default();
+    options.set_max_background_jobs(count(values.background_jobs));
+    options.set_max_open_files(values.open_files);
+    options.set_use_fsync(false);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options.set_paranoid_checks(true);
+    options.set_log_level(match values.log_level {
+        LogLevel::Debug => rocksdb::LogLevel::Debug,
+        LogLevel::Info => rocksdb::LogLevel::Info,
+        LogLevel::Warn => rocksdb::LogLevel::Warn,
+        LogLevel::Error => rocksdb::LogLevel::Error,
+        LogLevel::Fatal => rocksdb::LogLevel::Fatal,
+        LogLevel::Header => rocksdb::LogLevel::Header,
+    });
+    options.set_max_log_file_size(size(values.log_file_bytes));
+    options.set_keep_log_file_num(size(u64::from(values.log_files)));
+    if !values.log_dir.as_os_str().is_empty() {
+        options.set_db_log_dir(&values.log_dir);
+    }
+    options
+}
+
+fn family(values: &Values) -> Options {
+    let mut options = Options::default();
+    options.set_compaction_style(match values.compaction_style {
+        CompactionStyle::Level => DBCompactionStyle::Level,
+        CompactionStyle::Universal => DBCompactionStyle::Universal,
+    });
+    options.set_level_compaction_dynamic_level_bytes(values.dynamic_level_bytes);
+    let compression = |level: usize| {
+        let last = values.compression_per_level.last();
+        match values.compression_per_level.get(level).or(last) {
+            None | Some(TableCompression::None) => DBCompressionType::None,
+            Some(TableCompression::Snappy) => DBCompressionType::Snappy,
+            Some(TableCompression::Lz4) => DBCompressionType::Lz4,
+            Some(TableCompression::Lz4Hc) => DBCompressionType::Lz4hc,
+            Some(TableCompression::Zstd) => DBCompressionType::Zstd,
+        }
+    };
+    options.set_compression_per_level(&std::array::from_fn::<_, LEVELS, _>(compression));
+    options.set_target_file_size_base(values.target_file_bytes);
+    options.set_max_bytes_for_level_base(values.level_base_bytes);
+    options.set_write_buffer_size(size(values.write_buffer_bytes));
+    options.set_max_write_buffer_number(count(values.write_buffers));
+    options.set_min_write_buffer_number_to_merge(count(values.write_buffers_to_merge));
+    options
+}
+
+fn tables(values: &Values) -> BlockBasedOptions {
+    let mut tables = BlockBasedOptions::default();
+    tables.set_block_size(size(values.block_bytes));
+    tables.set_metadata_block_size(size(values.metadata_block_bytes));
+    if values.bloom_filter {
+        tables.set_bloom_filter(values.bloom_bits_per_key, false);
+    }
+    tables
+}
+
+/// What a shared budget demands.
+fn budgeted(
+    memory: &SharedMemory,
+    values: &Values,
+    database: &mut Options,
+    tables: &mut BlockBasedOptions,
+) {
+    database.set_write_buffer_manager(memory.buffers());
+    tables.set_block_cache(memory.cache());
+    tables.set_cache_index_and_filter_blocks(true);
+    tables.set_cache_index_and_filter_blocks_with_high_priority(true);
+    tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    if memory.is_partitioned() {
+        tables.set_index_type(rocksdb::BlockBasedIndexType::TwoLevelIndexSearch);
+        tables.set_partition_filters(true);
+        tables.set_pin_top_level_index_and_filter(true);
+        if values.bloom_filter {
+            tables.set_bloom_filter(10.0, false);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Opens a store: fresh, restored or rescaled.
+//!
+//! # How
+//! Files are read oldest first, each limited to the key groups that the store owns and for which the file is live,
+//! and their records written to a fresh database in batches. What a store adds to what the reader verifies is that
+//! keys belong to the key group under which they lie, and that pieces of a list follow one another.
+
+use std::sync::Arc;
+
+use alluvium_state_api::format::{ListSegment, Record};
+use alluvium_state_api::schema::{KeySpace, StateKind};
+use alluvium_state_api::{
+    EntryKey, Error, KeyGroup, OpenEnv, Result, Slot, StateDirectory, StateOperation,
+    restore_records,
+};
+use rocksdb::WriteBatch;
+
+use crate::address::{set_entry_address, successor};
+use crate::database::Database;
+use crate::list::Head;
+use crate::local::LocalDirectory;
+use crate::ops::head_at;
+use crate::options::{BatchLimits, RocksOptions};
+use crate::states::{State, States};
+use crate::store::{Buffers, RocksStore};
+
+impl RocksStore {
+    /// Opens a store with default options: see [`open_with`](Self::open_with).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(env: OpenEnv) -> Result<Self> {
+        Self::open_with(env, RocksOptions::default())
+    }
+
+    /// Opens a store for the key groups that `env` names, with what it says to restore, in
+    /// [`OpenEnv::local_dir`]: a private directory on a file system of the operating system, of which an
+    /// earlier store's database is removed.
+    ///
+    /// # Errors
+    /// `InvalidInput` without a local directory, for options out of bounds, and where another store has the
+    /// directory; `Incompatible` where parts do not fit the key space or each other; `Corrupted`, `NotFound`,
+    /// `Unavailable` where files cannot be read, or RocksDB fails.
+    #[expect(clippy::needless_pass_by_value, reason = "what is restored goes with the environment")]
+    pub fn open_with(env: OpenEnv, options: RocksOptions) -> Result<Self> {
+        let tuned = options.tuned()?;
+        env.restore_plan()?;
+        let database = Database::create(LocalDirectory::open(&env)?, tuned)?;
+        let space = env.key_space.clone();
+        let mut loader = Loader {
+            database: &database,
+            space: &space,
+            limits: options.batches,
+            chained: env.restore.iter().any(|part| part.snapshot.files.len() > 1),
+            states: States::default(),
+            batch: WriteBatch::default(),
+            open: None,
+            buffers: Buffers::default(),
+        };
+        let mut directory = StateDirectory::default();
+        for state in env.restore.iter().flat_map(|part| &part.snapshot.states) {
+            directory.adopt(&state.meta)?;
+        }
+        loader.states.directory = directory.clone();
+        loader.states.add(space.identity())?;
+        restore_records(&env, &mut directory, &mut |slot, group, record| {
+            loader.apply(slot, group, record)
+        })?;
+        loader.write()?;
+        let Loader { states, .. } = loader;
+        Ok(Self {
+            database: Arc::new(database),
+            space,
+            states,
+            buffers: Buffers::default(),
+            options,
+            poison: crate::failure::Poison::default(),
+            last: None,
+            in_flight: Arc::default(),
+        })
+    }
+}
+
+/// A list whose pieces are being loaded.
+struct OpenList {
+    address: Vec<u8>,
+    /// The bounds that stand before the head.
+    bounds: Vec<u8>,
+    head: Head,
+}
+
+/// What does not fit the codecs that its own snapshot names is damage.
+#[cold]
+fn misfit(error: Error) -> Error {
+    Error::corrupted(error.message().to_owned()).with_source(error)
+}
+
+/// Fills a database.
+struct Loader<'a> {
+    database: &'a Database,
+    space: &'a KeySpace,
+    limits: BatchLimits,
+    /// Whether a file may replace what an earlier one had.
+    chained: bool,
+    states: States,
+    batch: WriteBatch,
+    open: Option<OpenList>,
+    buffers: Buffers,
+}
+
+impl Loader<'_> {
+    /// Applies one record.
+    fn apply(&mut self, slot: Slot, group: KeyGroup, record: Record<'_>) -> Result<()> {
+        let state = *self.states.find(slot, StateOperation::Any)?.1;
+        let entry = match record {
+            Record::Entry(entry, _) | Record::Tombstone(entry) | Record::MapRemoval(entry) => entry,
+            Record::List(piece) | Record::Append(piece) => piece.key,
+        };
+        if self.space.group_of(entry.key())? != group {
+            let text = "a key lies in a key group that it does not belong to";
+            return Err(Error::corrupted(text).with_key_group(group));
+        }
+        set_entry_address(&mut self.buffers.address, state.id, group, entry);
+        if self.open.as_ref().is_some_and(|open| open.address != self.buffers.address) {
+            self.close();
+        }
+        match record {
+            Record::Entry(entry, value) => self.put(slot, state, entry, value)?,
+            Record::List(piece) | Record::Append(piece) => self.extend(slot, state, &piece)?,
+            Record::Tombstone(_) if state.kind == StateKind::List => self.drop_list(slot, state)?,
+            Record::Tombstone(_) => {
+                self.batch.delete(&self.buffers.address);
+                self.count(slot, 0, 1)?;
+            }
+            Record::MapRemoval(_) => {
+                let end = successor(&self.buffers.address);
+                self.batch.delete_range(&self.buffers.address, &end);
+            }
+        }
+        if self.limits.reached(&self.batch) && self.open.is_none() {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, slot: Slot, came: u64, gone: u64) -> Result<()> {
+        self.states.find(slot, StateOperation::Any)?.1.count(came, gone);
+        Ok(())
+    }
+
+    fn put(&mut self, slot: Slot, state: State, entry: EntryKey<'_>, value: &[u8]) -> Result<()> {
+        if state.kind == StateKind::List {
+            return Err(Error::corrupted("a value for a list state"));
+        }
+        let stored = &mut self.buffers.stored;
+        stored.clear();
+        state.shape.wrap(entry, stored).map_err(misfit)?;
+        stored.extend_from_slice(value);
+        self.batch.put(&self.buffers.address, stored);
+        self.count(slot, 1, 0)
+    }
+
+    /// Adds a piece of a list; the first one replaces what there was.
+    fn extend(&mut self, slot: Slot, state: State, piece: &ListSegment<'_>) -> Result<()> {
+        if state.kind != StateKind::List {
+            return Err(Error::corrupted("list elements for a state of another kind"));
+        }
+        if piece.first == 0 {
+            self.drop_list(slot, state)?;
+        }
+        if self.open.is_none() {
+            let mut bounds = Vec::new();
+            state.shape.wrap(piece.key, &mut bounds).map_err(misfit)?;
+            let head = if piece.first == 0 { None } else { self.head(state)? };
+            self.count(slot, u64::from(head.is_none()), 0)?;
+            let (address, head) = (self.buffers.address.clone(), head.unwrap_or_default());
+            self.open = Some(OpenList { address, bounds, head });
+        }
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        if open.head.elements != piece.first {
+            let (first, present) = (piece.first, open.head.elements);
+            let text = format!("elements from index {first} on a list of {present}");
+            return Err(Error::corrupted(text));
+        }
+        open.head.append(&open.address, piece.elements, &mut self.batch);
+        if self.limits.reached(&self.batch) {
+            self.database.write(std::mem::take(&mut self.batch))?;
+        }
+        Ok(())
+    }
+
+    /// The head of the list at the address, of an earlier file.
+    fn head(&mut self, state: State) -> Result<Option<Head>> {
+        self.write()?;
+        head_at(self.database, state.shape, &self.buffers.address)
+    }
+
+    /// Removes the list at the address, if an earlier file had one.
+    fn drop_list(&mut self, slot: Slot, state: State) -> Result<()> {
+        self.close();
+        if !self.chained {
+            return Ok(());
+        }
+        if let Some(head) = self.head(state)? {
+            head.remove_chunks(&self.buffers.address, &mut self.batch);
+            self.batch.delete(&self.buffers.address);
+            self.count(slot, 0, 1)?;
+        }
+        Ok(())
+    }
+
+    /// Stores the head of the list that is being loaded.
+    fn close(&mut self) {
+        if let Some(OpenList { address, mut bounds, head }) = self.open.take()
+            && head.elements > 0
+        {
+            head.encode(&mut bounds);
+            self.batch.put(&address, &bounds);
+        }
+    }
+
+    /// Writes the batch, with the head of a list that is being loaded.
+    fn write(&mut self) -> Result<()> {
+        self.close();
+        self.database.write(std::mem::take(&mut self.batch))
+    }
+}

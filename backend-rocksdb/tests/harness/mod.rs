@@ -1,0 +1,65 @@
+//! How the RocksDB backend introduces itself to the kit: with default options, or with buffers, files and caches so
+//! small that flushes, compactions and evictions happen all the time.
+
+use alluvium_backend_rocksdb::{MemoryBudget, RocksOptions, Tuning};
+use alluvium_state_api::testkit::{Increments, Profile};
+
+/// What it promises.
+pub(crate) const PROFILE: Profile = Profile {
+    name: "rocksdb",
+    increments: Increments::WrittenAsFull,
+    exact_counts: false,
+    digests: true,
+    local_directory: true,
+    buffer_bytes: 128 << 20,
+};
+
+/// The same where memory is short.
+pub(crate) const TINY: Profile = Profile { buffer_bytes: 4 << 20, ..PROFILE };
+
+/// The options of a store with this profile.
+pub(crate) fn options(profile: Profile) -> RocksOptions {
+    let mut options = RocksOptions::default();
+    if profile == TINY {
+        options.memory = MemoryBudget::PerStore;
+        options.tuning = Tuning {
+            write_buffer_bytes: Some(64 << 10),
+            target_file_bytes: Some(64 << 10),
+            level_base_bytes: Some(256 << 10),
+            block_bytes: Some(1 << 10),
+            block_cache_bytes: Some(64 << 10),
+            bloom_filter: Some(true),
+            ..Tuning::default()
+        };
+    }
+    options
+}
+
+/// Defines harnesses: name, profile.
+macro_rules! harnesses {
+    ($($(#[$doc:meta])* $name:ident: $profile:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Default)]
+            pub(crate) struct $name;
+
+            impl alluvium_state_api::testkit::Harness for $name {
+                type Store = alluvium_backend_rocksdb::RocksStore;
+
+                fn profile(&self) -> alluvium_state_api::testkit::Profile {
+                    $profile
+                }
+
+                fn open(
+                    &self,
+                    env: alluvium_state_api::OpenEnv,
+                ) -> alluvium_state_api::Result<Self::Store> {
+                    let options = $crate::harness::options($profile);
+                    alluvium_backend_rocksdb::RocksStore::open_with(env, options)
+                }
+            }
+        )*
+    };
+}
+
+pub(crate) use harnesses;

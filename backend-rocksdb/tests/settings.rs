@@ -1,0 +1,250 @@
+//! The backend by name: its settings, their bounds and precedence, and what it needs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use alluvium_backend_rocksdb::{
+    CompactionStyle, LogLevel, MemoryBudget, OptionsHook, ProcessBudget, Profile, RocksBackend,
+    RocksOptions, RocksStore, TableCompression, Tuning, rocksdb,
+};
+use alluvium_state_api::settings::Settings;
+use alluvium_state_api::{
+    BackendFactory, BackendRegistry, ErrorKind, KeyedBackend, KeyedStore, MaxParallelism, OpenEnv,
+    Result, ValueDescriptor, ValueState,
+};
+
+fn env() -> Result<OpenEnv> {
+    let groups = MaxParallelism::new(4)?;
+    Ok(OpenEnv::new(KeyedBackend::<u64>::key_space(groups, groups.all())?))
+}
+
+fn read(pairs: &[(&str, &str)]) -> Result<RocksOptions> {
+    let pairs = pairs.iter().map(|(key, value)| (format!("state.backend.rocksdb.{key}"), value));
+    RocksOptions::from_settings(&Settings::from_pairs(pairs)?)
+}
+
+/// Each setting with a value that is not the default.
+const ALL: [(&str, &str); 25] = [
+    ("predefined-options", "flash_ssd_optimized"),
+    ("memory.managed", "true"),
+    ("memory.fixed-per-tm", "300 mb"),
+    ("memory.write-buffer-ratio", "0.3"),
+    ("memory.partitioned-index-filters", "true"),
+    ("thread.num", "3"),
+    ("files.open", "100"),
+    ("log.level", "WARN_LEVEL"),
+    ("log.max-file-size", "1 mb"),
+    ("log.file-num", "2"),
+    ("log.dir", "/tmp"),
+    ("compaction.style", "UNIVERSAL"),
+    ("compaction.level.use-dynamic-size", "true"),
+    ("compaction.level.target-file-size-base", "2 mb"),
+    ("compaction.level.max-size-level-base", "3 mb"),
+    ("compression.per.level", "NO_COMPRESSION;LZ4_COMPRESSION"),
+    ("writebuffer.size", "4 mb"),
+    ("writebuffer.count", "5"),
+    ("writebuffer.number-to-merge", "2"),
+    ("block.blocksize", "6 kb"),
+    ("block.metadata-blocksize", "7 kb"),
+    ("block.cache-size", "8 mb"),
+    ("use-bloom-filter", "true"),
+    ("bloom-filter.bits-per-key", "12.5"),
+    ("write-batch-size", "0"),
+];
+
+#[test]
+fn all_settings_are_read() {
+    let options = read(&ALL).unwrap();
+    assert_eq!(options.profile, Profile::FlashSsdOptimized);
+    let MemoryBudget::PerProcess(budget) = options.memory else { panic!("memory is managed") };
+    let expected = ProcessBudget {
+        total_bytes: 300 << 20,
+        write_buffer_ratio: 0.3,
+        partitioned_index_filters: true,
+    };
+    assert_eq!(budget, expected);
+    let expected = Tuning {
+        background_jobs: Some(3),
+        open_files: Some(100),
+        log_level: Some(LogLevel::Warn),
+        log_file_bytes: Some(1 << 20),
+        log_files: Some(2),
+        log_dir: Some("/tmp".into()),
+        compaction_style: Some(CompactionStyle::Universal),
+        dynamic_level_bytes: Some(true),
+        target_file_bytes: Some(2 << 20),
+        level_base_bytes: Some(3 << 20),
+        compression_per_level: Some(vec![TableCompression::None, TableCompression::Lz4]),
+        write_buffer_bytes: Some(4 << 20),
+        write_buffers: Some(5),
+        write_buffers_to_merge: Some(2),
+        block_bytes: Some(6 << 10),
+        metadata_block_bytes: Some(7 << 10),
+        block_cache_bytes: Some(8 << 20),
+        bloom_filter: Some(true),
+        bloom_bits_per_key: Some(12.5),
+    };
+    assert_eq!(options.tuning, expected);
+    assert_eq!(options.batches.bytes, 0);
+    let keys: Vec<String> =
+        ALL.iter().map(|(key, _)| format!("state.backend.rocksdb.{key}")).collect();
+    assert_eq!(RocksBackend.setting_keys(), keys, "each setting is read here");
+}
+
+#[test]
+fn a_store_opens_with_all_of_them_and_keeps_what_it_is_given() {
+    let pairs = ALL.iter().filter(|(key, _)| *key != "log.dir");
+    let pairs = pairs.map(|(key, value)| (format!("state.backend.rocksdb.{key}"), *value));
+    let mut settings = Settings::from_pairs(pairs).unwrap();
+    settings.set("state.backend", "embedded-rocksdb").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let registry = BackendRegistry::new().with(RocksBackend);
+    let store = registry.open(env().unwrap().with_local_dir(directory.path()), &settings).unwrap();
+    assert_eq!(store.backend_name(), "rocksdb");
+    let mut backend = KeyedBackend::<u64>::new(store).unwrap();
+    let value = backend.open(ValueDescriptor::<u64>::new("value")).unwrap();
+    backend.at(&1).unwrap().value(value).set(&2).unwrap();
+    assert_eq!(backend.at(&1).unwrap().value(value).get().unwrap(), Some(2));
+}
+
+#[test]
+fn what_is_out_of_bounds_is_refused_by_name() {
+    for (key, value) in [
+        ("predefined-options", "FLOPPY_DISK_OPTIMIZED"),
+        ("memory.managed", "perhaps"),
+        ("memory.fixed-per-tm", "1 kb"),
+        ("memory.write-buffer-ratio", "-0.5"),
+        ("thread.num", "0"),
+        ("files.open", "0"),
+        ("files.open", "-2"),
+        ("log.level", "LOUD"),
+        ("log.file-num", "0"),
+        ("compaction.style", "FIFO"),
+        ("compaction.level.target-file-size-base", "0"),
+        ("compression.per.level", "SNAPPY_COMPRESSION;"),
+        ("writebuffer.size", "1 kb"),
+        ("writebuffer.count", "0"),
+        ("writebuffer.number-to-merge", "0"),
+        ("block.blocksize", "much"),
+        ("use-bloom-filter", "1"),
+        ("bloom-filter.bits-per-key", "0"),
+        ("write-batch-size", "-1"),
+    ] {
+        let error = read(&[(key, value)]).map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{key}");
+        assert!(error.message().contains(key), "{error}");
+    }
+    let unmanaged = [("memory.managed", "false"), ("memory.fixed-per-tm", "300 mb")];
+    assert!(read(&unmanaged).is_err(), "a budget that nobody keeps to");
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    for pairs in [
+        [("writebuffer.count", "2"), ("writebuffer.number-to-merge", "2")],
+        [("memory.fixed-per-tm", "20 mb"), ("writebuffer.size", "64 mb")],
+        [("memory.write-buffer-ratio", "1.5"), ("thread.num", "2")],
+        [("log.dir", "relative"), ("thread.num", "2")],
+        [("bloom-filter.bits-per-key", "1000"), ("thread.num", "2")],
+    ] {
+        let options = read(&pairs).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let opened =
+            RocksStore::open_with(env().unwrap().with_local_dir(directory.path()), options);
+        assert_eq!(opened.map(drop).unwrap_err().kind(), ErrorKind::InvalidInput, "{pairs:?}");
+    }
+}
+
+#[test]
+fn profiles_have_flinks_values_and_explicit_ones_go_before() {
+    assert_eq!(Profile::Default.tuning(), Tuning::default());
+    let flash = Tuning { background_jobs: Some(4), open_files: Some(-1), ..Tuning::default() };
+    assert_eq!(Profile::FlashSsdOptimized.tuning(), flash);
+    let disk = Tuning {
+        compaction_style: Some(CompactionStyle::Level),
+        dynamic_level_bytes: Some(true),
+        ..flash.clone()
+    };
+    assert_eq!(Profile::SpinningDiskOptimized.tuning(), disk);
+    let high = Profile::SpinningDiskOptimizedHighMem.tuning();
+    let expected = Tuning {
+        block_cache_bytes: Some(256 << 20),
+        block_bytes: Some(128 << 10),
+        dynamic_level_bytes: Some(true),
+        level_base_bytes: Some(1 << 30),
+        write_buffers: Some(4),
+        write_buffers_to_merge: Some(3),
+        target_file_bytes: Some(256 << 20),
+        write_buffer_bytes: Some(64 << 20),
+        bloom_filter: Some(true),
+        ..flash
+    };
+    assert_eq!(high, expected);
+    let explicit = Tuning { write_buffers: Some(7), ..Tuning::default() };
+    let both = explicit.or(high);
+    assert_eq!((both.write_buffers, both.block_bytes), (Some(7), Some(128 << 10)));
+    for profile in Profile::ALL {
+        assert_eq!(Profile::from_name(profile.name()).unwrap(), profile);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counting {
+    calls: AtomicU32,
+}
+
+impl OptionsHook for Counting {
+    fn database(&self, options: &mut rocksdb::Options) {
+        options.set_max_background_jobs(1);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn column_family(&self, options: &mut rocksdb::Options) {
+        options.set_write_buffer_size(1 << 20);
+        self.calls.fetch_add(10, Ordering::Relaxed);
+    }
+
+    fn tables(&self, tables: &mut rocksdb::BlockBasedOptions) {
+        tables.set_block_size(2 << 10);
+        self.calls.fetch_add(100, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_hook_is_called_for_each_kind_of_options() {
+    let hook = Arc::new(Counting::default());
+    let mut options = RocksOptions::default();
+    options.hook = Some(Arc::<Counting>::clone(&hook));
+    let directory = tempfile::tempdir().unwrap();
+    RocksStore::open_with(env().unwrap().with_local_dir(directory.path()), options)
+        .map(drop)
+        .unwrap();
+    assert_eq!(hook.calls.load(Ordering::Relaxed), 111);
+}
+
+#[test]
+fn an_unknown_setting_of_the_backend_is_refused() {
+    let settings = Settings::from_pairs([
+        ("state.backend", "rocksdb"),
+        ("state.backend.rocksdb.write-bufer-size", "1 mb"),
+    ]);
+    let registry = BackendRegistry::new().with(RocksBackend);
+    let directory = tempfile::tempdir().unwrap();
+    let opened = registry.open(env().unwrap().with_local_dir(directory.path()), &settings.unwrap());
+    let Err(error) = opened else { panic!("the setting does not exist") };
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_directory_is_needed_and_has_one_owner() {
+    let error = RocksStore::open(env().unwrap()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("local directory"), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    let first = RocksStore::open(env().unwrap().with_local_dir(directory.path())).unwrap();
+    let second =
+        RocksStore::open(env().unwrap().with_local_dir(directory.path())).map(drop).unwrap_err();
+    assert_eq!(second.kind(), ErrorKind::InvalidInput, "{second}");
+    drop(first);
+    RocksStore::open(env().unwrap().with_local_dir(directory.path())).map(drop).unwrap();
+}
