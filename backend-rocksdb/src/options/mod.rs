@@ -8,6 +8,7 @@ mod budget;
 mod hook;
 mod keys;
 mod profile;
+mod shutdown;
 mod tune;
 mod tuning;
 

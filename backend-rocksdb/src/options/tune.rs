@@ -45,6 +45,7 @@ impl RocksOptions {
         }
         family.set_block_based_table_factory(&tables);
         database.create_if_missing(true);
+        super::shutdown::avoid_flush(&mut database);
         family.set_merge_operator_associative(list::MERGE_OPERATOR, list::merge);
         Ok(Tuned { database, family, _memory: memory })
     }
