@@ -62,3 +62,12 @@ fn fs_and_rocksdb() {
 fn rocksdb_and_itself() {
     exchange::<Rocks, Rocks>();
 }
+
+/// Random sequences of everything: the same answers, and canonical snapshots of the same bytes.
+mod memory_and_rocksdb_as_one {
+    use super::{Memory, Rocks};
+    use alluvium::testkit::mirror::Mirror;
+
+    type Both = Mirror<Memory, Rocks>;
+    alluvium_state_api::model_suite!(Both, 10);
+}

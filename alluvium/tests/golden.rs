@@ -47,24 +47,43 @@ fn bytes_of(source: &dyn SnapshotSource, file: &SnapshotFile) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn the_golden_savepoint_is_what_a_b_tree_writes() {
+/// Restores the golden savepoint in stores that `open` opens, and compares what they write with it.
+fn compare<S: KeyedStore>(mut open: impl FnMut(OpenEnv) -> S) {
     let point = savepoint();
     let mut compared = 0;
     for (operator, _, snapshot) in point.metadata().keyed() {
         let source = Arc::clone(point.source());
         let part = RestorePart { snapshot: snapshot.clone(), source, base: None };
         let env = OpenEnv::new(key_space(operator, snapshot.range)).with_restore(vec![part]);
-        let mut store = own_backend::OwnStore::open(&env).unwrap();
+        let mut store = open(env);
         let (storage, id) = (TestStorage::default(), CheckpointId::new(1));
         let (sink, cancel) = (storage.sink(id), CancelToken::default());
         let progress = Progress::default();
         let context = SnapshotContext { sink: &sink, cancel: &cancel, progress: &progress };
         let request = SnapshotRequest::new(id, SnapshotKind::Canonical);
         let taken = store.snapshot(&request).unwrap().run(context).unwrap();
-        let written = storage.read(id, &taken.files[0]).unwrap();
-        assert!(*written == *bytes_of(&**point.source(), &snapshot.files[0]), "{}", operator.uid);
+        let ([written], [golden]) = (&*taken.files, &*snapshot.files) else {
+            panic!("a canonical snapshot is one file");
+        };
+        let written = storage.read(id, written).unwrap();
+        assert!(*written == *bytes_of(&**point.source(), golden), "{}", operator.uid);
         compared += 1;
     }
     assert_eq!(compared, 4, "two operators of two subtasks");
+}
+
+#[test]
+fn the_golden_savepoint_is_what_a_b_tree_writes() {
+    compare(|env| own_backend::OwnStore::open(&env).unwrap());
+}
+
+#[test]
+#[cfg(all(feature = "cli", feature = "memory", feature = "fs", feature = "rocksdb"))]
+fn the_golden_savepoint_is_what_each_backend_writes() {
+    let registry = alluvium::registry();
+    for name in registry.names() {
+        let settings = alluvium::settings::Settings::from_pairs([("state.backend", name)]).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        compare(|env| registry.open(env.with_local_dir(directory.path()), &settings).unwrap());
+    }
 }
