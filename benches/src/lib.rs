@@ -8,6 +8,7 @@
 //! * [`keys`]: keys and sequences of accesses, determined by a seed;
 //! * [`subject`]: what is measured (a backend behind the typed front) and its peer;
 //! * [`engine`]: the backends that are measured, all in the same way;
+//! * [`session`]: workloads on backends by name, for the binary `workloads`;
 //! * [`workload`]: sequences of accesses as operators make them, played on any backend;
 //! * [`watch`]: whether a store works in the background;
 //! * `peers` (a feature): embedded databases;
@@ -34,6 +35,7 @@ pub mod resident;
 pub mod rounds;
 pub mod row;
 pub mod rows;
+pub mod session;
 pub mod subject;
 pub mod watch;
 pub mod workload;
