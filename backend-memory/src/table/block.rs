@@ -7,7 +7,7 @@
 
 use super::hash::Hash;
 use super::order;
-use super::raw::{Head, Slots, View, entries, preferred, slots_of};
+use super::raw::{Head, Mark, Slots, View, entries, preferred, slots_of};
 use super::regions;
 use super::tags::{DELETED, EMPTY, Tags, WIDTH};
 use super::words::{self, Unit};
@@ -94,7 +94,7 @@ impl<S> Block<S> {
     /// The entries, with their generations.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&S, u8)> {
         // SAFETY: while `self` is borrowed, the block is alive and nobody writes it.
-        unsafe { self.view(0).entries() }
+        unsafe { self.view(Mark::new(0, Mark::NEVER)).entries() }
     }
 
     /// The generations, for whoever alone has the block.
@@ -111,9 +111,9 @@ impl<S> Block<S> {
         (heads, unsafe { std::slice::from_raw_parts_mut(slots.as_ptr(), count) })
     }
 
-    /// The block as the writer's probe sees it; `base` comes along (see `shard.rs`).
-    pub(super) fn view(&self, base: u32) -> View<S> {
-        View::new(self.heads, self.count, base)
+    /// The block as the writer's probe sees it; `mark` comes along.
+    pub(super) fn view(&self, mark: Mark) -> View<S> {
+        View::new(self.heads, self.count, mark)
     }
 
     /// Adds an entry whose key is not there. Says whether that took an empty slot, rather than one
@@ -219,8 +219,8 @@ impl<S> Mirror<S> {
             // and were reserved here.
             || unsafe { words::copy(source, target, count, unit) },
             // SAFETY: there are `count` initialised heads (R5), which were reserved here; their
-            // generations change word by word, and their tags not at all.
-            || unsafe { words::copy(block.heads, self.heads.as_mut_ptr(), count, Unit::Word) },
+            // generations change one by one, and their tags not at all.
+            || unsafe { words::copy_heads(block.heads, self.heads.as_mut_ptr(), count) },
         );
         // SAFETY: the capacity is at least that, and an uninitialised slot is a valid one.
         unsafe { self.slots.set_len(count) };

@@ -9,7 +9,7 @@
 use super::cell::Cell;
 use super::hash::Hash;
 use super::key::KeyRep;
-use super::raw::{At, Slot};
+use super::raw::{At, Mark, Slot};
 use super::shared::Shards;
 
 /// A key's place in a table: read, then change, in one probe.
@@ -23,9 +23,9 @@ pub(crate) struct Occupied<'t, K: KeyRep, C: Cell> {
     shards: &'t mut Shards<K, C>,
     hash: Hash,
     at: At<Slot<K, C>>,
-    /// The generation with which the value may be changed in place: looked up with the slot, when its
-    /// neighbours in memory are.
-    unguarded: u32,
+    /// The shard, and with which generation the value may be changed in place: looked up with the
+    /// slot, when its neighbours in memory are.
+    mark: Mark,
 }
 
 impl<K: KeyRep, C: Cell> Occupied<'_, K, C> {
@@ -42,7 +42,7 @@ impl<K: KeyRep, C: Cell> Occupied<'_, K, C> {
     #[inline]
     pub(crate) fn edit<R>(&mut self, change: impl FnOnce(&mut C) -> R) -> R {
         // SAFETY: the probe found the slot, and nothing but edits of it changed the table (N1).
-        unsafe { self.shards.edit(self.hash, (self.at, self.unguarded), change) }
+        unsafe { self.shards.edit(self.hash, (self.at, self.mark), change) }
     }
 
     /// Removes the key; its value comes back.
@@ -84,8 +84,8 @@ impl<'t, 'k, K: KeyRep, C: Cell> Entry<'t, 'k, K, C> {
     pub(super) fn new(shards: &'t mut Shards<K, C>, hash: Hash, probe: K::Probe<'k>) -> Self {
         match shards.find(hash, probe) {
             Some(at) => {
-                let unguarded = shards.unguarded(hash);
-                Self::Occupied(Occupied { shards, hash, at, unguarded })
+                let mark = shards.mark(hash);
+                Self::Occupied(Occupied { shards, hash, at, mark })
             }
             None => Self::Vacant(Vacant { shards, hash, probe }),
         }

@@ -39,6 +39,8 @@ pub(super) struct Meta {
     /// The lowest `depth` route bits of its keys.
     pub(super) pattern: u32,
     pub(super) depth: u32,
+    /// What its generations count from (`shard.rs`, D1).
+    pub(super) base: u32,
 }
 
 /// A number below `below` that looks random and is the same for the same shard.

@@ -27,7 +27,7 @@
 
 use super::hash::Hash;
 use super::hints::prefetch;
-use super::tags::{DELETED, EMPTY, Mask, Tags, WIDTH};
+use super::tags::{self, DELETED, EMPTY, Mask, Tags, WIDTH};
 use super::words::{self, Unit};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -61,14 +61,7 @@ impl Head {
     /// The full slots with a generation from `oldest` to `newest`.
     #[inline]
     pub(super) fn full_within(&self, oldest: u8, newest: u8) -> Mask {
-        let within = |generation: &u8| (oldest..=newest).contains(generation);
-        if self.gens.iter().all(within) {
-            return self.tags.full();
-        }
-        let bits = (0..).zip(&self.gens);
-        let bits =
-            bits.fold(0, |bits, (slot, generation)| bits | (u32::from(within(generation)) << slot));
-        self.tags.full().and(bits)
+        self.tags.full().and(&tags::within(self.gens, oldest, newest))
     }
 }
 
@@ -117,11 +110,45 @@ pub(super) fn preferred<S>(hash: Hash) -> usize {
     hash.nibble() & !(in_line - 1)
 }
 
+/// What the writer knows of a block's shard where it finds the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark(u32);
+
+impl Mark {
+    /// A generation that no entry has.
+    pub(super) const NEVER: u8 = u8::MAX;
+
+    /// The number of the shard, and with which generation entries may be changed in place.
+    #[inline]
+    pub(super) const fn new(owner: u32, current: u8) -> Self {
+        Self(owner << 8 | current as u32)
+    }
+
+    /// The number of the shard, below `2^24`.
+    #[inline]
+    pub(super) const fn owner(self) -> u32 {
+        self.0 >> 8
+    }
+
+    /// Entries of this generation may be changed in place.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest byte is meant")]
+    pub(super) const fn current(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// No entry may be changed in place any more.
+    #[inline]
+    pub(super) fn forget(&mut self) {
+        self.0 |= u32::from(Self::NEVER);
+    }
+}
+
 /// A block as the writer's probe sees it, without owning it (R4).
 pub(super) struct View<S> {
     heads: NonNull<Head>,
     count: u32,
-    pub(super) base: u32,
+    pub(super) mark: Mark,
     of: PhantomData<*const S>,
 }
 
@@ -140,8 +167,8 @@ unsafe impl<S: Send + Sync> Sync for View<S> {}
 
 impl<S> View<S> {
     /// The view of a block.
-    pub(super) fn new(heads: NonNull<Head>, count: u32, base: u32) -> Self {
-        Self { heads, count, base, of: PhantomData }
+    pub(super) fn new(heads: NonNull<Head>, count: u32, mark: Mark) -> Self {
+        Self { heads, count, mark, of: PhantomData }
     }
 
     /// Groups of the block.
@@ -335,11 +362,11 @@ impl<S> At<S> {
     /// Sets the entry's generation, which a snapshot may be reading.
     ///
     /// # Safety
-    /// R4, for writing, but for readers that load words atomically.
+    /// R4, for writing, but for readers that load it atomically.
     #[inline]
     pub(super) unsafe fn set_generation(self, generation: u8) {
-        // SAFETY: the block is alive and nobody else writes it (R4, the caller); heads consist of words.
-        unsafe { words::store_byte(self.generation.as_ptr(), generation) };
+        // SAFETY: the block is alive and nobody else writes it (R4, the caller).
+        unsafe { words::store_generation(self.generation.as_ptr(), generation) };
     }
 
     /// Where the entry's generation is.

@@ -99,7 +99,7 @@ type Place<K, C> = UnsafeCell<MaybeUninit<Logged<K, C>>>;
 
 /// A part of an undo log.
 pub(super) struct Chunk<K: KeyRep, C: Cell> {
-    places: Box<[Place<K, C>]>,
+    places: Box<[Place<K, C>; CHUNK]>,
     arena: UnsafeCell<Vec<u8>>,
     len: AtomicUsize,
     /// Records of the log before this chunk.
@@ -114,7 +114,8 @@ impl<K: KeyRep, C: Cell> Default for Chunk<K, C> {
     fn default() -> Self {
         let place = |_| UnsafeCell::new(MaybeUninit::uninit());
         let (arena, len) = (UnsafeCell::default(), AtomicUsize::new(0));
-        let places = (0..CHUNK).map(place).collect();
+        let places: Vec<_> = (0..CHUNK).map(place).collect();
+        let Ok(places) = places.try_into() else { unreachable!("there are as many") };
         Self { places, arena, len, first: AtomicU64::new(0) }
     }
 }
@@ -123,26 +124,15 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
     /// Whether entries have no bytes for an arena, and are logged without a lock.
     const PLAIN: bool = Mirror::<Slot<K, C>>::POSSIBLE;
 
-    /// Whether there is room for another entry.
-    ///
-    /// # Safety
-    /// As [`push`](Self::push).
-    #[inline]
-    unsafe fn has_room(&self) -> bool {
-        // SAFETY: nobody else uses the arena (L4, the caller).
-        let bytes = || unsafe { &*self.arena.get() }.len();
-        self.len.load(Ordering::Relaxed) < CHUNK && (Self::PLAIN || bytes() < CHUNK_BYTES)
-    }
-
-    /// Adds an entry as it is; does nothing to a full chunk.
+    /// Adds an entry as it is; `false` if the chunk is full.
     ///
     /// # Safety
     /// The caller is the chunk's one writer (L3), and, if entries have bytes for the arena, has
     /// locked a shard that the snapshot needs (L4).
     #[inline]
-    unsafe fn push(&self, entry: &Slot<K, C>, epoch: Epoch, origin: Origin) {
+    unsafe fn push(&self, entry: &Slot<K, C>, epoch: Epoch, origin: Origin) -> bool {
         let len = self.len.load(Ordering::Relaxed);
-        let Some(free) = self.places.get(len) else { return };
+        let Some(free) = self.places.get(len) else { return false };
         let mut none = Vec::new();
         let arena = if Self::PLAIN {
             &mut none
@@ -150,11 +140,15 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
             // SAFETY: nobody else uses the arena (L4, the caller).
             unsafe { &mut *self.arena.get() }
         };
+        if arena.len() >= CHUNK_BYTES {
+            return false;
+        }
         let record = Record::of(entry, epoch, arena);
         let Origin { shard, place } = origin;
         // SAFETY: nobody reads beyond the length, and the caller is the one writer (L3).
         unsafe { &mut *free.get() }.write(Logged { record, shard, place });
         self.len.store(len.saturating_add(1), Ordering::Release);
+        true
     }
 
     /// The records, each with its position in the log.
@@ -252,11 +246,28 @@ impl<K: KeyRep, C: Cell> UndoLog<K, C> {
         // SAFETY: only the writer reaches this handle (the caller).
         let open = unsafe { &mut *self.open.get() };
         // SAFETY: as the caller promised.
-        if !unsafe { open.has_room() } {
+        if !unsafe { open.push(entry, epoch, origin) } {
             self.turn(open, pool);
+            // SAFETY: as the caller promised.
+            unsafe { open.push(entry, epoch, origin) };
         }
+    }
+
+    /// Keeps a plain entry as it is, unless the open chunk is full; says whether it was not.
+    ///
+    /// # Safety
+    /// The caller is the writer, and entries have no bytes for the arena.
+    #[inline]
+    pub(super) unsafe fn push_plain(
+        &self,
+        entry: &Slot<K, C>,
+        epoch: Epoch,
+        origin: Origin,
+    ) -> bool {
+        // SAFETY: only the writer reaches this handle (the caller), who lets nobody change it.
+        let open = unsafe { &*self.open.get() };
         // SAFETY: as the caller promised.
-        unsafe { open.push(entry, epoch, origin) };
+        unsafe { open.push(entry, epoch, origin) }
     }
 
     /// Opens another chunk: when there is a record for it, so that the changes of those in the full one

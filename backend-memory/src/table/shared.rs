@@ -15,9 +15,10 @@
 //!     that is not a change of this very entry.
 //! W4. `window` keeps the epochs that anybody may ask about so near to each other that their
 //!     difference fits into a generation byte with room to spare (D1, D2).
-//! W5. `unguarded` is the current epoch while no ticket is active or values are plain, and otherwise
-//!     such that no generation equals it. An entry of the current epoch may be changed in place if
-//!     it does: no snapshot in flight can need it, and no increment either that does not have it
+//! W5. The mark of a shard has the generation of the current epoch there, if the shard knows that
+//!     something in it changes in that epoch (D3), and no ticket is active or values are plain; and
+//!     otherwise one that no entry has. An entry of that generation may be changed in place:
+//!     no snapshot in flight can need it, and no increment either that does not have it
 //!     already. One that copies a plain value meanwhile finds by its generation that it is too new.
 
 #![expect(unsafe_code, reason = "the writer works without a lock while nobody looks (W1 to W3)")]
@@ -32,7 +33,7 @@ use super::lock::Lock;
 use super::order;
 use super::policy::{self, Meta};
 use super::pool::Pool;
-use super::raw::{At, Slot};
+use super::raw::{At, Mark, Slot};
 use super::records::Origin;
 use super::shard::Shard;
 use super::tombs::Tombs;
@@ -90,7 +91,6 @@ pub(super) struct Shards<K: KeyRep, C: Cell> {
     pool: Arc<Pool<K, C>>,
     scratch: Vec<Hash>,
     epoch: Epoch,
-    unguarded: Epoch,
     len: usize,
     bytes: usize,
 }
@@ -102,7 +102,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     /// One empty shard.
     pub(super) fn new(hasher: Hasher) -> Self {
         let mut shards = Self {
-            directory: Directory::new(Block::NONE.view(0)),
+            directory: Directory::new(Block::NONE.view(Mark::new(0, Mark::NEVER))),
             metas: Vec::new(),
             segments: Vec::new(),
             active: Vec::new(),
@@ -111,7 +111,6 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             pool: Arc::default(),
             scratch: Vec::new(),
             epoch: 1,
-            unguarded: 1,
             len: 0,
             bytes: 0,
         };
@@ -162,38 +161,37 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
 
     /// Calls `each` with every entry.
     pub(super) fn for_each(&self, mut each: impl FnMut(&Slot<K, C>)) {
-        for (place, (id, view)) in self.directory.places().enumerate() {
-            if self.meta(id).pattern as usize == place {
+        for (place, view) in self.directory.places().enumerate() {
+            if self.meta(view.mark.owner()).pattern as usize == place {
                 // SAFETY: the block is alive (W3), and nobody writes while `self` is borrowed.
                 unsafe { view.entries() }.for_each(|(entry, _)| each(entry));
             }
         }
     }
 
-    /// What generation entries of a key's shard have that may be changed in place (W5). Holds until
-    /// `self` is changed otherwise.
+    /// The mark of a key's shard (W5). Holds until `self` is changed otherwise.
     #[inline]
-    pub(super) fn unguarded(&self, hash: Hash) -> u32 {
-        self.unguarded.wrapping_sub(self.directory.view(hash).base)
+    pub(super) fn mark(&self, hash: Hash) -> Mark {
+        self.directory.view(hash).mark
     }
 
     /// Changes an entry in place.
     ///
     /// # Safety
-    /// `at` was found for this `hash` since the last change of `self`, and `unguarded` asked for.
+    /// `at` was found for this `hash` since the last change of `self`, and `mark` asked for.
     #[inline]
     pub(super) unsafe fn edit<R>(
         &mut self,
         hash: Hash,
-        (at, unguarded): (At<Slot<K, C>>, u32),
+        (at, mark): (At<Slot<K, C>>, Mark),
         change: impl FnOnce(&mut C) -> R,
     ) -> R {
         // SAFETY: the place is fresh (the caller), the block alive, and nobody writes it (W3).
-        let may_change = u32::from(unsafe { at.generation() }) == unguarded;
+        let may_change = unsafe { at.generation() } == mark.current();
         if Self::PLAIN {
             if !may_change {
                 // SAFETY: as the caller promised.
-                return unsafe { self.touch_plain(hash, (at, unguarded), change) };
+                return unsafe { self.touch_plain(at, mark, change) };
             }
             // SAFETY: the place is fresh (the caller); snapshots copy it atomically (V2).
             return unsafe { at.edit_plain(change) };
@@ -223,7 +221,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         change: impl FnOnce(&mut C) -> R,
     ) -> R {
         let id = self.directory.owner(hash);
-        let code = self.generation(hash, id);
+        let code = self.generation(id);
         let (epoch, pool) = (self.epoch, &*self.pool);
         let (result, before, after) = with(&self.segments, &self.active, id, |shard, tickets| {
             // SAFETY: the place is fresh (the caller), and the shard ours alone (`with`).
@@ -242,57 +240,103 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             let result = change(&mut entry.cell);
             (result, before, entry.cell.heap_bytes())
         });
+        self.note_touched(id, code);
         self.account(hash, before, after);
         result
     }
 
     /// As [`touch`](Self::touch), for a value that owns nothing: without a lock, whose atomic
     /// operation would keep the processor from overlapping this key's cache misses with the next
-    /// one's, and without a look at anything that is not in the nearest caches (`order.rs`).
+    /// one's, and without a look at anything that is not in the nearest caches (`order.rs`). Each
+    /// instruction counts here; what is seldom needed is left to another function.
     ///
     /// # Safety
     /// As [`edit`](Self::edit).
     #[inline(never)]
     unsafe fn touch_plain<R>(
         &mut self,
-        hash: Hash,
-        (at, unguarded): (At<Slot<K, C>>, u32),
+        at: At<Slot<K, C>>,
+        mark: Mark,
         change: impl FnOnce(&mut C) -> R,
     ) -> R {
-        let id = self.directory.owner(hash);
-        let code = u8::try_from(unguarded).unwrap_or_else(|_| self.rebase(id));
-        let mut ended = false;
-        let keep = || {
+        if mark.current() == Mark::NEVER {
+            // SAFETY: as the caller promised.
+            return unsafe { self.touch_plain_slowly(at, mark, change) };
+        }
+        let kept = self.active.split_first().is_none_or(|(ticket, others)| {
             // SAFETY: the place is fresh (the caller), and nobody else writes the entry (W1).
             let generation = unsafe { at.generation() };
-            let was = self.directory.view(hash).base.saturating_add(Epoch::from(generation));
-            for ticket in &self.active {
-                if ticket.ended() {
-                    ended = true;
-                } else if ticket.needs(id) {
-                    let origin = Origin { shard: id, place: at.place() };
-                    // SAFETY: as above.
-                    let entry = unsafe { at.entry() };
-                    // SAFETY: plain entries have no bytes for an arena.
-                    unsafe { ticket.keep(entry, was, origin, &self.pool) };
-                }
-            }
-        };
+            // Both count from the same base.
+            let age = mark.current().wrapping_sub(generation);
+            let was = self.epoch.wrapping_sub(Epoch::from(age));
+            let origin = Origin { shard: mark.owner(), place: at.place() };
+            // SAFETY: as above.
+            let entry = unsafe { at.entry() };
+            // SAFETY: plain entries have no bytes for an arena.
+            others.is_empty() && unsafe { ticket.keep_plain(entry, was, origin) }
+        });
+        if !kept {
+            // SAFETY: as the caller promised.
+            return unsafe { self.touch_plain_slowly(at, mark, change) };
+        }
+        // SAFETY: as above, and what had to be kept is.
+        unsafe { Self::renew(at, mark.current(), || {}, change) }
+    }
+
+    /// Keeps an entry, gives it the generation `code`, and changes it (`order.rs`).
+    ///
+    /// # Safety
+    /// As [`edit`](Self::edit).
+    #[inline]
+    unsafe fn renew<R>(
+        at: At<Slot<K, C>>,
+        code: u8,
+        keep: impl FnOnce(),
+        change: impl FnOnce(&mut C) -> R,
+    ) -> R {
         let set_generation = || {
             if !cfg!(canary = "dirty-mark") {
-                // SAFETY: as above; snapshots read atomically (V2).
+                // SAFETY: the place is fresh (the caller); snapshots read atomically (V2).
                 unsafe { at.set_generation(code) };
             }
         };
         // SAFETY: as above.
-        let result = order::change(keep, set_generation, || unsafe { at.edit_plain(change) });
+        order::change(keep, set_generation, || unsafe { at.edit_plain(change) })
+    }
+
+    /// As [`touch_plain`](Self::touch_plain), whatever there is to do.
+    ///
+    /// # Safety
+    /// As there.
+    #[cold]
+    #[inline(never)]
+    unsafe fn touch_plain_slowly<R>(
+        &mut self,
+        at: At<Slot<K, C>>,
+        mark: Mark,
+        change: impl FnOnce(&mut C) -> R,
+    ) -> R {
+        let id = mark.owner();
+        let code = self.generation(id);
+        let keep = || {
+            // SAFETY: the place is fresh (the caller), and nobody else writes the entry (W1).
+            let generation = unsafe { at.generation() };
+            let was = self.meta(id).base.saturating_add(Epoch::from(generation));
+            for ticket in self.active.iter().filter(|ticket| ticket.needs(id)) {
+                let origin = Origin { shard: id, place: at.place() };
+                // SAFETY: as above.
+                let entry = unsafe { at.entry() };
+                // SAFETY: plain entries have no bytes for an arena.
+                unsafe { ticket.keep(entry, was, origin, &self.pool) };
+            }
+        };
+        // SAFETY: as above.
+        let result = unsafe { Self::renew(at, code, keep, change) };
         if let Some(cell) = cell(&self.segments, id) {
             // SAFETY: only the writer makes exclusive references, and it is here (W2).
             unsafe { &*cell.data_ptr() }.touch(self.epoch);
         }
-        if ended {
-            self.reap();
-        }
+        self.note_touched(id, code);
         result
     }
 
@@ -304,7 +348,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             self.make_room(id);
             id = self.directory.owner(hash);
         }
-        let code = self.generation(hash, id);
+        let code = self.generation(id);
         let (epoch, bytes) = (self.epoch, entry.key.heap_bytes() + entry.cell.heap_bytes());
         let new = with(&self.segments, &self.active, id, |shard, _| {
             shard.touch(epoch);
@@ -325,7 +369,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     /// `at` was found for this `hash` since the last change of `self`.
     pub(super) unsafe fn remove(&mut self, hash: Hash, at: At<Slot<K, C>>) -> Slot<K, C> {
         let id = self.directory.owner(hash);
-        self.generation(hash, id);
+        self.generation(id);
         let (epoch, pool) = (self.epoch, &*self.pool);
         let (entry, emptied) = with(&self.segments, &self.active, id, |shard, tickets| {
             for ticket in tickets.iter().filter(|ticket| ticket.needs(id)) {
@@ -387,7 +431,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         }
         self.active.push(ticket);
         self.epoch = self.epoch.saturating_add(1);
-        self.unguarded = if Self::PLAIN { self.epoch } else { NEVER };
+        self.directory.forget();
         Some(view)
     }
 

@@ -67,10 +67,10 @@ impl Mask {
         self.0 != 0
     }
 
-    /// Those of the slots whose bits are set.
+    /// Those that are in both.
     #[inline]
-    pub(super) fn and(&self, bits: u32) -> Self {
-        Self(self.0 & bits)
+    pub(super) fn and(&self, other: &Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// The lowest slot, if there is any.
@@ -127,12 +127,18 @@ impl Tags {
     }
 }
 
+/// The slots whose byte, of sixteen, lies between these two.
+#[inline]
+pub(super) fn within(bytes: [u8; WIDTH], least: u8, most: u8) -> Mask {
+    imp::within(&Tags(bytes), least, most)
+}
+
 #[cfg(target_arch = "x86_64")]
 mod imp {
     use super::{DELETED, Mask, Tags};
     use core::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_load_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_set1_epi8,
-        _mm_set1_epi64x,
+        __m128i, _mm_cmpeq_epi8, _mm_load_si128, _mm_max_epu8, _mm_min_epu8, _mm_movemask_epi8,
+        _mm_set1_epi8, _mm_set1_epi64x,
     };
 
     #[inline]
@@ -155,6 +161,21 @@ mod imp {
         let all = load(tags);
         let low = _mm_min_epu8(all, _mm_set1_epi8(DELETED.cast_signed()));
         _mm_movemask_epi8(_mm_cmpeq_epi8(low, all)).cast_unsigned()
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn within_sse2(bytes: &Tags, least: u8, most: u8) -> u32 {
+        let all = load(bytes);
+        let clamped = _mm_max_epu8(all, _mm_set1_epi8(least.cast_signed()));
+        let clamped = _mm_min_epu8(clamped, _mm_set1_epi8(most.cast_signed()));
+        _mm_movemask_epi8(_mm_cmpeq_epi8(clamped, all)).cast_unsigned()
+    }
+
+    #[inline]
+    pub(super) fn within(bytes: &Tags, least: u8, most: u8) -> Mask {
+        // SAFETY: every x86-64 processor has SSE2.
+        Mask(unsafe { within_sse2(bytes, least, most) })
     }
 
     #[inline]
@@ -186,5 +207,9 @@ mod imp {
 
     pub(super) fn free(tags: &Tags) -> Mask {
         collect(tags, |other| other <= DELETED)
+    }
+
+    pub(super) fn within(bytes: &Tags, least: u8, most: u8) -> Mask {
+        collect(bytes, |other| (least..=most).contains(&other))
     }
 }

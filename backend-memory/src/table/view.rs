@@ -150,6 +150,29 @@ impl<K: KeyRep, C: Cell> Ticket<K, C> {
         }
     }
 
+    /// As [`keep`](Self::keep), for a plain entry, of a shard that need not be locked, if the ticket
+    /// needs that. Does nothing and returns `false` where there is more to do: the ticket has ended, or
+    /// the log's chunk is full.
+    ///
+    /// # Safety
+    /// The caller is the writer, and entries have no bytes for an arena.
+    #[inline]
+    pub(super) unsafe fn keep_plain(
+        &self,
+        entry: &Slot<K, C>,
+        epoch: Epoch,
+        origin: Origin,
+    ) -> bool {
+        if self.ended() {
+            return false;
+        }
+        if !self.needs(origin.shard) || epoch > self.epoch || cfg!(canary = "undo") {
+            return true;
+        }
+        // SAFETY: as the caller promised (L4).
+        unsafe { self.undo.push_plain(entry, epoch, origin) }
+    }
+
     /// Captures a shard, which the caller has locked and this ticket needs (V1). Says whether there may
     /// be anything to yield.
     fn capture(

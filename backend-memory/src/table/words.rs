@@ -7,12 +7,16 @@
 //!
 //! # Invariants
 //! A1. Both sides see the same memory in units of the same size: slots in [`Unit::of`] the key and the
-//!     value, what is known of slots in words. Blocks are aligned to more than a word, so a slot whose
-//!     parts are words is aligned to one.
+//!     value, generations byte by byte. Blocks are aligned to more than a word, so a slot whose
+//!     parts are words is aligned to one. Generations in words would be copied with fewer instructions,
+//!     and stored with ten more: the writer has to be the faster one.
 
 #![expect(unsafe_code, reason = "atomic access to memory that is not declared as atomic")]
 
 use super::hints::prefetch;
+use super::raw::Head;
+use super::tags::{Tags, WIDTH};
+use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -70,24 +74,44 @@ pub(super) unsafe fn store<C>(place: *mut C, value: &C, unit: Unit) {
     }
 }
 
-/// Stores one byte of a word, of which others are not written at the same time either.
+/// Stores a generation.
 ///
 /// # Safety
-/// `place` is in a living block, in memory that begins and ends at words; nobody else writes its word, and
-/// others read it through [`copy`] only, in words (A1).
+/// `place` is in a living block; nobody else writes it, and others read it through [`copy_heads`] only.
 #[inline]
-#[expect(clippy::cast_ptr_alignment, reason = "so many bytes before it the word begins")]
-pub(super) unsafe fn store_byte(place: *mut u8, byte: u8) {
-    let index = place.addr() % WORD;
-    let word = place.wrapping_sub(index).cast::<u64>();
-    let shift = 8 * if cfg!(target_endian = "little") { index } else { WORD - 1 - index };
-    // SAFETY: the word is within the memory (the caller), and aligned.
-    let word = unsafe { AtomicU64::from_ptr(word) };
-    let others = word.load(Ordering::Relaxed) & !(0xff << shift);
-    word.store(others | u64::from(byte) << shift, Ordering::Relaxed);
+pub(super) unsafe fn store_generation(place: *mut u8, generation: u8) {
+    // SAFETY: as the caller promised.
+    unsafe { AtomicU8::from_ptr(place) }.store(generation, Ordering::Relaxed);
 }
 
-/// Copies `count` slots, or anything else that consists of such units.
+/// Copies `count` heads.
+///
+/// # Safety
+/// `source` lies in a living block, where tags do not change, and generations through
+/// [`store_generation`] only; `target` has room for as many.
+pub(super) unsafe fn copy_heads(source: NonNull<Head>, target: *mut Head, count: usize) {
+    for index in 0..count {
+        let source = source.as_ptr().wrapping_add(index);
+        if index % (LINE / size_of::<Head>()) == 0 {
+            prefetch(source.wrapping_add(AHEAD / size_of::<Head>()).cast());
+        }
+        let target = target.wrapping_add(index);
+        // SAFETY: within the heads, and tags do not change (the caller).
+        let tags = unsafe { source.cast::<Tags>().read() };
+        // SAFETY: within the room (the caller); a head begins with its tags.
+        unsafe { target.cast::<Tags>().write(tags) };
+        let gens = offset_of!(Head, gens);
+        let (source, target) = (source.cast::<u8>(), target.cast::<u8>());
+        for byte in gens..gens + WIDTH {
+            // SAFETY: within the head; it may be stored to as a byte (the caller).
+            let generation = unsafe { AtomicU8::from_ptr(source.wrapping_add(byte)) };
+            // SAFETY: within the room.
+            unsafe { target.wrapping_add(byte).write(generation.load(Ordering::Relaxed)) };
+        }
+    }
+}
+
+/// Copies `count` slots.
 ///
 /// # Safety
 /// `source` lies in a living block, is initialised, if only with zeros, and changes through
@@ -98,16 +122,20 @@ pub(super) unsafe fn copy<S>(source: NonNull<S>, target: *mut S, count: usize, u
     match unit {
         Unit::Word => {
             let (source, target) = (source.as_ptr().cast::<u64>(), target.cast::<u64>());
-            for word in 0..bytes / WORD {
-                if word % (LINE / WORD) == 0 {
-                    prefetch(source.wrapping_add(word + AHEAD / WORD).cast());
-                }
+            let copy = |word: usize| {
                 // SAFETY: within the slots (the caller), which are aligned to a word (A1).
                 let value = unsafe { AtomicU64::from_ptr(source.wrapping_add(word)) };
                 let value = value.load(Ordering::Relaxed);
                 // SAFETY: within the room.
                 unsafe { target.wrapping_add(word).write_unaligned(value) };
+            };
+            let (words, in_line) = (bytes / WORD, LINE / WORD);
+            for line in 0..words / in_line {
+                let first = line * in_line;
+                prefetch(source.wrapping_add(first + AHEAD / WORD).cast());
+                (first..first + in_line).for_each(copy);
             }
+            (words - words % in_line..words).for_each(copy);
         }
         Unit::Byte => {
             let (source, target) = (source.as_ptr().cast::<u8>(), target.cast::<u8>());
@@ -118,25 +146,6 @@ pub(super) unsafe fn copy<S>(source: NonNull<S>, target: *mut S, count: usize, u
                 // SAFETY: within the room.
                 unsafe { target.wrapping_add(byte).write(value) };
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_byte_is_stored_in_its_place_and_no_other() {
-        #[repr(align(8))]
-        struct Words([u8; 16]);
-        for index in 0..16 {
-            let mut words = Words([7; 16]);
-            // SAFETY: the memory consists of two words, and is ours.
-            unsafe { store_byte(words.0.as_mut_ptr().wrapping_add(index), 200) };
-            let mut want = [7; 16];
-            want[index] = 200;
-            assert_eq!(words.0, want);
         }
     }
 }

@@ -7,8 +7,8 @@
 use super::super::hash::Hash;
 use super::super::raw::capacity;
 use super::{
-    Arc, Block, Cell, Directory, Epoch, KeyRep, Lock, Meta, SEGMENT, Shard, Shards, Slot, policy,
-    with,
+    Arc, Block, Cell, Directory, Epoch, KeyRep, Lock, Mark, Meta, SEGMENT, Shard, Shards, Slot,
+    policy, with,
 };
 
 impl<K: KeyRep, C: Cell> Shards<K, C> {
@@ -18,25 +18,29 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         self.metas.get(id as usize).copied().unwrap_or_default()
     }
 
-    /// The generation of the current epoch in a shard: of the shard `id`, which `hash` leads to.
+    /// The generation of the current epoch in a shard.
     #[inline]
-    pub(super) fn generation(&mut self, hash: Hash, id: u32) -> u8 {
+    pub(super) fn generation(&mut self, id: u32) -> u8 {
         if self.active.iter().any(|ticket| ticket.ended()) {
             self.reap();
         }
-        let base = self.directory.view(hash).base;
-        u8::try_from(self.epoch.wrapping_sub(base)).unwrap_or_else(|_| self.rebase(id))
+        let age = self.epoch.saturating_sub(self.meta(id).base);
+        u8::try_from(age).ok().filter(|age| *age < Mark::NEVER).unwrap_or_else(|| self.rebase(id))
+    }
+
+    /// Notes that the shard knows of a change in the current epoch, of which `generation` is the
+    /// generation there (W5).
+    pub(super) fn note_touched(&mut self, id: u32, generation: u8) {
+        if Self::PLAIN || self.active.is_empty() {
+            let meta = self.meta(id);
+            self.directory.note(meta.pattern, meta.depth, Mark::new(id, generation));
+        }
     }
 
     /// Lets go of tickets that have ended.
     #[cold]
     pub(super) fn reap(&mut self) {
-        if self.active.iter().any(|ticket| ticket.ended()) {
-            self.active.retain(|ticket| !ticket.ended());
-        }
-        if self.active.is_empty() {
-            self.unguarded = self.epoch;
-        }
+        self.active.retain(|ticket| !ticket.ended());
     }
 
     /// Moves a shard's base as far as those allow who may ask (W4).
@@ -44,13 +48,14 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     pub(super) fn rebase(&mut self, id: u32) -> u8 {
         let snapshots = self.active.iter().map(|ticket| ticket.epoch);
         let floor = snapshots.chain(self.tombs.horizon()).fold(self.epoch, Epoch::min);
-        let view = with(&self.segments, &self.active, id, |shard, _| {
+        let base = with(&self.segments, &self.active, id, |shard, _| {
             shard.rebase(floor);
-            shard.block.view(shard.base)
+            shard.base
         });
-        let meta = self.meta(id);
-        self.directory.publish(meta.pattern, meta.depth, id, view);
-        u8::try_from(self.epoch.saturating_sub(view.base)).unwrap_or(u8::MAX)
+        let meta = Meta { base, ..self.meta(id) };
+        self.put_meta(id, meta);
+        self.directory.note(meta.pattern, meta.depth, Mark::new(id, Mark::NEVER));
+        u8::try_from(self.epoch.saturating_sub(base)).unwrap_or(Mark::NEVER)
     }
 
     /// Counts what a change did to the bytes outside the slots.
@@ -67,16 +72,16 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
 
     /// Starts with `2^depth` empty shards with room for `each` entries.
     pub(super) fn start(&mut self, depth: u32, each: u32) {
-        self.directory = Directory::new(Block::NONE.view(0));
+        self.directory = Directory::new(Block::NONE.view(Mark::new(0, Mark::NEVER)));
         for _ in 0..depth {
             self.directory.double();
         }
         (self.metas, self.segments) = (Vec::new(), Vec::new());
-        (self.unguarded, self.len, self.bytes) = (self.epoch, 0, 0);
+        (self.len, self.bytes) = (0, 0);
         for pattern in 0..1 << depth {
-            let meta = Meta { len: each, pattern, depth, ..Meta::default() };
+            let meta = Meta { len: each, pattern, depth, base: self.epoch, ..Meta::default() };
             let block = self.block_for(&meta);
-            self.add(Meta { len: 0, ..meta }, block, self.epoch, 0);
+            self.add(Meta { len: 0, ..meta }, block, 0);
         }
     }
 
@@ -91,7 +96,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
 
     /// Puts a new shard into the directory. Everything in it but the number of its free slots is
     /// as `meta` says.
-    fn add(&mut self, mut meta: Meta, block: Block<Slot<K, C>>, base: Epoch, touched: Epoch) {
+    fn add(&mut self, mut meta: Meta, block: Block<Slot<K, C>>, touched: Epoch) {
         let Ok(id) = u32::try_from(self.metas.len()) else {
             unreachable!("there are at most 2^ROUTE_BITS shards")
         };
@@ -101,12 +106,12 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         }
         meta.room = capacity(block.count()).saturating_sub(meta.len);
         self.bytes = self.bytes.saturating_add(block.bytes());
-        let view = block.view(base);
+        let view = block.view(Mark::new(id, Mark::NEVER));
         with(&self.segments, &self.active, id, |shard, _| {
-            *shard = Shard::new(block, base, touched);
+            *shard = Shard::new(block, meta.base, touched);
         });
         self.metas.push(meta);
-        self.directory.publish(meta.pattern, meta.depth, id, view);
+        self.directory.publish(meta.pattern, meta.depth, view);
     }
 
     /// Makes room for an entry: splits the shard or gives it a larger block.
@@ -128,11 +133,11 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         let (view, before, after) = with(&self.segments, &self.active, id, |shard, _| {
             let before = shard.block.bytes();
             shard.rebuild(block, |key| hasher.of(key));
-            (shard.block.view(shard.base), before, shard.block.bytes())
+            (shard.block.view(Mark::new(id, Mark::NEVER)), before, shard.block.bytes())
         });
         meta.room = capacity(view.count()).saturating_sub(meta.len);
         self.put_meta(id, meta);
-        self.directory.publish(meta.pattern, meta.depth, id, view);
+        self.directory.publish(meta.pattern, meta.depth, view);
         self.bytes = self.bytes.saturating_sub(before).saturating_add(after);
     }
 
@@ -182,15 +187,16 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
                     let side = if hash.route() & bit == 0 { &mut shard.block } else { &mut new };
                     side.insert(*hash, generation, entry);
                 });
-                (shard.block.view(shard.base), new, shard.touched(), before)
+                let view = shard.block.view(Mark::new(id, Mark::NEVER));
+                (view, new, shard.touched(), before)
             });
         self.scratch = hashes;
         let groups = view.count();
         low.room = capacity(groups).saturating_sub(low.len);
         self.put_meta(id, low);
-        self.directory.publish(low.pattern, low.depth, id, view);
+        self.directory.publish(low.pattern, low.depth, view);
         let after = (groups as usize).saturating_mul(Block::<Slot<K, C>>::GROUP_BYTES);
         self.bytes = self.bytes.saturating_sub(before).saturating_add(after);
-        self.add(high, new, view.base, touched);
+        self.add(high, new, touched);
     }
 }
