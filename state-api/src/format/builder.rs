@@ -179,6 +179,8 @@ pub(crate) struct SectionBuilder {
     audit: Audit,
     lookups: Lookups,
     section: Section,
+    /// So many bytes before the capacity the first block of fixed entries is cut.
+    early: usize,
 }
 
 /// A section whose data blocks are written, and what its lookups say, if it is to have some.
@@ -196,7 +198,13 @@ impl SectionBuilder {
             audit: Audit::default(),
             lookups: Lookups::default(),
             section: Section::empty(state, group),
+            early: 0,
         }
+    }
+
+    /// Cuts the first block of [`fixed_entries`](Self::fixed_entries) so many bytes before the capacity.
+    pub(crate) fn cut_early(&mut self, by: usize) {
+        self.early = by;
     }
 
     fn pending(&mut self, kind: BlockKind) -> &mut Pending {
@@ -241,10 +249,12 @@ impl SectionBuilder {
         width: usize,
     ) -> Result<()> {
         while width > 0 && !entries.is_empty() {
-            if self.entries.raw.len() + width > bench.capacity {
+            let mut capacity = bench.capacity.saturating_sub(self.early);
+            if self.entries.raw.len() + width > capacity && !self.entries.raw.is_empty() {
                 self.make_room(bench, BlockKind::Entries, width)?;
+                (self.early, capacity) = (0, bench.capacity);
             }
-            let room = bench.capacity.saturating_sub(self.entries.raw.len()).max(width) / width;
+            let room = capacity.saturating_sub(self.entries.raw.len()).max(width) / width;
             let count = room.min(entries.len() / width).max(1);
             let (fitting, rest) = entries.split_at_checked(count * width).unwrap_or((entries, &[]));
             self.entries.raw.extend_from_slice(fitting);

@@ -13,7 +13,7 @@
 //!
 //! # Cost
 //! One copy into the group's buffer per entry, then digest and checksum per block. Buffers have
-//! between 256 bytes and 64 KiB: with 32,768 groups and 16 MiB about 512 bytes. Where they have 4 KiB
+//! between 256 bytes and 64 KiB, or 16 KiB for entries of fixed width: with 32,768 groups and 16 MiB about 512 bytes. Where they have 4 KiB
 //! or more, entries of fixed width are gathered in a [`Stage`] first, which the caches hold.
 
 use super::builder::{BLOCK_BYTES, SectionBuilder};
@@ -23,8 +23,15 @@ use super::run::Run;
 use super::section;
 use super::stage::{Stage, Staged};
 use super::writer::{StateFileWriter, WrittenStateFile};
+use crate::snapshot::Compression;
 use crate::{Elements, EntryKey, Error, KeyGroup, Result};
 
+/// The largest buffer of a key group where entries of fixed width stream through all of them, in
+/// bytes: four times as large, those of 128 groups and two threads are more than the caches hold, and
+/// cost a quarter of the processor's time.
+const CACHED_BLOCK_BYTES: usize = 16 << 10;
+/// Blocks to come per key group and thread from which on their ends are spread.
+const SPREAD_FROM_BLOCKS: u64 = 4;
 /// The smallest buffer of a key group, in bytes.
 const LEAST_CAPACITY_BYTES: usize = 256;
 /// The smallest buffer of a key group for which it is worth having more threads, in bytes.
@@ -38,6 +45,8 @@ pub struct ScatterWriter {
     /// A builder for each key group of the range.
     builders: Vec<SectionBuilder>,
     first_group: u16,
+    /// Whether blocks of different key groups become full at different times.
+    spread: bool,
     /// Entries on the way to the builders.
     stage: Stage,
     run: Run,
@@ -66,6 +75,7 @@ impl ScatterWriter {
             state: None,
             builders: Vec::new(),
             first_group,
+            spread: false,
             stage: Stage::default(),
             run: Run::default(),
             removing: false,
@@ -87,8 +97,14 @@ impl ScatterWriter {
     /// # Errors
     /// `Unavailable` where the storage fails.
     pub fn expect_entries(&mut self, count: u64) -> Result<()> {
-        let least = self.writer.bench.layout.least_bytes(false) as u64;
-        self.writer.bench.output.expect(count.saturating_mul(least))
+        let bench = &mut self.writer.bench;
+        let bytes = count.saturating_mul(bench.layout.least_bytes(false) as u64);
+        let blocks = bytes / (self.builders.len().saturating_mul(bench.capacity).max(1) as u64);
+        if blocks >= SPREAD_FROM_BLOCKS {
+            spread(&mut self.builders, bench.capacity);
+        }
+        self.spread = blocks >= SPREAD_FROM_BLOCKS;
+        bench.output.expect(bytes)
     }
 
     /// Writers for other threads, of entries of the chosen state; all share the memory for buffers.
@@ -107,10 +123,20 @@ impl ScatterWriter {
         let range = spec.range;
         self.writer.bench.capacity = capacity(&self.writer, count.saturating_add(1));
         let layout = self.writer.bench.layout.fixed;
+        let (spread_ends, capacity) = (self.spread, self.writer.bench.capacity);
+        let builders = || {
+            let mut builders: Vec<_> =
+                range.iter().map(|group| SectionBuilder::new(state, group)).collect();
+            if spread_ends {
+                spread(&mut builders, capacity);
+            }
+            builders
+        };
         let helper = |_| Self {
             writer: self.writer.share(),
             state: Some(state),
-            builders: range.iter().map(|group| SectionBuilder::new(state, group)).collect(),
+            builders: builders(),
+            spread: self.spread,
             first_group: self.first_group,
             stage: Stage::new(self.builders.len(), layout, self.writer.bench.capacity),
             run: Run::default(),
@@ -150,6 +176,7 @@ impl ScatterWriter {
         self.builders.extend(range.iter().map(|group| SectionBuilder::new(state, group)));
         let bench = &self.writer.bench;
         self.stage = Stage::new(self.builders.len(), bench.layout.fixed, bench.capacity);
+        self.spread = false;
         self.again = self.chosen.contains(&state);
         self.chosen.push(state);
         self.state = Some(state);
@@ -406,7 +433,20 @@ fn capacity(writer: &StateFileWriter, threads: usize) -> usize {
     let spec = writer.spec();
     let kinds = if spec.form == FileForm::Increment { 2 } else { 1 };
     let buffers = usize::from(spec.range.len()).max(1).saturating_mul(kinds * threads.max(1));
-    (writer.buffer_bytes / buffers).clamp(LEAST_CAPACITY_BYTES, BLOCK_BYTES)
+    let cached = spec.form == FileForm::Full
+        && writer.bench.layout.fixed.is_some()
+        && writer.bench.encoding.compression == Compression::None;
+    let most = if cached { CACHED_BLOCK_BYTES } else { BLOCK_BYTES };
+    (writer.buffer_bytes / buffers).clamp(LEAST_CAPACITY_BYTES, most)
+}
+
+/// Lets the first blocks of key groups become full one after the other. Keys are spread evenly, so that
+/// all blocks would be full at once, again and again: the disk would wait for them, and then they for it.
+fn spread(builders: &mut [SectionBuilder], capacity: usize) {
+    let count = builders.len().max(1);
+    for (at, builder) in builders.iter_mut().enumerate() {
+        builder.cut_early(capacity * at / count);
+    }
 }
 
 #[cold]
