@@ -1,4 +1,4 @@
-//! How the backend on the local file system introduces itself to these tests: each store gets a directory of
+//! How the backends with files of their own introduce themselves to these tests: each store gets a directory of
 //! its own.
 
 use std::cell::{Cell, OnceCell};
@@ -8,12 +8,33 @@ use alluvium_state_api::testkit::{Harness, Increments, Profile};
 use alluvium_state_api::{Error, OpenEnv, Result};
 use tempfile::TempDir;
 
-/// The backend on the local file system.
+/// Directories for the stores of one backend.
 #[derive(Debug, Default)]
-pub(crate) struct Fs {
-    directory: OnceCell<TempDir>,
+struct Directories {
+    parent: OnceCell<TempDir>,
     opened: Cell<u32>,
 }
+
+impl Directories {
+    /// The same with a directory that no other store has.
+    fn placed(&self, env: OpenEnv) -> Result<OpenEnv> {
+        if self.parent.get().is_none() {
+            let made = tempfile::tempdir();
+            let made =
+                made.map_err(|error| Error::unavailable("no directory").with_source(error))?;
+            self.parent.get_or_init(|| made);
+        }
+        let Some(parent) = self.parent.get() else {
+            return Err(Error::bug("the directory was made above"));
+        };
+        self.opened.set(self.opened.get() + 1);
+        Ok(env.with_local_dir(parent.path().join(self.opened.get().to_string())))
+    }
+}
+
+/// The backend on the local file system.
+#[derive(Debug, Default)]
+pub(crate) struct Fs(Directories);
 
 impl Harness for Fs {
     type Store = FsStore;
@@ -30,17 +51,30 @@ impl Harness for Fs {
     }
 
     fn open(&self, env: OpenEnv) -> Result<FsStore> {
-        if self.directory.get().is_none() {
-            let made = tempfile::tempdir();
-            let made =
-                made.map_err(|error| Error::unavailable("no directory").with_source(error))?;
-            self.directory.get_or_init(|| made);
+        FsStore::open(self.0.placed(env)?)
+    }
+}
+
+/// The backend on RocksDB.
+#[cfg(feature = "rocksdb")]
+#[derive(Debug, Default)]
+pub(crate) struct Rocks(Directories);
+
+#[cfg(feature = "rocksdb")]
+impl Harness for Rocks {
+    type Store = Box<dyn alluvium_state_api::KeyedStore>;
+
+    fn profile(&self) -> Profile {
+        Profile {
+            name: "rocksdb",
+            increments: Increments::WrittenAsFull,
+            ..Fs::default().profile()
         }
-        let Some(directory) = self.directory.get() else {
-            return Err(Error::bug("the directory was made above"));
-        };
-        self.opened.set(self.opened.get() + 1);
-        let local = directory.path().join(self.opened.get().to_string());
-        FsStore::open(env.with_local_dir(local))
+    }
+
+    fn open(&self, env: OpenEnv) -> Result<Self::Store> {
+        let settings = [("state.backend", "rocksdb")];
+        let settings = alluvium_state_api::settings::Settings::from_pairs(settings)?;
+        alluvium::registry().open(self.0.placed(env)?, &settings)
     }
 }

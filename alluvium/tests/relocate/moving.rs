@@ -9,6 +9,8 @@ use alluvium_state_api::vfs::{FileSystem, MemoryFs};
 
 use super::Own;
 use super::fs::Fs;
+#[cfg(feature = "rocksdb")]
+use super::fs::Rocks;
 use super::harness::Memory;
 use super::job::{Held, Job, copy_files, local, remove_files, steps};
 
@@ -49,6 +51,8 @@ fn savepoint_of<From: Harness>() {
         }
         restores::<Own>(&fs, "/carried-away", &held);
         restores::<Fs>(&fs, "/carried-away", &held);
+        #[cfg(feature = "rocksdb")]
+        restores::<Rocks>(&fs, "/carried-away", &held);
         remove_files(&fs, to);
     }
 }
@@ -61,6 +65,12 @@ fn a_savepoint_of_memory_that_was_copied_elsewhere_restores_everywhere() {
 #[test]
 fn a_savepoint_of_fs_that_was_copied_elsewhere_restores_everywhere() {
     savepoint_of::<Fs>();
+}
+
+#[cfg(feature = "rocksdb")]
+#[test]
+fn a_savepoint_of_rocksdb_that_was_copied_elsewhere_restores_everywhere() {
+    savepoint_of::<Rocks>();
 }
 
 #[test]
@@ -81,6 +91,8 @@ fn a_copied_out_chain_restores_after_the_job_is_gone() {
     remove_files(&fs, Path::new("/checkpoints"));
     restores::<Memory>(&fs, "/copy/first", &held);
     restores::<Fs>(&fs, "/copy/first", &held);
+    #[cfg(feature = "rocksdb")]
+    restores::<Rocks>(&fs, "/copy/first", &held);
     // A copy moves with plain file operations as well.
     copy_files(&fs, Path::new("/copy/first"), Path::new("/moved"));
     remove_files(&fs, Path::new("/copy"));
