@@ -21,7 +21,7 @@ read with a plain computation.
   --key-bytes N        keys of so many bytes, at least 8, instead of 64-bit numbers
   --value-bytes N      bytes of a value, and of an element of a list (8)
   --draw PATTERN       which keys: uniform, zipf:EXPONENT, moving:HOT (uniform)
-  --rate N             events per second of the stream's own time; as many as there are keys by default
+  --rate N             events per second of the stream's own time; by default the operations last for 25 seconds or less
   --operations N       accesses that are measured, and as many again for latencies (1000000)
   --seed N             determines everything that is random (1)
   --no-snapshots       takes no snapshots
@@ -32,6 +32,8 @@ read with a plain computation.
   --list               prints the names of the workloads
 ";
 
+/// Seconds of a stream's own time that the operations last for, with one for each event: some windows end.
+const STREAM_S: u64 = 25;
 /// The most accesses and keys: what is more takes days.
 const MOST: u64 = 1 << 40;
 /// The longest keys, values and elements, as traces have them.
@@ -130,7 +132,7 @@ impl Arguments {
 
     /// Finds what was named, and refuses what does not go together.
     fn settle(mut self, registry: &BackendRegistry, raw: Raw) -> Outcome<Self> {
-        self.shape.rate = raw.rate.unwrap_or(self.shape.keys);
+        self.shape.rate = raw.rate.unwrap_or(self.operations / STREAM_S).max(1);
         self.shape.draw.draw(self.shape.keys, self.shape.seed)?;
         if !self.directory.is_dir() {
             return Err(format!("{} is not a directory", self.directory.display()).into());
@@ -226,11 +228,13 @@ mod tests {
     fn what_is_asked_for_is_found() {
         let all = parse("").unwrap().unwrap();
         assert_eq!((all.backends.len(), all.sources.len()), (0, workload::all().len()));
-        assert_eq!(all.shape, Shape::default());
-        let some = parse("--backend UNO --keys 5 --draw zipf:0.8 list.append --key-bytes 3 --json");
+        assert_eq!(all.shape, Shape { rate: 40_000, ..Shape::default() });
+        let some = parse(
+            "--backend UNO --keys 5 --rate 7 --draw zipf:0.8 list.append --key-bytes 3 --json",
+        );
         let some = some.unwrap().unwrap();
         assert_eq!((&*some.backends[0], some.backends.len()), ("one", 1));
-        assert_eq!((some.shape.keys, some.shape.rate, some.key_bytes), (5, 5, Some(8)));
+        assert_eq!((some.shape.keys, some.shape.rate, some.key_bytes), (5, 7, Some(8)));
         assert_eq!(some.shape.draw, Pattern::Zipf(0.8));
         assert!(some.json && some.sources.len() == 1 && some.sources[0].name() == "list.append");
         assert!(parse("--help --keys").unwrap().is_none());

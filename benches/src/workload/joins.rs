@@ -4,11 +4,11 @@
 //! the second side.
 
 use super::stream::{Event, Operator, Output, Timer, drive};
-use super::windows::{end_of, windows_of};
+use super::windows::Regular;
 use super::{Access, Operation, Workload};
 
-/// Length of a tumbling window.
-const TUMBLING_MS: u64 = 5_000;
+/// Length of a window.
+const SIZE_MS: u64 = 5_000;
 /// From the begin of a sliding window to that of the next.
 const SLIDE_MS: u64 = 1_000;
 /// How far apart the times of joined events may be.
@@ -20,11 +20,15 @@ const VALID_MS: u64 = 5_000;
 pub fn all() -> Vec<Workload> {
     let of = |name, run| Workload { name, fill: super::empty, run };
     vec![
-        of("tumbling.join", |shape, keys| drive(shape, keys, Windowed { slide_ms: TUMBLING_MS })),
-        of("sliding.join", |shape, keys| drive(shape, keys, Windowed { slide_ms: SLIDE_MS })),
+        of("tumbling.join", |shape, keys| drive(shape, keys, Windowed(every(SIZE_MS)))),
+        of("sliding.join", |shape, keys| drive(shape, keys, Windowed(every(SLIDE_MS)))),
         of("interval.join", |shape, keys| drive(shape, keys, Interval)),
         of("continuous.join", |shape, keys| drive(shape, keys, Continuous)),
     ]
+}
+
+const fn every(slide_ms: u64) -> Regular {
+    Regular { size_ms: SIZE_MS, slide_ms }
 }
 
 /// Where a side's state of this window is.
@@ -33,16 +37,14 @@ const fn of_side(window: u64, side: u64) -> u64 {
 }
 
 /// The lists of both sides are read when a window ends.
-struct Windowed {
-    slide_ms: u64,
-}
+struct Windowed(Regular);
 
 impl Operator for Windowed {
     fn event(&mut self, event: &Event, out: &mut Output) {
-        for window in windows_of(event.time_ms, self.slide_ms) {
+        for window in self.0.of(event.time_ms) {
             let at = of_side(window, event.side);
             out.access(Access::within(event.key, at, Operation::ListAdd(event.blob)));
-            out.timer(Timer { time_ms: end_of(window), key: event.key, window });
+            out.timer(Timer { time_ms: self.0.end(window), key: event.key, window });
         }
     }
 

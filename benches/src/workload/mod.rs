@@ -11,17 +11,20 @@
 //! * [`states`]: single operations of each kind of state, as Apache Flink's state benchmarks have them,
 //!   and sweeps over sizes of keys and values;
 //! * [`windows`], [`joins`]: the operators that Gadget models, over events of [`stream`];
+//! * [`nexmark`]: the queries of Nexmark that keep state;
 //! * [`plain`], [`player`]: who plays them;
 //! * [`trace`]: sequences in a file, to be brought along or taken away.
 //!
 //! # Sources
 //! Flink: `StateBenchmarkBase` and its benchmarks for value, list and map state in
 //! `apache/flink-benchmarks`. Gadget: "A Workload Generation Framework for Streaming State Stores", `EuroSys`
-//! 2022: eleven operators, each a driver of state accesses over events with times.
+//! 2022: eleven operators, each a driver of state accesses over events with times. Nexmark: the queries of
+//! `nexmark/nexmark`, over the events of the crate `nexmark`.
 
 pub mod access;
 pub mod draw;
 pub mod joins;
+pub mod nexmark;
 pub mod plain;
 pub mod player;
 pub mod states;
@@ -105,7 +108,7 @@ impl Default for Shape {
 
 /// All workloads.
 pub fn all() -> Vec<Workload> {
-    [states::all(), windows::all(), joins::all()].into_iter().flatten().collect()
+    [states::all(), windows::all(), joins::all(), nexmark::all()].into_iter().flatten().collect()
 }
 
 /// Nothing is there before.

@@ -43,6 +43,17 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// The next access that was asked for.
+    pub(super) fn next(&mut self) -> Option<Access> {
+        self.accesses.pop_front()
+    }
+
+    /// The next timer that the watermark has passed.
+    pub(super) fn due(&mut self, watermark_ms: u64) -> Option<Timer> {
+        let first = self.timers.first().copied()?;
+        (first.time_ms <= watermark_ms && self.timers.remove(&first)).then_some(first)
+    }
+
     pub(super) fn access(&mut self, access: Access) {
         self.accesses.push_back(access);
     }
@@ -89,10 +100,7 @@ impl<O: Operator> Driven<O> {
     /// The next event, after the timers that the watermark has passed.
     fn step(&mut self) {
         let now = self.arrived.saturating_mul(1_000) / self.shape.rate.max(1);
-        while let Some(timer) =
-            self.out.timers.first().copied().filter(|timer| timer.time_ms <= now)
-        {
-            self.out.timers.remove(&timer);
+        while let Some(timer) = self.out.due(now) {
             self.operator.timer(&timer, &mut self.out);
         }
         let random = mix(self.shape.seed ^ mix(self.arrived));
@@ -113,7 +121,7 @@ impl<O: Operator> Iterator for Driven<O> {
 
     fn next(&mut self) -> Option<Access> {
         loop {
-            if let Some(access) = self.out.accesses.pop_front() {
+            if let Some(access) = self.out.next() {
                 return Some(access);
             }
             self.step();

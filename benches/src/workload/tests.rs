@@ -27,7 +27,7 @@ fn agree<S: Engine>() {
     let mut disk = Disk::new(directory.path()).unwrap();
     for workload in all() {
         for draw in [draw::Pattern::Uniform, draw::Pattern::Zipf(1.2)] {
-            let accesses = accesses(&workload, &shape(draw), 20_000);
+            let accesses = accesses(&workload, &shape(draw), 6_000);
             let wanted = played(&mut Plain::default(), &accesses);
             let mut numbers =
                 Player::<S, u64>::over(S::store(&mut disk, Vec::new()).unwrap(), ()).unwrap();
@@ -58,7 +58,7 @@ fn names_are_different_and_each_workload_reads_and_writes_what_it_says() {
         }
     }
     let of = |name: &str| kinds[name].keys().copied().collect::<Vec<_>>();
-    assert_eq!(kinds.len(), 26);
+    assert_eq!(kinds.len(), 37);
     assert_eq!(of("tumbling.incremental"), ["sum.add", "sum.clear", "sum.get"]);
     assert_eq!(of("session.holistic"), ["list.add", "list.clear", "list.get", "merge.list"]);
     assert_eq!(of("interval.join"), ["map.insert", "map.remove", "map.scan"]);
@@ -125,5 +125,43 @@ fn merging_without_a_window_is_refused() {
     for target in [&mut Plain::default() as &mut dyn Target, &mut player] {
         let refused = target.apply(&access).unwrap_err();
         assert!(refused.to_string().contains("names none"), "{refused}");
+    }
+}
+
+/// What the queries of Nexmark read, by key and window, and the sums that the stream itself has.
+#[test]
+fn queries_read_what_the_events_say() {
+    use ::nexmark::EventGenerator;
+    use ::nexmark::config::NexmarkConfig;
+    use ::nexmark::event::Event;
+
+    let shape = Shape { rate: 500, ..shape(draw::Pattern::Uniform) };
+    let config =
+        NexmarkConfig { base_time: 0, first_rate: 500, next_rate: 500, ..Default::default() };
+    let offset = crate::keys::mix(shape.seed) % (1 << 30);
+    let mut wanted = BTreeMap::new();
+    for event in EventGenerator::new(config).with_offset(offset).take(30_000) {
+        if let Event::Bid(bid) = event {
+            let window = bid.date_time - bid.date_time % 10_000;
+            *wanted.entry((crate::keys::key(bid.bidder as u64), window)).or_insert(0u64) += 1;
+        }
+    }
+    let query = all().into_iter().find(|workload| workload.name() == "nexmark.q12").unwrap();
+    let (mut found, mut held) = (BTreeMap::new(), BTreeMap::new());
+    for access in query.run(&shape).unwrap().take(25_000) {
+        let at = (access.key, access.window.unwrap());
+        match access.operation {
+            Operation::SumAdd(number) => *held.entry(at).or_insert(0) += number,
+            Operation::SumGet => drop(found.insert(at, held[&at])),
+            _ => drop(held.remove(&at)),
+        }
+    }
+    assert!(found.len() > 500, "{}", found.len());
+    // The first window began before the stream did.
+    let first = wanted.keys().map(|(_, window)| *window).min().unwrap();
+    let whole = found.iter().filter(|((_, window), _)| *window > first);
+    assert!(whole.clone().count() > 300);
+    for (at, count) in whole {
+        assert_eq!(wanted[at], *count, "{at:?}");
     }
 }

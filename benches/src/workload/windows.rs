@@ -34,7 +34,7 @@ pub fn all() -> Vec<Workload> {
 
 /// What a window keeps.
 #[derive(Clone, Copy, Debug)]
-enum Kept {
+pub(super) enum Kept {
     Sum,
     List,
 }
@@ -55,7 +55,7 @@ impl Kept {
     }
 
     /// The window is read and removed.
-    fn fire(self, key: u64, window: u64, out: &mut Output) {
+    pub(super) fn fire(self, key: u64, window: u64, out: &mut Output) {
         let (get, clear) = match self {
             Self::Sum => (Operation::SumGet, Operation::SumClear),
             Self::List => (Operation::ListGet, Operation::ListClear),
@@ -65,32 +65,43 @@ impl Kept {
     }
 }
 
-/// The begins of the windows that hold this time.
-pub(super) fn windows_of(time_ms: u64, slide_ms: u64) -> impl Iterator<Item = u64> {
-    let last = time_ms - time_ms % slide_ms;
-    (0..SIZE_MS / slide_ms).filter_map(move |back| last.checked_sub(back * slide_ms))
-}
-
-/// When a window ends that begins then.
-pub(super) const fn end_of(window: u64) -> u64 {
-    window + SIZE_MS
-}
-
 /// Windows of one length that begin at regular times; tumbling where they don't overlap.
-struct Sliding {
-    slide_ms: u64,
-    kept: Kept,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Regular {
+    pub(super) size_ms: u64,
+    pub(super) slide_ms: u64,
+}
+
+impl Regular {
+    /// The begins of the windows that hold this time.
+    pub(super) fn of(self, time_ms: u64) -> impl Iterator<Item = u64> {
+        let last = time_ms - time_ms % self.slide_ms;
+        let begins = move |back| last.checked_sub(back * self.slide_ms);
+        (0..self.size_ms / self.slide_ms).filter_map(begins)
+    }
+
+    /// When a window ends that begins then.
+    pub(super) const fn end(self, window: u64) -> u64 {
+        window + self.size_ms
+    }
+}
+
+/// Each event goes into all windows that hold its time.
+pub(super) struct Sliding {
+    pub(super) windows: Regular,
+    pub(super) kept: Kept,
 }
 
 fn sliding(shape: &Shape, keys: Draw, slide_ms: u64, kept: Kept) -> Accesses {
-    drive(shape, keys, Sliding { slide_ms, kept })
+    let windows = Regular { size_ms: SIZE_MS, slide_ms };
+    drive(shape, keys, Sliding { windows, kept })
 }
 
 impl Operator for Sliding {
     fn event(&mut self, event: &Event, out: &mut Output) {
-        for window in windows_of(event.time_ms, self.slide_ms) {
+        for window in self.windows.of(event.time_ms) {
             out.access(Access::within(event.key, window, self.kept.add(event)));
-            out.timer(Timer { time_ms: end_of(window), key: event.key, window });
+            out.timer(Timer { time_ms: self.windows.end(window), key: event.key, window });
         }
     }
 
@@ -107,18 +118,23 @@ struct Session {
 }
 
 /// Sessions of each key, by their begins.
-struct Sessions {
+pub(super) struct Sessions {
     kept: Kept,
+    gap_ms: u64,
     open: HashMap<u64, BTreeMap<u64, Session>>,
     /// Names of windows: begins may come again after a session has moved.
     next_window: u64,
 }
 
 fn sessions(shape: &Shape, keys: Draw, kept: Kept) -> Accesses {
-    drive(shape, keys, Sessions { kept, open: HashMap::new(), next_window: 0 })
+    drive(shape, keys, Sessions::new(kept, GAP_MS))
 }
 
 impl Sessions {
+    pub(super) fn new(kept: Kept, gap_ms: u64) -> Self {
+        Self { kept, gap_ms, open: HashMap::new(), next_window: 0 }
+    }
+
     /// The sessions of the key that a new one from `begin` to `end` touches are taken out.
     fn touched(open: &mut BTreeMap<u64, Session>, begin: u64, end: u64) -> Vec<(u64, Session)> {
         let touched =
@@ -130,7 +146,7 @@ impl Sessions {
 
 impl Operator for Sessions {
     fn event(&mut self, event: &Event, out: &mut Output) {
-        let (mut begin, mut end) = (event.time_ms, event.time_ms + GAP_MS);
+        let (mut begin, mut end) = (event.time_ms, event.time_ms + self.gap_ms);
         let open = self.open.entry(event.key).or_default();
         let touched = Self::touched(open, begin, end);
         let mut window = None;
