@@ -15,7 +15,7 @@
 use super::checksum::crc32c_of;
 use super::compress;
 use super::records::BlockKind;
-use super::wire::{Input, out_of_range};
+use super::wire::{Input, append_long, out_of_range};
 use crate::snapshot::Compression;
 use crate::{Error, KeyGroup, Result};
 
@@ -152,7 +152,7 @@ impl Unsealed<'_> {
             *slot = checksum.to_le_bytes();
         }
         out.extend_from_slice(&header);
-        out.extend_from_slice(stored);
+        append_long(out, stored);
         Ok(())
     }
 }

@@ -179,7 +179,7 @@ pub(crate) struct SectionBuilder {
     audit: Audit,
     lookups: Lookups,
     section: Section,
-    /// So many bytes before the capacity the first block of fixed entries is cut.
+    /// So many bytes less than the capacity are reserved for the first block.
     early: usize,
 }
 
@@ -202,7 +202,7 @@ impl SectionBuilder {
         }
     }
 
-    /// Cuts the first block of [`fixed_entries`](Self::fixed_entries) so many bytes before the capacity.
+    /// Reserves so many bytes less than the capacity for the first block.
     pub(crate) fn cut_early(&mut self, by: usize) {
         self.early = by;
     }
@@ -241,30 +241,22 @@ impl SectionBuilder {
         Ok(())
     }
 
-    /// Adds whole entries of a fixed layout, each of `width` bytes, which is within the capacity.
-    pub(crate) fn fixed_entries(
+    /// Whether the block has memory for so many bytes more. Its first one has less of it, where blocks
+    /// are to become full at different times.
+    #[inline]
+    pub(crate) fn has_room(&self, length: usize) -> bool {
+        self.entries.raw.capacity().wrapping_sub(self.entries.raw.len()) >= length
+    }
+
+    /// Adds an entry of a fixed layout with keys and values of such widths.
+    #[inline]
+    pub(crate) fn push_fixed<const K: usize, const V: usize>(
         &mut self,
-        bench: &mut Bench,
-        mut entries: &[u8],
-        width: usize,
-    ) -> Result<()> {
-        while width > 0 && !entries.is_empty() {
-            let mut capacity = bench.capacity.saturating_sub(self.early);
-            if self.entries.raw.len() + width > capacity && !self.entries.raw.is_empty() {
-                self.make_room(bench, BlockKind::Entries, width)?;
-                (self.early, capacity) = (0, bench.capacity);
-            }
-            let room = capacity.saturating_sub(self.entries.raw.len()).max(width) / width;
-            let count = room.min(entries.len() / width).max(1);
-            let (fitting, rest) = entries.split_at_checked(count * width).unwrap_or((entries, &[]));
-            self.entries.raw.extend_from_slice(fitting);
-            self.entries.count = u32::try_from(count)
-                .ok()
-                .and_then(|count| self.entries.count.checked_add(count))
-                .ok_or_else(|| Error::bug("a block has 2^32 entries or more"))?;
-            entries = rest;
-        }
-        Ok(())
+        key: &[u8; K],
+        value: &[u8; V],
+    ) {
+        put_fixed(&mut self.entries.raw, key, value);
+        self.entries.count += 1;
     }
 
     fn variable_entry(&mut self, bench: &mut Bench, key: EntryKey<'_>, value: &[u8]) -> Result<()> {
@@ -321,11 +313,17 @@ impl SectionBuilder {
         Ok(())
     }
 
+    /// Seals the block of this kind, and reserves memory for the next one, of `length` bytes at least.
     #[cold]
-    fn make_room(&mut self, bench: &mut Bench, kind: BlockKind, length: usize) -> Result<()> {
+    pub(crate) fn make_room(
+        &mut self,
+        bench: &mut Bench,
+        kind: BlockKind,
+        length: usize,
+    ) -> Result<()> {
         self.cut(bench, kind)?;
+        let wanted = bench.capacity.saturating_sub(std::mem::take(&mut self.early)).max(length);
         let pending = self.pending(kind);
-        let wanted = if length > bench.capacity { length } else { bench.capacity };
         pending.raw.reserve_exact(wanted);
         Ok(())
     }

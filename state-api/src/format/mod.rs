@@ -83,7 +83,6 @@ mod schema;
 mod section;
 mod sequential;
 mod single;
-mod stage;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -109,6 +108,7 @@ pub use records::{Block, BlockKind, Entries, Record, Records};
 pub use scatter::{FixedEntries, ScatterWriter};
 pub use section::{EncodedSection, SectionEncoder, SectionEncoding};
 pub use sequential::SequentialWriter;
+pub(crate) use wire::append_long;
 pub use writer::{
     DEFAULT_BUFFER_BYTES, StateFileWriter, StateTotals, WriteOptions, WrittenStateFile,
 };

@@ -13,15 +13,15 @@
 //!
 //! # Cost
 //! One copy into the group's buffer per entry, then digest and checksum per block. Buffers have
-//! between 256 bytes and 64 KiB, or 16 KiB for entries of fixed width: with 32,768 groups and 16 MiB about 512 bytes. Where they have 4 KiB
-//! or more, entries of fixed width are gathered in a [`Stage`] first, which the caches hold.
+//! between 256 bytes and 64 KiB, or 16 KiB for entries of fixed width: with 32,768 groups and 16 MiB
+//! about 512 bytes. To gather entries of fixed width in half a kilobyte per group first was a gain with
+//! blocks of 64 KiB, and is none with those of 16.
 
 use super::builder::{BLOCK_BYTES, SectionBuilder};
 use super::header::FileForm;
 use super::records::BlockKind;
 use super::run::Run;
 use super::section;
-use super::stage::{Stage, Staged};
 use super::writer::{StateFileWriter, WrittenStateFile};
 use crate::snapshot::Compression;
 use crate::{Elements, EntryKey, Error, KeyGroup, Result};
@@ -47,8 +47,6 @@ pub struct ScatterWriter {
     first_group: u16,
     /// Whether blocks of different key groups become full at different times.
     spread: bool,
-    /// Entries on the way to the builders.
-    stage: Stage,
     run: Run,
     /// Removals of maps are buffered, which have to be sealed before anything else comes.
     removing: bool,
@@ -76,7 +74,6 @@ impl ScatterWriter {
             builders: Vec::new(),
             first_group,
             spread: false,
-            stage: Stage::default(),
             run: Run::default(),
             removing: false,
             chosen: Vec::new(),
@@ -122,7 +119,6 @@ impl ScatterWriter {
         };
         let range = spec.range;
         self.writer.bench.capacity = capacity(&self.writer, count.saturating_add(1));
-        let layout = self.writer.bench.layout.fixed;
         let (spread_ends, capacity) = (self.spread, self.writer.bench.capacity);
         let builders = || {
             let mut builders: Vec<_> =
@@ -138,7 +134,6 @@ impl ScatterWriter {
             builders: builders(),
             spread: self.spread,
             first_group: self.first_group,
-            stage: Stage::new(self.builders.len(), layout, self.writer.bench.capacity),
             run: Run::default(),
             removing: false,
             chosen: vec![state],
@@ -174,8 +169,6 @@ impl ScatterWriter {
         self.writer.bench.capacity = capacity(&self.writer, 1);
         let range = self.writer.spec().range;
         self.builders.extend(range.iter().map(|group| SectionBuilder::new(state, group)));
-        let bench = &self.writer.bench;
-        self.stage = Stage::new(self.builders.len(), bench.layout.fixed, bench.capacity);
         self.spread = false;
         self.again = self.chosen.contains(&state);
         self.chosen.push(state);
@@ -199,9 +192,6 @@ impl ScatterWriter {
     /// As [`put`](Self::put).
     pub fn end_group(&mut self) -> Result<bool> {
         self.settle()?;
-        if let Some(last) = self.builders.len().checked_sub(1) {
-            self.unstage(last)?;
-        }
         let Some(builder) = self.builders.pop() else {
             self.state = None;
             return Ok(false);
@@ -268,7 +258,7 @@ impl ScatterWriter {
     }
 
     /// Takes entries of the chosen state, where all of them have keys (with namespace and map key) of
-    /// `K` and values of `V` bytes, and there are few enough key groups for the stage; `None` otherwise.
+    /// `K` and values of `V` bytes; `None` otherwise.
     ///
     /// # Errors
     /// As [`put`](Self::put).
@@ -280,19 +270,7 @@ impl ScatterWriter {
         }
         let layout = self.writer.bench.layout.fixed;
         let fits = layout.is_some_and(|layout| (layout.key_bytes(), layout.value) == (K, V));
-        let first_group = self.first_group;
-        let usable = fits && self.stage.is_used();
-        Ok(usable.then_some(FixedEntries { writer: self, first_group, failed: None }))
-    }
-
-    /// Puts what is staged of a key group into its block.
-    fn unstage(&mut self, slot: usize) -> Result<()> {
-        let bench = &mut self.writer.bench;
-        let width = bench.layout.fixed.map_or(0, |fixed| fixed.entry_bytes());
-        match self.builders.get_mut(slot) {
-            Some(builder) => builder.fixed_entries(bench, self.stage.take(slot), width),
-            None => Ok(()),
-        }
+        Ok(fits.then_some(FixedEntries { writer: self, failed: None }))
     }
 
     /// Adds elements of a list, from index `first` on. Pieces of one list follow one another.
@@ -383,7 +361,6 @@ impl ScatterWriter {
 #[derive(Debug)]
 pub struct FixedEntries<'a, const K: usize, const V: usize> {
     writer: &'a mut ScatterWriter,
-    first_group: u16,
     failed: Option<Error>,
 }
 
@@ -391,24 +368,25 @@ impl<const K: usize, const V: usize> FixedEntries<'_, K, V> {
     /// Adds an entry. What goes wrong is told in the [end](Self::finish); what comes then, is lost.
     #[inline]
     pub fn put(&mut self, group: KeyGroup, key: &[u8; K], value: &[u8; V]) {
-        let slot = usize::from(group.index().wrapping_sub(self.first_group));
-        match self.writer.stage.put(slot, key, value) {
-            Staged::Kept => {}
-            Staged::Full => self.unstage(slot),
-            Staged::Refused => self.refuse(group),
+        const { assert!(K + V > 0, "entries without bytes would never fill a block") }
+        let slot = self.writer.slot(group);
+        match self.writer.builders.get_mut(slot) {
+            Some(builder) if builder.has_room(K + V) => builder.push_fixed(key, value),
+            _ => self.put_slowly(group, key, value),
         }
     }
 
+    /// As [`put`](Self::put), after making room.
     #[cold]
     #[inline(never)]
-    fn refuse(&mut self, group: KeyGroup) {
-        self.fail(not_covered(group));
-    }
-
-    #[inline(never)]
-    fn unstage(&mut self, slot: usize) {
-        if let Err(error) = self.writer.unstage(slot) {
-            self.fail(error);
+    fn put_slowly(&mut self, group: KeyGroup, key: &[u8; K], value: &[u8; V]) {
+        let slot = self.writer.slot(group);
+        let Some(builder) = self.writer.builders.get_mut(slot) else {
+            return self.fail(not_covered(group));
+        };
+        match builder.make_room(&mut self.writer.writer.bench, BlockKind::Entries, K + V) {
+            Ok(()) => builder.push_fixed(key, value),
+            Err(error) => self.fail(error),
         }
     }
 

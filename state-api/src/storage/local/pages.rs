@@ -1,9 +1,7 @@
 //! Memory that begins at a page, as writes past the page cache want it.
 
+use crate::format::append_long;
 use crate::vfs::BYPASS_ALIGNMENT;
-
-/// Bytes that are copied at once.
-const COPIED_BYTES: usize = 1 << 10;
 
 /// A buffer of fixed capacity. It never moves.
 #[derive(Debug)]
@@ -28,11 +26,7 @@ impl Pages {
     pub(super) fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let room = self.end.saturating_sub(self.memory.len());
         let (fitting, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-        // Long copies between places with about the same offset in their pages are several times slower
-        // than short ones on some processors (`rep movsb` on Zen 3 and 4).
-        for part in fitting.chunks(COPIED_BYTES) {
-            self.memory.extend_from_slice(part);
-        }
+        append_long(&mut self.memory, fitting);
         rest
     }
 

@@ -19,6 +19,8 @@ use crate::vfs::WriteFile;
 /// See the module.
 pub(super) struct Stream {
     path: PathBuf,
+    /// Of what was written: hashed while it is in the caches of whoever writes.
+    hasher: Box<Xxh3>,
     /// None after an error, and in the end.
     lane: Option<Lane>,
 }
@@ -28,20 +30,18 @@ enum Lane {
     Direct(Direct),
 }
 
-/// The file, and the checksum of what was written to it.
+/// The file, and how much was written to it.
 pub(super) struct Target {
     pub(super) file: Box<dyn WriteFile>,
-    hasher: Box<Xxh3>,
     written: u64,
 }
 
 impl Target {
     pub(super) fn new(file: Box<dyn WriteFile>) -> Self {
-        Self { file, hasher: Box::new(Xxh3::new()), written: 0 }
+        Self { file, written: 0 }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hasher.update(bytes);
         self.written = self.written.saturating_add(bytes.len() as u64);
         self.file.write_all(bytes)
     }
@@ -53,7 +53,8 @@ impl Target {
 
 impl Stream {
     pub(super) fn new(path: PathBuf, file: Box<dyn WriteFile>, options: &LocalOptions) -> Self {
-        Self { path, lane: Some(Lane::Cached(Cached::new(Target::new(file), options))) }
+        let lane = Some(Lane::Cached(Cached::new(Target::new(file), options)));
+        Self { path, hasher: Box::new(Xxh3::new()), lane }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -66,6 +67,7 @@ impl Stream {
 
     /// Appends bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
         let written = self.lane().and_then(|mut lane| {
             match &mut lane {
                 Lane::Cached(cached) => cached.write(bytes)?,
@@ -92,7 +94,7 @@ impl Stream {
         });
         let mut target = ended.map_err(|error| cannot_write("write", &self.path, error))?;
         target.file.sync().map_err(|error| cannot_write("fsync", &self.path, error))?;
-        Ok(target.hasher.digest128())
+        Ok(self.hasher.digest128())
     }
 }
 
