@@ -40,15 +40,29 @@ pub fn restore_records(
         states.adopt(&state.meta)?;
     }
     for (part, range) in env.restore.iter().zip(plan) {
-        for file in &part.snapshot.files {
-            let wanted = || file.live.iter().map(|live| live.intersection(range));
-            if wanted().all(KeyGroupRange::is_empty) {
-                continue;
-            }
-            let opened = open_state_file(part, file)?;
-            for wanted in wanted() {
-                visit_file(&opened, wanted, states, visit)?;
-            }
+        restore_part(part, range, states, visit)?;
+    }
+    Ok(())
+}
+
+/// The same for the key groups of `range` that one part has; `states` knows the part's states already.
+///
+/// # Errors
+/// As [`restore_records`].
+pub fn restore_part(
+    part: &RestorePart,
+    range: KeyGroupRange,
+    states: &StateDirectory,
+    visit: &mut VisitRecord<'_>,
+) -> Result<()> {
+    for file in &part.snapshot.files {
+        let wanted = || file.live.iter().map(|live| live.intersection(range));
+        if wanted().all(KeyGroupRange::is_empty) {
+            continue;
+        }
+        let opened = open_state_file(part, file)?;
+        for wanted in wanted() {
+            visit_file(&opened, wanted, states, visit)?;
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ pub struct Profile {
     pub increments: Increments,
     /// Statistics and summaries of all snapshots count exactly.
     pub exact_counts: bool,
-    /// The summaries of full snapshots have digests (those of canonical ones always have).
+    /// The summaries of full snapshots of state files have digests (those of canonical ones always have).
     pub digests: bool,
     /// Stores need [`OpenEnv::local_dir`]: the kit then gives each a directory of its own.
     pub local_directory: bool,
