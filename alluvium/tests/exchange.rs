@@ -43,7 +43,7 @@ backends! {
     /// In mapped files.
     Fs: "fs", Native;
     /// In RocksDB.
-    Rocks: "rocksdb", WrittenAsFull;
+    Rocks: "rocksdb", Native;
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | key group (2 bytes), state (2 bytes), key, namespace, map key | bounds, value |
 //! | of a list: key group, state, key, namespace | bounds, head ([`crate::list`]) |
 //! | of a chunk of a list: key of its head, number (8 bytes) | framed elements |
+//! | of a state: 2 bytes `ff`, state (2 bytes) | name ([`crate::native`]) |
 //!
 //! Numbers in keys are big endian, so that entries of a state within a key group ascend by their bytes, and a
 //! key group is one range of the database whatever states there are. *Bounds* are the lengths of key and
@@ -14,7 +15,8 @@
 //! # Invariants
 //! A1. Keys and namespaces are prefix-free, so that what begins with the key of a list's head is the head itself or
 //!     one of its chunks.
-//! A2. The first two bytes of every key are a key group, at most 32,767; so every prefix has a successor.
+//! A2. The first two bytes of an entry's key are a key group, at most 32,767; so every prefix has a successor, and
+//!     what is noted of states is above all entries.
 
 use alluvium_state_api::schema::{KeyIdentity, StateKind, StateMeta};
 use alluvium_state_api::{EntryKey, Error, KeyGroup, Result, StateKey};
@@ -22,7 +24,10 @@ use alluvium_state_api::{EntryKey, Error, KeyGroup, Result, StateKey};
 /// Bytes in front of an entry's key: key group and state.
 pub(crate) const PREFIX_BYTES: usize = 4;
 
-/// The number of a state in the keys of the database: its slot.
+/// Above all key groups (A2).
+pub(crate) const END_OF_GROUPS: u16 = 0x8000;
+
+/// The number of a state in the keys of the database.
 pub(crate) type StateId = u16;
 
 /// What the keys of a state begin with in a key group.

@@ -4,10 +4,12 @@
 //! D1. One column family, whatever states there are; no write-ahead log: durable is what is in a checkpoint.
 //! D2. The directory outlives the database: fields are dropped in this order.
 
+use std::path::Path;
+
 use alluvium_state_api::{Error, Result};
 use rocksdb::{
     ColumnFamilyDescriptor, DBPinnableSlice, DBRawIteratorWithThreadMode, DBWithThreadMode,
-    ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
+    Options, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
 };
 
 use crate::failure::failed;
@@ -29,9 +31,9 @@ const FAMILY: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 pub(crate) struct Database {
     pub(crate) db: Db,
     write: WriteOptions,
-    /// Kept for what the database refers to: caches.
-    _tuned: Tuned,
-    _directory: LocalDirectory,
+    /// Also kept for what the database refers to: caches.
+    tuned: Tuned,
+    directory: LocalDirectory,
 }
 
 impl std::fmt::Debug for Database {
@@ -47,12 +49,51 @@ impl Database {
     /// `InvalidInput` for options that RocksDB refuses; `Unavailable` where the file system fails.
     pub(crate) fn create(directory: LocalDirectory, tuned: Tuned) -> Result<Self> {
         let path = directory.fresh_database()?;
+        let mut fresh = tuned.database.clone();
+        fresh.create_if_missing(true);
+        Self::open_at(&fresh, directory, tuned, &path)
+    }
+
+    /// Opens the database that is at `path` in the directory.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); `Corrupted` where files are missing or damaged.
+    pub(crate) fn open(directory: LocalDirectory, tuned: Tuned, path: &Path) -> Result<Self> {
+        Self::open_at(&tuned.database.clone(), directory, tuned, path)
+    }
+
+    fn open_at(
+        options: &Options,
+        directory: LocalDirectory,
+        tuned: Tuned,
+        path: &Path,
+    ) -> Result<Self> {
         let family = ColumnFamilyDescriptor::new(FAMILY, tuned.family.clone());
-        let db = Db::open_cf_descriptors(&tuned.database, &path, [family])
-            .map_err(|error| failed("open", error).with_path(&path))?;
+        let db = Db::open_cf_descriptors(options, path, [family])
+            .map_err(|error| failed("open", error).with_path(path))?;
         let mut write = WriteOptions::default();
         write.disable_wal(true);
-        Ok(Self { db, write, _tuned: tuned, _directory: directory })
+        Ok(Self { db, write, tuned, directory })
+    }
+
+    /// Opens another database with the same options, for reading.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_beside(&self, path: &Path) -> Result<Db> {
+        let family = ColumnFamilyDescriptor::new(FAMILY, self.tuned.family.clone());
+        Db::open_cf_descriptors_read_only(&self.tuned.database, path, [family], false)
+            .map_err(|error| failed("open", error).with_path(path))
+    }
+
+    /// The directory in which the database is.
+    pub(crate) const fn directory(&self) -> &LocalDirectory {
+        &self.directory
+    }
+
+    /// Options of tables and what is in them.
+    pub(crate) const fn family_options(&self) -> &Options {
+        &self.tuned.family
     }
 
     /// Applies a batch.

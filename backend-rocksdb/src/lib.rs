@@ -6,7 +6,8 @@
 //!   value grows without bound. Their sizes are known without reading them, so limits hold exactly.
 //! * **Nothing depends on the write-ahead log**, which is off: durable is what is in a checkpoint.
 //! * **Snapshots** are taken of a view of the database, which costs the writer next to nothing, and written as
-//!   state files: every backend restores them. Incremental ones are written in full for now.
+//!   state files: every backend restores them. **Incremental ones** are RocksDB's own files, of which only those are
+//!   uploaded that are new; this backend alone restores them, at any parallelism.
 //! * **Bounded memory.** All stores of a process share one cache and one limit of write buffers.
 //!
 //! # When to choose it
@@ -47,11 +48,13 @@
 //! settings, and [`RocksBackend`] is the backend by name.
 
 mod address;
+mod chain;
 mod database;
 mod factory;
 mod failure;
 mod list;
 mod local;
+mod native;
 mod ops;
 mod options;
 mod restore;

@@ -4,7 +4,7 @@
 //! * L1 One store has the directory at a time. It holds the lock of the kernel, or where the file system has
 //!   none, nobody else is told of the directory.
 //! * L2 Only directories whose names this module draws are removed, with the files in them: 32 hexadecimal digits
-//!   and `.rocksdb`. A directory that was given by mistake loses nothing.
+//!   and `.rocksdb`, with `.tmp` or without. A directory that was given by mistake loses nothing.
 //! * L3 Nothing here outlives its owner: durable is what is in a checkpoint. What an earlier owner left is
 //!   removed when the next one comes.
 //!
@@ -29,6 +29,8 @@ use alluvium_state_api::{Error, OpenEnv, Result};
 const LOCK: &str = ".lock";
 /// What the names of databases end with.
 const SUFFIX: &str = ".rocksdb";
+/// What RocksDB appends while it makes a copy of a database by second names.
+const UNFINISHED: &str = ".tmp";
 
 /// A directory that belongs to one store; its databases go away with it.
 #[derive(Debug)]
@@ -74,15 +76,39 @@ impl LocalDirectory {
     /// # Errors
     /// `Unavailable` where the file system fails.
     pub(crate) fn fresh_database(&self) -> Result<PathBuf> {
-        let path = self.path.join(format!("{:032x}{SUFFIX}", self.randomness.next_u128()));
+        let path = self.fresh_path();
         self.fs.create_dir(&path).map_err(|error| Error::io("create", &path, error))?;
         Ok(path)
+    }
+
+    /// A path in the directory for something that RocksDB creates with its directory.
+    pub(crate) fn fresh_path(&self) -> PathBuf {
+        self.path.join(format!("{:032x}{SUFFIX}", self.randomness.next_u128()))
+    }
+
+    /// The file system.
+    pub(crate) fn fs(&self) -> &Arc<dyn FileSystem> {
+        &self.fs
+    }
+
+    /// Removes a database that nobody has open, finished or not.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn remove_database(&self, path: &Path) -> io::Result<()> {
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(UNFINISHED);
+        gone(remove_flat(&*self.fs, unfinished.as_ref()))?;
+        gone(remove_flat(&*self.fs, path))
     }
 
     /// Removes all databases in the directory (L2).
     fn remove_databases(&self) -> io::Result<()> {
         for entry in self.fs.list(&self.path)? {
-            let ours = |name: &str| name.strip_suffix(SUFFIX).is_some_and(is_drawn);
+            let ours = |name: &str| {
+                let name = name.strip_suffix(UNFINISHED).unwrap_or(name);
+                name.strip_suffix(SUFFIX).is_some_and(is_drawn)
+            };
             let is_directory = entry.metadata.kind == EntryKind::Directory;
             if is_directory && entry.name.to_str().is_some_and(ours) {
                 remove_flat(&*self.fs, &self.path.join(&entry.name))?;

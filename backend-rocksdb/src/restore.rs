@@ -1,24 +1,28 @@
 //! Opens a store: fresh, restored or rescaled.
 //!
 //! # How
-//! Files are read oldest first, each limited to the key groups that the store owns and for which the file is live,
+//! Native snapshots of this backend are taken as they are: the one that has most of the store's key groups becomes its
+//! database, and is cut to them; what others have is grafted on. State files are read oldest first, each limited to the key groups that the store owns and for which the file is live,
 //! and their records written to a fresh database in batches. What a store adds to what the reader verifies is that
 //! keys belong to the key group under which they lie, and that pieces of a list follow one another.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alluvium_state_api::format::{ListSegment, Record};
 use alluvium_state_api::schema::{KeySpace, StateKind};
 use alluvium_state_api::{
-    EntryKey, Error, KeyGroup, OpenEnv, Result, Slot, StateDirectory, StateOperation,
-    restore_records,
+    CheckpointId, EntryKey, Error, KeyGroup, KeyGroupRange, OpenEnv, RestorePart, Result, Slot,
+    StateDirectory, StateOperation, restore_part,
 };
 use rocksdb::WriteBatch;
 
 use crate::address::{set_entry_address, successor};
+use crate::chain::Chain;
 use crate::database::Database;
 use crate::list::Head;
 use crate::local::LocalDirectory;
+use crate::native::{found, graft, is_native};
 use crate::ops::head_at;
 use crate::options::{BatchLimits, RocksOptions};
 use crate::states::{State, States};
@@ -44,28 +48,44 @@ impl RocksStore {
     #[expect(clippy::needless_pass_by_value, reason = "what is restored goes with the environment")]
     pub fn open_with(env: OpenEnv, options: RocksOptions) -> Result<Self> {
         let tuned = options.tuned()?;
-        env.restore_plan()?;
-        let database = Database::create(LocalDirectory::open(&env)?, tuned)?;
+        let parts = Parts::of(&env)?;
+        let local = LocalDirectory::open(&env)?;
         let space = env.key_space.clone();
-        let mut loader = Loader {
-            database: &database,
-            space: &space,
-            limits: options.batches,
-            chained: env.restore.iter().any(|part| part.snapshot.files.len() > 1),
-            states: States::default(),
-            batch: WriteBatch::default(),
-            open: None,
-            buffers: Buffers::default(),
-        };
         let mut directory = StateDirectory::default();
         for state in env.restore.iter().flat_map(|part| &part.snapshot.states) {
             directory.adopt(&state.meta)?;
         }
-        loader.states.directory = directory.clone();
-        loader.states.add(space.identity())?;
-        restore_records(&env, &mut directory, &mut |slot, group, record| {
-            loader.apply(slot, group, record)
-        })?;
+        let (database, numbers, chain) = match parts.founder {
+            Some((part, range)) => {
+                let founded = found(local, tuned, part, range)?;
+                let mut chain = Chain::default();
+                if let Some(base) = parts.common_base() {
+                    chain.restored(base, founded.uploads);
+                }
+                (founded.database, founded.numbers, chain)
+            }
+            None => (Database::create(local, tuned)?, BTreeMap::new(), Chain::default()),
+        };
+        let mut states = States::of(directory.clone(), numbers, space.identity())?;
+        for (part, range) in &parts.grafts {
+            graft(&database, part, *range, &states)?;
+        }
+        parts.estimate(&mut states)?;
+        let mut loader = Loader {
+            database: &database,
+            space: &space,
+            limits: options.batches,
+            chained: parts.state_files.iter().any(|(part, _)| part.snapshot.files.len() > 1),
+            states,
+            batch: WriteBatch::default(),
+            open: None,
+            buffers: Buffers::default(),
+        };
+        for (part, range) in &parts.state_files {
+            restore_part(part, *range, &directory, &mut |slot, group, record| {
+                loader.apply(slot, group, record)
+            })?;
+        }
         loader.write()?;
         let Loader { states, .. } = loader;
         Ok(Self {
@@ -75,9 +95,64 @@ impl RocksStore {
             buffers: Buffers::default(),
             options,
             poison: crate::failure::Poison::default(),
-            last: None,
-            in_flight: Arc::default(),
+            chain,
         })
+    }
+}
+
+/// What is to be restored, by how that is done, each with the key groups that the store takes of it.
+#[derive(Debug, Default)]
+struct Parts<'a> {
+    /// The native snapshot that becomes the database.
+    founder: Option<(&'a RestorePart, KeyGroupRange)>,
+    /// Other native ones.
+    grafts: Vec<(&'a RestorePart, KeyGroupRange)>,
+    state_files: Vec<(&'a RestorePart, KeyGroupRange)>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(env: &'a OpenEnv) -> Result<Self> {
+        let mut parts = Self::default();
+        for (part, range) in env.restore.iter().zip(env.restore_plan()?) {
+            let native = is_native(&part.snapshot)?;
+            match (range.is_empty(), native) {
+                (true, _) => {}
+                (false, false) => parts.state_files.push((part, range)),
+                (false, true) => parts.grafts.push((part, range)),
+            }
+        }
+        let largest = (0..parts.grafts.len()).max_by_key(|at| {
+            parts.grafts.get(*at).map_or(0, |(_, range)| range.end() - range.start())
+        });
+        parts.founder = largest.map(|largest| parts.grafts.swap_remove(largest));
+        Ok(parts)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &(&'a RestorePart, KeyGroupRange)> {
+        self.founder.iter().chain(&self.grafts).chain(&self.state_files)
+    }
+
+    /// The checkpoint of this job that all parts belong to, if there is one.
+    fn common_base(&self) -> Option<CheckpointId> {
+        let mut bases = self.all().map(|(part, _)| part.base);
+        let first = bases.next().flatten()?;
+        bases.all(|base| base == Some(first)).then_some(first)
+    }
+
+    /// Estimates how many entries came with native snapshots, of which a store may take some key groups only.
+    fn estimate(&self, states: &mut States) -> Result<()> {
+        for (part, range) in self.founder.iter().chain(&self.grafts) {
+            let length = |range: KeyGroupRange| u128::from(range.end() - range.start());
+            let (taken, all) = (length(*range), length(part.snapshot.range).max(1));
+            for state in &part.snapshot.states {
+                let entries = u128::from(state.entries.get()) * taken / all;
+                let entries = u64::try_from(entries).unwrap_or(u64::MAX);
+                if let Some(slot) = states.directory.find(&state.meta.name) {
+                    states.find(slot, StateOperation::Any)?.1.count(entries, 0);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,48 +1,33 @@
-//! Snapshots: the synchronous phase takes a view of the database, the task writes it as a state file.
+//! Snapshots: the synchronous phase takes a view of the database, the task writes it as a state file; or an
+//! incremental one takes its files.
 //!
 //! # How
 //! A view costs nothing but that RocksDB keeps what it shows while it exists: nothing is flushed, and the writer
 //! does not wait. The task goes through the states in order, within each through the key groups, and writes one
-//! file with everything, in the canonical form or the backend's own; an incremental snapshot is a full one.
+//! file with everything, in the canonical form or the backend's own. An incremental snapshot writes the write buffers
+//! out, which the writer waits for, and gives the database's files second names; the task uploads those that are new
+//! ([`crate::native`]). Where no storage is there to refer to files, it is written in full as well.
 //!
 //! # Invariants
-//! N1. The file holds the state as of the synchronous phase.
-//! N2. A list is written only if it has the elements that its head counts.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+//! T1. The files hold the state as of the synchronous phase.
+//! T2. A list is written only if it has the elements that its head counts.
 
 use alluvium_state_api::format::{FileForm, SequentialWriter, StateFileSpec, StateFileWriter};
 use alluvium_state_api::schema::StateKind;
 use alluvium_state_api::snapshot::{
     KeyedSnapshot, SnapshotContext, SnapshotKind, SnapshotRequest, SnapshotTask,
 };
-use alluvium_state_api::storage::FileScope;
+use alluvium_state_api::storage::{FileScope, InlinePolicy};
 use alluvium_state_api::{Error, KeyGroup, Result, StateOperation};
 
 use crate::address::{PREFIX_BYTES, set_entry_address};
+use crate::chain::{InFlight, Reports};
 use crate::list::Head;
+use crate::native::{Linked, Native, note_states};
 use crate::states::State;
 use crate::store::RocksStore;
 use crate::view::View;
 use crate::walk::{OwnedKey, Walk};
-
-/// Counts a snapshot as in flight while it exists.
-#[derive(Debug)]
-struct InFlight(Arc<AtomicU32>);
-
-impl InFlight {
-    fn start(counter: &Arc<AtomicU32>) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(counter))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// The rest of a snapshot.
 struct Task {
@@ -51,6 +36,9 @@ struct Task {
     /// In the order of the specification.
     states: Vec<State>,
     view: View,
+    /// Of an incremental snapshot.
+    native: Option<Native>,
+    reports: Reports,
     _in_flight: InFlight,
 }
 
@@ -61,7 +49,7 @@ impl RocksStore {
         request: &SnapshotRequest,
     ) -> Result<Box<dyn SnapshotTask>> {
         self.poison.check()?;
-        if self.last.is_some_and(|last| request.checkpoint <= last) {
+        if !self.chain.may_begin(request.checkpoint) {
             return Err(Error::invalid_input("checkpoint numbers must ascend")
                 .with_checkpoint(request.checkpoint));
         }
@@ -74,14 +62,30 @@ impl RocksStore {
         for slot in slots {
             states.push(*self.states.find(slot, StateOperation::Any)?.1);
         }
-        self.last = Some(request.checkpoint);
+        let native = match request.kind {
+            SnapshotKind::Incremental => Some(self.begin_native()?),
+            _ => None,
+        };
         Ok(Box::new(Task {
             request: request.clone(),
             spec: StateFileSpec::new(&self.space, self.states.directory.metas(), form),
             states,
             view: View::of(&self.database),
-            _in_flight: InFlight::start(&self.in_flight),
+            native,
+            reports: self.chain.reports(),
+            _in_flight: self.chain.begin(request.checkpoint),
         }))
+    }
+
+    /// Takes the database's files.
+    fn begin_native(&mut self) -> Result<Native> {
+        let unnoted = self.states.take_unnoted();
+        if !unnoted.is_empty() {
+            let noted =
+                note_states(&self.database, unnoted.iter().map(|(id, name)| (*id, &**name)));
+            self.written(noted)?;
+        }
+        Ok(Native { linked: Linked::of(&self.database)?, base: self.chain.base() })
     }
 }
 
@@ -95,6 +99,14 @@ impl SnapshotTask for Task {
 impl Task {
     fn write(&self, context: SnapshotContext<'_>) -> Result<KeyedSnapshot> {
         context.cancel.check()?;
+        let everything_inline =
+            matches!(context.sink.inline_policy(), InlinePolicy::Everything { .. });
+        if let Some(native) = self.native.as_ref().filter(|_| !everything_inline) {
+            let entries = self.states.iter().map(State::entries);
+            let (snapshot, uploads) = native.upload(&self.spec, entries, context)?;
+            self.reports.report(self.request.checkpoint, Some(uploads));
+            return Ok(snapshot);
+        }
         let (spec, compression) = (self.spec.clone(), self.request.compression);
         let writer = StateFileWriter::create(&context, FileScope::Own, spec, compression)?;
         let mut writer = writer.into_sequential();
@@ -107,6 +119,9 @@ impl Task {
             })?;
         }
         let written = writer.finish()?;
+        if self.request.kind != SnapshotKind::Canonical {
+            self.reports.report(self.request.checkpoint, None);
+        }
         Ok(KeyedSnapshot::of_file(crate::BACKEND_NAME, self.request.kind, &self.spec, written))
     }
 

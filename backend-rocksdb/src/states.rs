@@ -6,6 +6,8 @@
 //! too high by what was overwritten unread, or removed with a whole map. [`States::estimate`] caps it by RocksDB's
 //! own estimate over all states.
 
+use std::collections::BTreeMap;
+
 use alluvium_state_api::schema::{KeyIdentity, StateKind, StateMeta};
 use alluvium_state_api::{
     Error, KeyGroup, Registration, Result, Slot, StateDirectory, StateKey, StateOperation,
@@ -23,9 +25,16 @@ pub(crate) struct State {
     pub(crate) shape: Shape,
     pub(crate) kind: StateKind,
     count: u64,
+    /// Whether the database has its number.
+    noted: bool,
 }
 
 impl State {
+    /// About how many entries it has.
+    pub(crate) const fn entries(&self) -> u64 {
+        self.count
+    }
+
     /// Notes entries that came and went, as far as is known.
     #[inline]
     pub(crate) fn count(&mut self, came: u64, gone: u64) {
@@ -37,10 +46,47 @@ impl State {
 #[derive(Debug, Default)]
 pub(crate) struct States {
     pub(crate) directory: StateDirectory,
-    states: Vec<State>,
+    by_slot: Vec<State>,
+    /// Numbers that the database had when it was opened.
+    numbers: BTreeMap<Box<str>, StateId>,
+    next: usize,
 }
 
 impl States {
+    /// The states of `directory`, of which some have numbers in the database.
+    ///
+    /// # Errors
+    /// `Unsupported` for more states than a database takes.
+    pub(crate) fn of(
+        directory: StateDirectory,
+        numbers: BTreeMap<Box<str>, StateId>,
+        identity: &KeyIdentity,
+    ) -> Result<Self> {
+        let next = numbers.values().max().map_or(0, |last| usize::from(*last) + 1);
+        let mut states = Self { directory, by_slot: Vec::new(), numbers, next };
+        states.add(identity)?;
+        Ok(states)
+    }
+
+    /// The number of a state.
+    pub(crate) fn number(&self, name: &str) -> Option<StateId> {
+        let slot = self.directory.find(name)?;
+        self.by_slot.get(slot.index()).map(|state| state.id)
+    }
+
+    /// Names and numbers that the database does not have yet, and is about to get.
+    pub(crate) fn take_unnoted(&mut self) -> Vec<(StateId, Box<str>)> {
+        let mut unnoted = Vec::new();
+        for (slot, meta) in self.directory.by_name() {
+            if let Some(state) = self.by_slot.get_mut(slot.index())
+                && !std::mem::replace(&mut state.noted, true)
+            {
+                unnoted.push((state.id, meta.name.clone()));
+            }
+        }
+        unnoted
+    }
+
     /// Registers a state.
     ///
     /// # Errors
@@ -66,12 +112,20 @@ impl States {
     /// # Errors
     /// `Unsupported` for more states than a database takes.
     pub(crate) fn add(&mut self, identity: &KeyIdentity) -> Result<()> {
-        for index in self.states.len()..self.directory.len() {
-            let id = StateId::try_from(index).map_err(|_many| too_many())?;
-            let slot = Slot::new(u32::from(id));
+        for index in self.by_slot.len()..self.directory.len() {
+            let slot = Slot::new(u32::try_from(index).map_err(|_many| too_many())?);
             let meta = self.directory.check(slot, StateOperation::Any)?;
+            let known = self.numbers.remove(&meta.name);
+            let noted = known.is_some();
+            let id = if let Some(id) = known {
+                id
+            } else {
+                let id = StateId::try_from(self.next).map_err(|_many| too_many())?;
+                self.next += 1;
+                id
+            };
             let shape = Shape::new(identity, meta);
-            self.states.push(State { id, shape, kind: meta.kind, count: 0 });
+            self.by_slot.push(State { id, shape, kind: meta.kind, count: 0, noted });
         }
         Ok(())
     }
@@ -87,7 +141,7 @@ impl States {
         operation: StateOperation,
     ) -> Result<(&StateMeta, &mut State)> {
         let meta = self.directory.check(slot, operation)?;
-        match self.states.get_mut(slot.index()) {
+        match self.by_slot.get_mut(slot.index()) {
             Some(state) => Ok((meta, state)),
             None => Err(Error::bug("a state is known to the directory alone")),
         }
@@ -95,7 +149,7 @@ impl States {
 
     /// About how many entries a state has; `all` is about how many the database has.
     pub(crate) fn estimate(&self, slot: Slot, all: u64) -> u64 {
-        self.states.get(slot.index()).map_or(0, |state| state.count.min(all))
+        self.by_slot.get(slot.index()).map_or(0, |state| state.count.min(all))
     }
 }
 

@@ -5,13 +5,12 @@
 //! the states, buffers that are used again.
 //!
 //! # Invariants
-//! S1. A state's number in the database is its slot, as long as the database lives.
+//! S1. A state has one number in the database, as long as the database lives, and in what begins with its files.
 //! S2. A store whose database failed to write is poisoned, and refuses everything; what was checkpointed is not
 //!     touched.
 //! S3. What an operation refuses or fails to do it has not begun to write, or the store is poisoned.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use alluvium_state_api::schema::{KeySpace, StateKind, StateMeta};
 use alluvium_state_api::snapshot::{EntryCount, SnapshotRequest, SnapshotTask};
@@ -22,6 +21,8 @@ use alluvium_state_api::{
 };
 use rocksdb::properties;
 
+use crate::address::END_OF_GROUPS;
+use crate::chain::Chain;
 use crate::database::Database;
 use crate::failure::Poison;
 use crate::options::RocksOptions;
@@ -47,8 +48,7 @@ pub struct RocksStore {
     pub(crate) buffers: Buffers,
     pub(crate) options: RocksOptions,
     pub(crate) poison: Poison,
-    pub(crate) last: Option<CheckpointId>,
-    pub(crate) in_flight: Arc<AtomicU32>,
+    pub(crate) chain: Chain,
 }
 
 impl RocksStore {
@@ -63,7 +63,7 @@ impl RocksStore {
 
     /// Whether the database has no entry at all.
     fn is_empty(&self) -> bool {
-        let mut iterator = self.database.db.raw_iterator();
+        let mut iterator = self.database.iterator(END_OF_GROUPS.to_be_bytes().to_vec());
         iterator.seek_to_first();
         !iterator.valid() && iterator.status().is_ok()
     }
@@ -170,13 +170,16 @@ impl KeyedStore for RocksStore {
         self.begin_snapshot(request)
     }
 
-    fn checkpoint_completed(&mut self, _checkpoint: CheckpointId) -> Result<()> {
-        // Every snapshot has everything: nothing is built on an earlier one.
-        self.poison.check()
+    fn checkpoint_completed(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        self.poison.check()?;
+        self.chain.completed(checkpoint);
+        Ok(())
     }
 
-    fn checkpoint_aborted(&mut self, _checkpoint: CheckpointId) -> Result<()> {
-        self.poison.check()
+    fn checkpoint_aborted(&mut self, checkpoint: CheckpointId) -> Result<()> {
+        self.poison.check()?;
+        self.chain.aborted(checkpoint);
+        Ok(())
     }
 
     fn statistics(&self) -> StoreStatistics {
@@ -190,7 +193,7 @@ impl KeyedStore for RocksStore {
         let buffers = self.database.figure(properties::CUR_SIZE_ALL_MEM_TABLES);
         let readers = self.database.figure(properties::ESTIMATE_TABLE_READERS_MEM);
         statistics.memory_bytes = buffers.saturating_add(readers);
-        statistics.snapshots_in_flight = self.in_flight.load(Ordering::Relaxed);
+        statistics.snapshots_in_flight = self.chain.in_flight();
         statistics
     }
 }

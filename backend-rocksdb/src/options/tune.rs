@@ -11,6 +11,9 @@ use crate::list;
 /// Levels of a database, RocksDB's default.
 const LEVELS: usize = 7;
 
+/// Every incremental snapshot has the manifest, so it must not grow for as long as the store lives.
+const MOST_MANIFEST_BYTES: usize = 1 << 20;
+
 /// RocksDB's options, and what they refer to.
 pub(crate) struct Tuned {
     pub(crate) database: Options,
@@ -44,7 +47,7 @@ impl RocksOptions {
             None => tables.set_block_cache(&Cache::new_lru_cache(size(values.block_cache_bytes))),
         }
         family.set_block_based_table_factory(&tables);
-        database.create_if_missing(true);
+        database.set_max_manifest_file_size(MOST_MANIFEST_BYTES);
         super::shutdown::avoid_flush(&mut database);
         family.set_merge_operator_associative(list::MERGE_OPERATOR, list::merge);
         Ok(Tuned { database, family, _memory: memory })

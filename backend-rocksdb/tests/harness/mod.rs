@@ -7,7 +7,7 @@ use alluvium_state_api::testkit::{Increments, Profile};
 /// What it promises.
 pub(crate) const PROFILE: Profile = Profile {
     name: "rocksdb",
-    increments: Increments::WrittenAsFull,
+    increments: Increments::Native,
     exact_counts: false,
     digests: true,
     local_directory: true,

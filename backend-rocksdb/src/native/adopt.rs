@@ -1,0 +1,82 @@
+//! Takes the files of a native snapshot into a directory: tables by second names where both are in one file system,
+//! and copies otherwise.
+
+use std::io::Write;
+use std::path::Path;
+
+use alluvium_state_api::snapshot::SnapshotFile;
+use alluvium_state_api::storage::{SnapshotSource, open_file};
+use alluvium_state_api::vfs::{FileSystem, must_be_copied};
+use alluvium_state_api::{Error, RestorePart, Result};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::Role;
+
+/// How much is copied at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Takes all files of a part into `directory`, under RocksDB's names.
+///
+/// # Errors
+/// `Corrupted` where a file is not what the snapshot says; `NotFound`, `Unavailable`.
+pub(super) fn adopt(fs: &dyn FileSystem, part: &RestorePart, directory: &Path) -> Result<()> {
+    for file in &part.snapshot.files {
+        let role = Role::of(&file.label)
+            .ok_or_else(|| Error::corrupted("a file is called as none of RocksDB's"))?;
+        let path = directory.join(&*file.label);
+        let linked = role == Role::Table && link(fs, file, &*part.source, &path)?;
+        if !linked {
+            copy(fs, file, &*part.source, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a second name for a file; `false` where it has to be copied.
+fn link(
+    fs: &dyn FileSystem,
+    file: &SnapshotFile,
+    source: &dyn SnapshotSource,
+    path: &Path,
+) -> Result<bool> {
+    let Some(original) = source.local_path(file) else {
+        return Ok(false);
+    };
+    match fs.hard_link(&original, path) {
+        Ok(()) => {
+            // What was linked, not what was found under the name before.
+            drop(open_file(fs, path, file.stored.length)?);
+            Ok(true)
+        }
+        Err(error) if must_be_copied(&error) => Ok(false),
+        Err(error) => Err(Error::io("link", path, error)),
+    }
+}
+
+fn copy(
+    fs: &dyn FileSystem,
+    file: &SnapshotFile,
+    source: &dyn SnapshotSource,
+    path: &Path,
+) -> Result<()> {
+    let reader = source.open(file)?;
+    let mut writer = fs.create_new(path).map_err(|error| Error::io("create", path, error))?;
+    let (mut offset, length, mut hasher) = (0_u64, reader.len(), Xxh3::new());
+    let part = |left: u64| usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+    let mut chunk = vec![0; part(length)];
+    while offset < length {
+        let bytes = chunk.get_mut(..part(length - offset)).unwrap_or_default();
+        reader.read_exact_at(offset, bytes)?;
+        hasher.update(bytes);
+        writer.write_all(bytes).map_err(|error| Error::io("write", path, error))?;
+        offset += bytes.len() as u64;
+    }
+    let (expected, found) = (&file.stored, hasher.digest128());
+    if (length, found) == (expected.length, expected.checksum) {
+        return Ok(());
+    }
+    Err(Error::corrupted(format!(
+        "{:?} has {length} bytes with checksum {found:032x} instead of {} with {:032x}; restore from another checkpoint",
+        expected.location, expected.length, expected.checksum
+    )))
+}

@@ -1,0 +1,161 @@
+//! [`Native`]: the rest of an incremental snapshot. Tables that the confirmed base has are referenced, new ones
+//! given to the storage: by a second name where both are in one file system, small ones by their bytes, so that they
+//! may go inline. Manifest and `CURRENT` are the snapshot's own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alluvium_state_api::Result;
+use alluvium_state_api::format::StateFileSpec;
+use alluvium_state_api::schema::StateMeta;
+use alluvium_state_api::snapshot::{
+    CancelToken, EntryCount, FileFormat, FileLocation, FileName, KeyedSnapshot, SnapshotContext,
+    SnapshotFile, SnapshotKind, StateSummary, StoredFile,
+};
+use alluvium_state_api::storage::{FileReader, FileScope, InlinePolicy, SnapshotSource};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{Linked, Role};
+use crate::chain::Uploads;
+
+/// How much is read at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What an incremental snapshot is made of.
+#[derive(Debug)]
+pub(crate) struct Native {
+    pub(crate) linked: Linked,
+    pub(crate) base: Option<Arc<Uploads>>,
+}
+
+impl Native {
+    /// Gives the storage what the base lacks, and returns the snapshot with the tables that later ones may refer to.
+    /// `entries` are about how many entries each state has, in the order of the specification.
+    ///
+    /// # Errors
+    /// Those of the storage; `Unavailable` where a file cannot be read; `Cancelled`.
+    pub(crate) fn upload(
+        &self,
+        spec: &StateFileSpec,
+        entries: impl Iterator<Item = u64>,
+        context: SnapshotContext<'_>,
+    ) -> Result<(KeyedSnapshot, Uploads)> {
+        let (mut files, mut uploads) = (Vec::new(), Uploads::new());
+        let (mut bytes_new, mut bytes_full) = (0u64, 0u64);
+        for (name, role, length) in self.linked.files()? {
+            context.cancel.check()?;
+            let known = self.base.as_ref().and_then(|base| base.get(&*name));
+            let known = known.filter(|file| file.stored.length == length);
+            let file = if let Some(file) = known {
+                file.clone()
+            } else {
+                bytes_new = bytes_new.saturating_add(length);
+                self.give(&name, role, length, context)?
+            };
+            bytes_full = bytes_full.saturating_add(length);
+            let live = Some(spec.range).filter(|range| !range.is_empty()).into_iter().collect();
+            let file = SnapshotFile { live, ..file };
+            if role == Role::Table {
+                uploads.insert(name.into(), file.clone());
+            }
+            files.push(file);
+        }
+        let summary = |(meta, entries): (&StateMeta, u64)| StateSummary {
+            meta: meta.clone(),
+            entries: EntryCount::Estimate(entries),
+            digest: None,
+        };
+        let snapshot = KeyedSnapshot {
+            backend: crate::BACKEND_NAME.into(),
+            kind: match self.base {
+                Some(_) => SnapshotKind::Incremental,
+                None => SnapshotKind::Full,
+            },
+            key: spec.key.clone(),
+            groups: spec.groups,
+            range: spec.range,
+            states: spec.states.iter().zip(entries).map(summary).collect(),
+            files,
+            bytes_new,
+            bytes_full,
+        };
+        Ok((snapshot, uploads))
+    }
+
+    /// Gives a file to the storage.
+    fn give(
+        &self,
+        name: &str,
+        role: Role,
+        length: u64,
+        context: SnapshotContext<'_>,
+    ) -> Result<SnapshotFile> {
+        let scope = if role == Role::Table { FileScope::Shared } else { FileScope::Own };
+        let by_bytes = role != Role::Table
+            || match context.sink.inline_policy() {
+                InlinePolicy::Small { threshold_bytes } => length <= threshold_bytes,
+                InlinePolicy::Everything { .. } => true,
+            };
+        let described = |stored| SnapshotFile {
+            stored,
+            frame_checksum: None,
+            format: FileFormat::Native,
+            label: name.into(),
+            live: Vec::new(),
+        };
+        let reader = self.linked.read(name, length)?;
+        context.progress.add(0, length);
+        if by_bytes {
+            let mut writer = context.sink.create(scope)?;
+            chunks(&*reader, context.cancel, &mut |bytes| writer.write(bytes))?;
+            return Ok(described(writer.finish()?));
+        }
+        let mut hasher = Xxh3::new();
+        chunks(&*reader, context.cancel, &mut |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
+        let checksum = hasher.digest128();
+        let location = FileLocation::Own(FileName::new(name)?);
+        let file = described(StoredFile { location, length, checksum });
+        let source = OneFile { linked: &self.linked, name };
+        Ok(described(context.sink.import(&file, &source, scope)?))
+    }
+}
+
+/// The file of this name among those of a database, as the source of itself.
+#[derive(Debug)]
+struct OneFile<'a> {
+    linked: &'a Linked,
+    name: &'a str,
+}
+
+impl SnapshotSource for OneFile<'_> {
+    fn open(&self, file: &SnapshotFile) -> Result<Box<dyn FileReader>> {
+        self.linked.read(self.name, file.stored.length)
+    }
+
+    fn local_path(&self, _: &SnapshotFile) -> Option<PathBuf> {
+        Some(self.linked.path_of(self.name))
+    }
+}
+
+/// Hands out a file's bytes in order.
+fn chunks(
+    reader: &dyn FileReader,
+    cancel: &CancelToken,
+    visit: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let length = reader.len();
+    let part = |left: u64| usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
+    let mut chunk = vec![0; part(length)];
+    let mut offset = 0;
+    while offset < length {
+        cancel.check()?;
+        let bytes = chunk.get_mut(..part(length - offset)).unwrap_or_default();
+        reader.read_exact_at(offset, bytes)?;
+        visit(bytes)?;
+        offset += bytes.len() as u64;
+    }
+    Ok(())
+}

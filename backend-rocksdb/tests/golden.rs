@@ -1,0 +1,142 @@
+//! A native checkpoint of version 1 (FORMAT.md, section 5): every later version reads it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use alluvium_backend_rocksdb::RocksStore;
+use alluvium_state_api::format::{
+    CheckpointKind, CheckpointMetadata, CheckpointStatistics, OperatorState, SubtaskState,
+    SubtaskStatistics,
+};
+use alluvium_state_api::snapshot::{
+    CancelToken, FileFormat, KeyedSnapshot, SnapshotKind, SnapshotRequest,
+};
+use alluvium_state_api::storage::{InlinePolicy, InlineSource};
+use alluvium_state_api::testkit::{TestStorage, run_task};
+use alluvium_state_api::{
+    CheckpointId, InNamespace, KeyedBackend, ListDescriptor, ListState, MapDescriptor, MapState,
+    MaxParallelism, OpenEnv, RestorePart, ValueDescriptor, ValueState, codec::Native,
+};
+use tempfile::TempDir;
+
+type Backend = KeyedBackend<String, RocksStore>;
+
+const NAME: ValueDescriptor<String> = ValueDescriptor::new("name");
+const WINDOW: ValueDescriptor<u64, Native, InNamespace<String>> =
+    ValueDescriptor::new("window").in_namespace();
+const EVENTS: ListDescriptor<Vec<u8>> = ListDescriptor::new("events");
+const PAGES: MapDescriptor<String, u64> = MapDescriptor::new("pages");
+const KEYS: usize = 30;
+
+fn key(number: usize) -> String {
+    "k".repeat(number % 5) + &number.to_string()
+}
+
+fn open(parts: Vec<RestorePart>) -> (Backend, TempDir) {
+    let groups = MaxParallelism::new(8).unwrap();
+    let space = KeyedBackend::<String>::key_space(groups, groups.all()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let env = OpenEnv::new(space).with_local_dir(directory.path()).with_restore(parts);
+    (Backend::new(RocksStore::open(env).unwrap()).unwrap(), directory)
+}
+
+fn events(number: usize) -> Vec<Vec<u8>> {
+    (0..number).map(|event| vec![u8::try_from(event).unwrap(); event * 7]).collect()
+}
+
+fn fill(backend: &mut Backend) {
+    let pages = backend.open(PAGES).unwrap();
+    let name = backend.open(NAME).unwrap();
+    let events_of = backend.open(EVENTS).unwrap();
+    let window = backend.open(WINDOW).unwrap();
+    for number in 0..KEYS {
+        let mut cx = backend.at(key(number).as_str()).unwrap();
+        cx.value(name).set(&format!("name {number}")).unwrap();
+        for event in events(number) {
+            cx.list(events_of).add(&event).unwrap();
+        }
+        for page in 0..number {
+            cx.map(pages).insert(&format!("/{page}"), &(page as u64)).unwrap();
+        }
+        cx.within(&"now".to_owned()).unwrap().value(window).set(&(number as u64)).unwrap();
+    }
+    // More than one chunk.
+    let mut cx = backend.at("long").unwrap();
+    cx.list(events_of).add_all(&vec![vec![7; 30_000]; 3]).unwrap();
+}
+
+fn check(backend: &mut Backend) {
+    let (name, events_of) = (backend.open(NAME).unwrap(), backend.open(EVENTS).unwrap());
+    let (pages, window) = (backend.open(PAGES).unwrap(), backend.open(WINDOW).unwrap());
+    for number in 0..KEYS {
+        let mut cx = backend.at(key(number).as_str()).unwrap();
+        assert_eq!(cx.value(name).get().unwrap(), Some(format!("name {number}")));
+        assert_eq!(cx.list(events_of).get().unwrap(), events(number));
+        assert_eq!(cx.list(events_of).size().unwrap().elements, number as u64);
+        assert_eq!(cx.map(pages).entries().unwrap().len(), number);
+        assert_eq!(
+            cx.within(&"now".to_owned()).unwrap().value(window).get().unwrap(),
+            Some(number as u64)
+        );
+    }
+    let mut cx = backend.at("long").unwrap();
+    assert_eq!(cx.list(events_of).get().unwrap(), vec![vec![7; 30_000]; 3]);
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/native.metadata")
+}
+
+fn metadata(snapshot: KeyedSnapshot) -> CheckpointMetadata {
+    let subtask = SubtaskState {
+        index: 0,
+        keyed: Some(snapshot),
+        application: Vec::new(),
+        statistics: SubtaskStatistics::default(),
+    };
+    CheckpointMetadata {
+        checkpoint: CheckpointId::new(1),
+        kind: CheckpointKind::Checkpoint,
+        job: "golden".into(),
+        timestamp_ms: 1_700_000_000_000,
+        attempt: 1,
+        application: Vec::new(),
+        statistics: CheckpointStatistics::default(),
+        operators: vec![OperatorState {
+            uid: "words".into(),
+            max_parallelism: MaxParallelism::new(8).unwrap(),
+            parallelism: 1,
+            application: Vec::new(),
+            subtasks: vec![subtask],
+        }],
+        origin: None,
+    }
+}
+
+#[test]
+fn the_native_checkpoint_of_version_1_is_restored() {
+    let metadata = CheckpointMetadata::decode(&std::fs::read(path()).unwrap()).unwrap();
+    let (_, _, snapshot) = metadata.keyed().next().unwrap();
+    assert!(snapshot.files.iter().all(|file| file.format == FileFormat::Native));
+    let part =
+        RestorePart { snapshot: snapshot.clone(), source: Arc::new(InlineSource), base: None };
+    let (mut backend, _directory) = open(vec![part]);
+    check(&mut backend);
+}
+
+#[test]
+#[ignore = "writes the golden file of a new version"]
+fn write_it() {
+    let (mut backend, _directory) = open(Vec::new());
+    fill(&mut backend);
+    check(&mut backend);
+    let (storage, id) = (TestStorage::default(), CheckpointId::new(1));
+    let task = backend.snapshot(&SnapshotRequest::new(id, SnapshotKind::Incremental)).unwrap();
+    let sink = storage.sink(id).inline(InlinePolicy::Small { threshold_bytes: 1 << 20 });
+    let snapshot = run_task(task, &sink, &CancelToken::default()).unwrap();
+    std::fs::create_dir_all(path().parent().unwrap()).unwrap();
+    assert!(!path().exists(), "golden files are never overwritten");
+    std::fs::write(path(), metadata(snapshot).encode().unwrap()).unwrap();
+}
