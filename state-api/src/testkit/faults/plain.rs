@@ -284,7 +284,9 @@ impl Master for PlainMaster {
             }
         }
         self.subsume();
-        for (id, names) in mem::take(&mut self.doomed) {
+        // One after the other: what is still to be deleted names files, too.
+        for id in self.doomed.keys().copied().collect::<Vec<_>>() {
+            let names = self.doomed.remove(&id).unwrap_or_default();
             if self.storage.discard(id, &self.unused(&names)).is_err() {
                 self.doomed.insert(id, names);
             }
