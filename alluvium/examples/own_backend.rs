@@ -111,7 +111,7 @@ impl KeyedStore for OwnStore {
     }
     fn put(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         let (meta, table) = self.state(slot, StateOperation::Value)?;
-        meta.check_entry(key.key_group(), value.len(), 1)?;
+        meta.check_entry(|| Ok(key.key_group()), value.len() as u64, 1)?;
         table.insert(address(key), Cell::new(key.entry(), value, 1));
         Ok(())
     }
@@ -132,7 +132,7 @@ impl KeyedStore for OwnStore {
             Change::Keep => {}
             Change::Remove => drop(table.remove(&at)),
             Change::Put => {
-                meta.check_entry(key.key_group(), new.len(), 1)?;
+                meta.check_entry(|| Ok(key.key_group()), new.len() as u64, 1)?;
                 table.insert(at, Cell::new(key.entry(), &new, 1));
             }
         }
@@ -141,8 +141,7 @@ impl KeyedStore for OwnStore {
     fn append(&mut self, slot: Slot, key: &StateKey<'_>, new: Elements<'_>) -> Result<()> {
         let old = self.list_size(slot, key)?;
         let (meta, table) = self.state(slot, StateOperation::List)?;
-        let bytes = usize::try_from(old.bytes).unwrap_or(usize::MAX) + new.framed().len();
-        meta.check_entry(key.key_group(), bytes, new.count())?;
+        meta.check_entry(|| Ok(key.key_group()), old.bytes + new.size(), new.count())?;
         if !new.is_empty() {
             let cell = table.entry(address(key)).or_insert_with(|| Cell::new(key.entry(), &[], 0));
             cell.extend(new);
@@ -161,7 +160,7 @@ impl KeyedStore for OwnStore {
     }
     fn replace_list(&mut self, slot: Slot, key: &StateKey<'_>, new: Elements<'_>) -> Result<()> {
         let (meta, table) = self.state(slot, StateOperation::List)?;
-        meta.check_entry(key.key_group(), new.framed().len(), new.count())?;
+        meta.check_entry(|| Ok(key.key_group()), new.size(), new.count())?;
         table.remove(&address(key));
         if !new.is_empty() {
             table.insert(address(key), Cell::new(key.entry(), new.framed(), new.count()));
@@ -210,7 +209,8 @@ impl KeyedStore for OwnStore {
             }
         }
         if let Some(merged) = merged {
-            meta.check_entry(target.key_group(), merged.value.len(), merged.elements)?;
+            let bytes = merged.value.len() as u64;
+            meta.check_entry(|| Ok(target.key_group()), bytes, merged.elements)?;
             for at in &all {
                 table.remove(at);
             }
@@ -228,7 +228,7 @@ impl KeyedStore for OwnStore {
             } else {
                 rewrite(&cell.value, &mut value)?;
             }
-            meta.check_entry(*group, value.len(), cell.elements)?;
+            meta.check_entry(|| Ok(*group), value.len() as u64, cell.elements)?;
             cell.value = value;
         }
         Ok(())

@@ -5,7 +5,6 @@
 
 use std::ops::ControlFlow;
 
-use alluvium_state_api::schema::{KeySpace, StateMeta};
 use alluvium_state_api::{
     Elements, ElementsBuffer, EntryKey, Error, Result, Rewrite, Slot, StateOperation,
 };
@@ -31,7 +30,9 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
             failed.get_or_insert(error);
         }
     };
-    let check = |key: EntryKey<'_>, size| check(&store.space, meta, key, size);
+    let check = |key: EntryKey<'_>, bytes, elements| {
+        meta.check_entry(|| store.space.group_of(key.key()), bytes, elements)
+    };
     let mut value = |bytes: &[u8], out: &mut Vec<u8>| -> Result<()> {
         out.clear();
         change(bytes, out)
@@ -41,7 +42,7 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
             use crate::cells::value::ValueCell;
             guard(old.shape.parts(key).and_then(|entry| {
                 value(ValueCell::bytes(cell), &mut out)?;
-                check(entry, (out.len() as u64, 1))?;
+                check(entry, out.len() as u64, 1)?;
                 loader.put(entry, &out)
             }));
         })),
@@ -52,7 +53,7 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
                     value(bytes, &mut out)?;
                     elements.push(&out)?;
                     let list = elements.as_elements();
-                    check(entry, (list.size(), list.count()))?;
+                    check(entry, list.size(), list.count())?;
                     Ok(ControlFlow::Continue(()))
                 })?;
                 let elements: Elements<'_> = elements.as_elements();
@@ -65,7 +66,7 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
                 let end = entry.namespace_end();
                 map.for_each_from(&[], &mut |map_key, old| {
                     value(old, &mut out)?;
-                    check(entry, (out.len() as u64, 1))?;
+                    check(entry, out.len() as u64, 1)?;
                     bytes.truncate(end);
                     bytes.extend_from_slice(map_key);
                     let entry = EntryKey::new(&bytes, entry.key_end(), end)?;
@@ -83,19 +84,4 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
     }
     store.chain.reset();
     Ok(())
-}
-
-/// Refuses an entry of so many bytes and elements above the limit of its state; stamps do not count.
-fn check(
-    space: &KeySpace,
-    meta: &StateMeta,
-    key: EntryKey<'_>,
-    (bytes, elements): (u64, u64),
-) -> Result<()> {
-    if bytes <= meta.size_limit {
-        return Ok(());
-    }
-    let group = space.group_of(key.key())?;
-    let stamps = elements.saturating_mul(meta.stamp_bytes() as u64);
-    meta.check_size(|| group, bytes.saturating_sub(stamps))
 }

@@ -159,14 +159,23 @@ impl StateMeta {
     }
 
     /// Refuses an entry of `bytes` bytes with `elements` values in it (1, but for lists) if it is above
-    /// the limit; stamps do not count.
+    /// the limit; stamps do not count. The key group is asked for where it is refused.
     ///
     /// # Errors
-    /// As [`check_size`](Self::check_size).
+    /// As [`check_size`](Self::check_size), and what `key_group` returns.
     #[inline]
-    pub fn check_entry(&self, group: KeyGroup, bytes: usize, elements: u64) -> Result<()> {
-        let stamps = elements.saturating_mul(self.stamp_bytes() as u64);
-        self.check_size(|| group, (bytes as u64).saturating_sub(stamps))
+    pub fn check_entry(
+        &self,
+        key_group: impl FnOnce() -> Result<KeyGroup>,
+        bytes: u64,
+        elements: u64,
+    ) -> Result<()> {
+        let size = bytes.saturating_sub(elements.saturating_mul(self.stamp_bytes() as u64));
+        if size <= self.size_limit {
+            return Ok(());
+        }
+        let group = key_group()?;
+        self.check_size(|| group, size)
     }
 
     /// How this description relates to the one found in a snapshot, apart from the value's codec,

@@ -14,6 +14,7 @@ use alluvium_state_api::testkit::{Harness, groups};
 use alluvium_state_api::{ErrorKind, KeyedBackend, OpenEnv, Result};
 
 use super::Own;
+use super::fs::Fs;
 use super::harness::Memory;
 use super::hostile::{Ground, anew, copy_out, first_file, path_of, read, write};
 use super::job::{Job, UID, steps};
@@ -135,8 +136,9 @@ fn bombs_are_refused_in_little_memory_by_all_that_decode_blocks() {
         liar.frame_checksum = Some(frame_checksum(&lying));
         write(&savepoint, &metadata);
         fs::write(&file, &lying).unwrap();
-        let uses: [(&str, &dyn Fn() -> Result<()>); 3] = [
+        let uses: [(&str, &dyn Fn() -> Result<()>); 4] = [
             ("restore into memory", &|| opened::<Memory>(&ground, pointer)),
+            ("restore into fs", &|| opened::<Fs>(&ground, pointer)),
             ("restore into the example", &|| opened::<Own>(&ground, pointer)),
             ("rehash", &|| anew(&ground.storage(), pointer, &ground.text("anew"))),
         ];
@@ -161,5 +163,6 @@ fn bombs_are_refused_in_little_memory_by_all_that_decode_blocks() {
     write(&savepoint, &right);
     fs::write(&file, &bytes).unwrap();
     opened::<Memory>(&ground, pointer).unwrap();
+    opened::<Fs>(&ground, pointer).unwrap();
     assert_eq!(verified(&savepoint).0, Some(0));
 }

@@ -11,6 +11,7 @@ use alluvium_state_api::testkit::lookups::with_lookups;
 
 use super::Own;
 use super::bombs::{frame_checksum, opened, verified};
+use super::fs::Fs;
 use super::harness::Memory;
 use super::hostile::{Ground, anew, copy_out, read, write};
 use super::job::{Job, steps};
@@ -63,6 +64,7 @@ fn files_with_lookups_are_files_like_others() {
         let files = rewrite(&own);
         assert!(kind == SnapshotKind::Full || files > 1, "{kind:?}: a chain");
         opened::<Memory>(&ground, pointer).unwrap();
+        opened::<Fs>(&ground, pointer).unwrap();
         opened::<Own>(&ground, pointer).unwrap();
         anew(&ground.storage(), pointer, &after).unwrap();
         let point = |pointer: &str| RestorePoint::open(&*ground.storage(), pointer).unwrap();

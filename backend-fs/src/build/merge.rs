@@ -274,7 +274,7 @@ impl Joint<'_, '_> {
                 What::Value(value) if pieces.is_empty() => {
                     let value = rewritten(&mut self.rewriting, id, value, &mut self.value)?;
                     if is_rewritten {
-                        meta.check_entry(group, value.len(), 1)?;
+                        meta.check_entry(|| Ok(group), value.len() as u64, 1)?;
                     }
                     return self.out.put(self.key.get()?, value);
                 }
@@ -337,9 +337,9 @@ impl Joint<'_, '_> {
                 buffer.push(rewritten(rewriting, id, element, value)?)?;
                 let (size, count) = (buffer.as_elements().size(), buffer.as_elements().count());
                 if is_rewritten {
-                    let stamps =
-                        next.saturating_add(count).saturating_mul(meta.stamp_bytes() as u64);
-                    meta.check_size(|| group, bytes.saturating_add(size).saturating_sub(stamps))?;
+                    let (bytes, elements) =
+                        (bytes.saturating_add(size), next.saturating_add(count));
+                    meta.check_entry(|| Ok(group), bytes, elements)?;
                 }
                 if size >= PIECE_BYTES {
                     bytes = bytes.saturating_add(size);

@@ -155,10 +155,8 @@ impl Segment {
     ) -> Result<LookupPage<'m>> {
         if !open.is_verified(page as usize) {
             let range = open.directory.page(page);
-            if let (Some(map), Ok(start), Ok(end)) =
-                (&self.map, usize::try_from(range.start), usize::try_from(range.end))
-            {
-                map.will_need(start..end);
+            if let Some(map) = &self.map {
+                map.will_need(range.clone());
             }
             let bytes = part(map, &range);
             self.file.verify_page(self.section(index)?, &open.directory, page, bytes)?;

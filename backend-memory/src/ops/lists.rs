@@ -28,8 +28,7 @@ fn payload_size(target: Target<'_>, framed: u64, elements: u64) -> u64 {
 }
 
 fn check(target: Target<'_>, framed: u64, elements: u64) -> Result<()> {
-    let size = payload_size(target, framed, elements);
-    target.meta.check_size(|| target.key.key_group(), size)
+    target.meta.check_entry(|| Ok(target.key.key_group()), framed, elements)
 }
 
 /// Adds elements at the end of a list.

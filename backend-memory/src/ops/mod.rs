@@ -24,8 +24,7 @@ impl Target<'_> {
     /// Refuses a value of `length` bytes, stamp included, if it is above the state's limit.
     #[inline]
     pub(crate) fn check_value(&self, length: usize) -> Result<()> {
-        let payload = length.saturating_sub(self.meta.stamp_bytes()) as u64;
-        self.meta.check_size(|| self.key.key_group(), payload)
+        self.meta.check_entry(|| Ok(self.key.key_group()), length as u64, 1)
     }
 }
 

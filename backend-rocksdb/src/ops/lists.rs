@@ -123,7 +123,7 @@ impl RocksStore {
         self.poison.check()?;
         let Self { states, database, buffers: Buffers { address, stored, .. }, .. } = self;
         let (meta, state) = states.find(slot, StateOperation::List)?;
-        meta.check_entry(key.key_group(), elements.framed().len(), elements.count())?;
+        meta.check_entry(|| Ok(key.key_group()), elements.size(), elements.count())?;
         check_elements(meta, || key.key_group(), elements)?;
         set_address(address, state.id, key);
         stored.clear();

@@ -49,8 +49,9 @@ impl Mapping {
 
     /// Says that these bytes are about to be read, all of them: what is not in the page cache is then read
     /// at once. Costs a call of the system; of a map nothing else is read ahead.
-    pub fn will_need(&self, range: Range<usize>) {
-        self.advise(Advice::WillNeed, range);
+    pub fn will_need(&self, range: Range<u64>) {
+        let at = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
+        self.advise(Advice::WillNeed, at(range.start)..at(range.end));
     }
 
     /// It is advice: where the system does not take it, pages are read as they are touched.
@@ -91,7 +92,7 @@ mod tests {
         let map = Mapping::of(file.as_file().unwrap(), content.len() as u64).unwrap();
         drop(file);
         // Also of what is not there.
-        for range in [0..1, 6_999..7_000, 10..usize::MAX, 8_000..9_000] {
+        for range in [0..1, 6_999..7_000, 10..u64::MAX, 8_000..9_000] {
             map.will_need(range);
         }
         assert_eq!(*map, *content);
