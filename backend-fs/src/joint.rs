@@ -9,16 +9,17 @@
 //! # Invariants
 //! J1. A depth is covered, and then all of its section is noted, or it is in `rest`.
 //! J2. What is noted is a hint: the entry's key is compared where it lies.
+//! J3. Each note is in the first bucket from its home on that was not full; of one key, the newest is first.
 //!
 //! # Cost
-//! Up to [`SECTION_BYTES`] of a section and [`JOINT_BYTES`] of a key group are read, some 20 ns an
-//! entry; 14 bytes of memory each. What is not there costs a line of the filter, which has 2 of these
-//! and mostly is in a cache; the rest are asked for one search in 50 besides.
+//! Up to [`SECTION_BYTES`] of a section and [`JOINT_BYTES`] of a key group are read, some 10 ns an
+//! entry; 14 bytes of memory each. A search looks at the tags of its home, 2 bytes of these, which mostly are in
+//! a cache; and of one search in 50 for what is not there, at a note: a line of memory.
 
-use alluvium_state_api::format::Place as At;
 use alluvium_state_api::{KeyGroup, Result};
 
-use crate::segment::{BlockCache, Segment};
+use crate::segment::{BlockCache, KINDS, Listed, Segment};
+use crate::word::matching;
 
 /// The largest section that is noted.
 const SECTION_BYTES: u64 = 128 << 10;
@@ -27,71 +28,94 @@ const JOINT_BYTES: u64 = 512 << 10;
 /// Fewer small sections than these are asked one after the other.
 const FEWEST: usize = 2;
 
-const OFFSET_BITS: u32 = 12;
-const BLOCK_BITS: u32 = 12;
+const OFFSET_BITS: u32 = 22;
+const KIND_BITS: u32 = 2;
 const DEPTH_BITS: u32 = 12;
-const TAG_BITS: u32 = 28;
-const MOST_DEPTHS: usize = (1 << DEPTH_BITS) - 1;
+const HASH_BITS: u32 = 28;
+const MOST_DEPTHS: usize = 1 << DEPTH_BITS;
+const _: () = assert!(SECTION_BYTES < 1 << OFFSET_BITS, "offsets fit");
 
-/// Depth and place of an entry, and some bits of its hash; 0 is free.
+/// Notes of a bucket: a cache line of them.
+const BUCKET: usize = 8;
+/// Notes of a bucket on average, at most.
+const AVERAGE: usize = 5;
+
+/// Some bits of the hash, depth, kind and offset of what a section says, from the highest bits to the lowest.
 #[derive(Clone, Copy, Debug, Default)]
 struct Note(u64);
 
 impl Note {
-    fn new(hash: u64, depth: usize, at: At) -> Option<Self> {
-        let fits =
-            depth < MOST_DEPTHS && at.block < 1 << BLOCK_BITS && at.offset < 1 << OFFSET_BITS;
-        let depth = depth as u64 + 1;
-        let place = u64::from(at.block) << OFFSET_BITS | u64::from(at.offset);
-        let note = (tag(hash) << DEPTH_BITS | depth) << (BLOCK_BITS + OFFSET_BITS) | place;
-        fits.then_some(Self(note))
+    /// A note of what was listed at a depth below [`MOST_DEPTHS`], in a section of at most [`SECTION_BYTES`].
+    #[inline]
+    fn new(hash: u64, depth: usize, listed: Listed) -> Self {
+        let kind = KINDS.iter().position(|kind| *kind == listed.kind).unwrap_or_default();
+        let place = (kind as u64) << OFFSET_BITS | u64::from(listed.offset);
+        Self((bits(hash) << DEPTH_BITS | depth as u64) << (KIND_BITS + OFFSET_BITS) | place)
     }
 
-    fn is_tagged(self, tag: u64) -> bool {
-        self.0 >> (DEPTH_BITS + BLOCK_BITS + OFFSET_BITS) == tag
+    fn is_of(self, hash: u64) -> bool {
+        self.0 >> (DEPTH_BITS + KIND_BITS + OFFSET_BITS) == bits(hash)
     }
 
     fn depth(self) -> usize {
-        let depth = self.0 >> (BLOCK_BITS + OFFSET_BITS) & ((1 << DEPTH_BITS) - 1);
-        (depth as usize).saturating_sub(1)
+        (self.0 >> (KIND_BITS + OFFSET_BITS)) as usize & (MOST_DEPTHS - 1)
     }
 
-    fn at(self) -> At {
-        #[expect(clippy::cast_possible_truncation, reason = "24 bits of it are the place")]
-        let place = self.0 as u32;
-        At {
-            block: place >> OFFSET_BITS & ((1 << BLOCK_BITS) - 1),
-            offset: place & ((1 << OFFSET_BITS) - 1),
-        }
+    fn listed(self) -> Listed {
+        let kind = (self.0 >> OFFSET_BITS) as usize & ((1 << KIND_BITS) - 1);
+        let [entries, ..] = KINDS;
+        #[expect(clippy::cast_possible_truncation, reason = "22 bits of it are the offset")]
+        let offset = self.0 as u32 & ((1 << OFFSET_BITS) - 1);
+        Listed { kind: KINDS.get(kind).copied().unwrap_or(entries), offset }
     }
 }
 
-/// The upper half of a hash placed the key in its group, so that its lowest bits differ least.
-const fn tag(hash: u64) -> u64 {
-    hash >> (64 - TAG_BITS)
-}
-
-/// Entries for each word of the filter.
-const ENTRIES_PER_WORD: usize = 4;
-
-/// The bits of a filter's word that a hash has.
+/// The bits of a hash that a note has.
 const fn bits(hash: u64) -> u64 {
-    1 << (hash >> 58) | 1 << (hash >> 52 & 63)
+    hash >> (64 - HASH_BITS)
 }
 
-/// Where the search for a hash begins.
-fn home(hash: u64, slots: usize) -> usize {
-    ((hash & 0xFFFF_FFFF) as usize * slots) >> 32
+/// The tags of the notes of a bucket, from the lowest byte on; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tags(u64);
+
+impl Tags {
+    /// The tag of a hash, never 0: its lowest bits, which decide upon nothing else.
+    #[inline]
+    const fn tag(hash: u64) -> u8 {
+        let [tag, ..] = hash.to_le_bytes();
+        if tag == 0 { 1 } else { tag }
+    }
+
+    /// How many there are.
+    #[inline]
+    const fn count(self) -> usize {
+        (u64::BITS - self.0.leading_zeros()).div_ceil(u8::BITS) as usize
+    }
+
+    /// Adds that of a hash behind the others, of which there are fewer than [`BUCKET`].
+    #[inline]
+    const fn with(self, hash: u64) -> Self {
+        let used = (u64::BITS - self.0.leading_zeros()).next_multiple_of(u8::BITS);
+        Self(self.0 | (Self::tag(hash) as u64) << used)
+    }
+
+    /// A bit, the highest, of each byte that is the tag of a hash.
+    #[inline]
+    const fn like(self, hash: u64) -> u64 {
+        matching(self.0, Self::tag(hash))
+    }
 }
 
 /// What one key group has of a state in its small sections; see the module's page.
 #[derive(Debug)]
 pub(crate) struct Joint {
-    /// Two bits of a word for each entry: where one is missing, there is no such entry.
-    filter: Box<[u64]>,
-    /// Each entry is in the first slot from its home on that was free; of one key, the newest is first.
-    slots: Box<[Note]>,
-    /// Entries that find a slot: at least a third stays free, so that every search ends.
+    /// Of each bucket.
+    tags: Box<[Tags]>,
+    /// The buckets, from `start` on, which is the beginning of a cache line.
+    notes: Box<[u64]>,
+    start: usize,
+    /// Notes that find room, so that not all buckets are full and every search ends.
     room: usize,
     /// Depths that are not covered, newest first.
     rest: Box<[usize]>,
@@ -103,13 +127,29 @@ pub(crate) type Level<'s> = (&'s Segment, u16, bool);
 
 impl Joint {
     fn with_room(room: usize) -> Self {
+        let buckets = room / AVERAGE + 1;
+        let notes = vec![0; buckets * BUCKET + BUCKET - 1].into_boxed_slice();
+        let start = notes.as_ptr().align_offset(BUCKET * size_of::<u64>()).min(BUCKET - 1);
         Self {
-            filter: vec![0; room / ENTRIES_PER_WORD + 1].into(),
-            slots: vec![Note::default(); room + room / 2 + 1].into(),
+            tags: vec![Tags::default(); buckets].into(),
+            notes,
+            start,
             room,
             rest: Box::default(),
             removes_maps: false,
         }
+    }
+
+    /// Where the search for a hash begins.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        ((hash & 0xFFFF_FFFF) as usize * self.tags.len()) >> 32
+    }
+
+    /// The bucket behind one that is full.
+    #[inline]
+    fn after(&self, bucket: usize) -> usize {
+        if bucket + 1 < self.tags.len() { bucket + 1 } else { 0 }
     }
 
     /// Reads the small sections of a key group; `levels` has the segments by depth, oldest first. `None`
@@ -127,7 +167,8 @@ impl Joint {
             let Some(level) = level else { continue };
             let Some((bytes, entries)) = level.0.section_size(level.1, group) else { continue };
             // The oldest has most entries, and lookups for them.
-            if depth > 0 && bytes <= SECTION_BYTES && sum + bytes <= JOINT_BYTES {
+            let covered = (1..MOST_DEPTHS).contains(&depth);
+            if covered && bytes <= SECTION_BYTES && sum + bytes <= JOINT_BYTES {
                 small.push((depth, level));
                 (sum, room) = (sum + bytes, room.saturating_add(entries));
             } else {
@@ -141,8 +182,8 @@ impl Joint {
         let mut joint = Self::with_room(usize::try_from(room.min(sum)).unwrap_or_default());
         for (depth, (segment, state, removes_maps)) in small {
             let mut complete = true;
-            segment.list(cache, *state, group, &mut |hash, at| {
-                complete &= Note::new(hash, depth, at).is_some_and(|note| joint.insert(hash, note));
+            segment.list(cache, *state, group, &mut |hash, listed| {
+                complete &= joint.insert(hash, Note::new(hash, depth, listed));
             })?;
             joint.removes_maps |= removes_maps;
             if !complete {
@@ -155,23 +196,27 @@ impl Joint {
     }
 
     /// Notes an entry that is not newer than any before; `false` if there is no room.
+    #[inline]
     fn insert(&mut self, hash: u64, note: Note) -> bool {
         let Some(room) = self.room.checked_sub(1) else {
             return false;
         };
-        let mut at = home(hash, self.slots.len());
-        while self.slots.get(at).is_some_and(|slot| slot.0 != 0) {
-            at = if at + 1 < self.slots.len() { at + 1 } else { 0 };
-        }
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = note;
-        }
-        let at = home(hash, self.filter.len());
-        if let Some(word) = self.filter.get_mut(at) {
-            *word |= bits(hash);
-        }
         self.room = room;
-        true
+        let mut bucket = self.home(hash);
+        loop {
+            let Some(tags) = self.tags.get_mut(bucket) else {
+                return false;
+            };
+            let count = tags.count();
+            if count < BUCKET {
+                *tags = tags.with(hash);
+                if let Some(slot) = self.notes.get_mut(self.start + bucket * BUCKET + count) {
+                    *slot = note.0;
+                }
+                return true;
+            }
+            bucket = self.after(bucket);
+        }
     }
 
     /// Depths that are not covered, newest first.
@@ -186,7 +231,7 @@ impl Joint {
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.filter) + size_of_val(&*self.slots) + size_of_val(&*self.rest)
+        size_of_val(&*self.tags) + size_of_val(&*self.notes) + size_of_val(&*self.rest)
     }
 
     /// The newest of the entries with this hash, below depth `upper`, for which `compare` has something.
@@ -198,68 +243,104 @@ impl Joint {
         &self,
         hash: u64,
         upper: usize,
-        compare: impl FnMut(usize, At) -> Result<Option<T>>,
+        mut compare: impl FnMut(usize, Listed) -> Result<Option<T>>,
     ) -> Result<Option<(usize, T)>> {
-        let word = self.filter.get(home(hash, self.filter.len())).copied().unwrap_or_default();
-        if word & bits(hash) == bits(hash) { self.search(hash, upper, compare) } else { Ok(None) }
-    }
-
-    fn search<T>(
-        &self,
-        hash: u64,
-        upper: usize,
-        mut compare: impl FnMut(usize, At) -> Result<Option<T>>,
-    ) -> Result<Option<(usize, T)>> {
-        let (mut at, tag) = (home(hash, self.slots.len()), tag(hash));
-        while let Some(note) = self.slots.get(at).filter(|note| note.0 != 0) {
-            if note.is_tagged(tag)
-                && note.depth() < upper
-                && let Some(found) = compare(note.depth(), note.at())?
-            {
-                return Ok(Some((note.depth(), found)));
+        let mut bucket = self.home(hash);
+        loop {
+            let tags = self.tags.get(bucket).copied().unwrap_or_default();
+            let mut like = tags.like(hash);
+            while like != 0 {
+                let at = self.start + bucket * BUCKET + like.trailing_zeros() as usize / 8;
+                let note = self.notes.get(at).copied().map(Note).unwrap_or_default();
+                if note.is_of(hash)
+                    && note.depth() < upper
+                    && let Some(found) = compare(note.depth(), note.listed())?
+                {
+                    return Ok(Some((note.depth(), found)));
+                }
+                like &= like - 1;
             }
-            at = if at + 1 < self.slots.len() { at + 1 } else { 0 };
+            if tags.count() < BUCKET {
+                return Ok(None);
+            }
+            bucket = self.after(bucket);
         }
-        Ok(None)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alluvium_state_api::format::BlockKind;
+
     use super::*;
+
+    fn entry(offset: usize) -> Listed {
+        Listed { kind: BlockKind::Entries, offset: u32::try_from(offset).unwrap() }
+    }
 
     #[test]
     fn notes_keep_what_they_were_made_of() {
-        let at = At { block: 4095, offset: 4095 };
-        let note = Note::new(u64::MAX, MOST_DEPTHS - 1, at).unwrap();
-        assert_eq!((note.depth(), note.at()), (MOST_DEPTHS - 1, at));
-        assert!(note.is_tagged(tag(u64::MAX)) && !note.is_tagged(tag(0)));
-        let note = Note::new(0, 0, At { block: 0, offset: 0 }).unwrap();
-        assert_ne!(note.0, 0, "it is not a free slot");
-        assert!(Note::new(0, MOST_DEPTHS, at).is_none());
-        assert!(Note::new(0, 0, At { block: 4096, offset: 0 }).is_none());
-        assert!(Note::new(0, 0, At { block: 0, offset: 4096 }).is_none());
+        for kind in KINDS {
+            for offset in [0, (1 << OFFSET_BITS) - 1] {
+                let listed = Listed { kind, offset };
+                let note = Note::new(u64::MAX, MOST_DEPTHS - 1, listed);
+                assert_eq!((note.depth(), note.listed()), (MOST_DEPTHS - 1, listed));
+                assert!(note.is_of(u64::MAX) && !note.is_of(0));
+                let note = Note::new(0, 0, listed);
+                assert_eq!((note.depth(), note.listed()), (0, listed));
+                assert!(note.is_of(0));
+            }
+        }
+    }
+
+    #[test]
+    fn tags_tell_how_many_there_are_and_which_are_alike() {
+        let mut tags = Tags::default();
+        for count in 0..BUCKET {
+            let hash = 0xABCD_EF00 + count as u64 * 37;
+            assert_eq!((tags.count(), tags.like(hash)), (count, 0));
+            tags = tags.with(hash);
+            assert_eq!(tags.like(hash), 0x80 << (count * 8));
+        }
+        assert_eq!(tags.count(), BUCKET);
     }
 
     #[test]
     fn the_newest_below_a_depth_is_found_however_often_a_hash_occurs() {
-        let place = |number| At { block: number, offset: 7 };
         let mut joint = Joint::with_room(78);
         for depth in (1..40_usize).rev() {
-            let number = u32::try_from(depth).unwrap();
-            assert!(joint.insert(42, Note::new(42, depth, place(number)).unwrap()));
+            assert!(joint.insert(42, Note::new(42, depth, entry(depth))));
             let other = u64::MAX - depth as u64;
-            assert!(joint.insert(other, Note::new(other, depth, place(number + 100)).unwrap()));
+            assert!(joint.insert(other, Note::new(other, depth, entry(depth + 100))));
         }
-        assert!(!joint.insert(7, Note::new(7, 1, place(1)).unwrap()), "there is no room");
+        assert!(!joint.insert(7, Note::new(7, 1, entry(1))), "there is no room");
         for upper in 2..50_usize {
-            let found = joint.find(42, upper, |_, at| Ok((at.block < 100).then_some(at))).unwrap();
+            let found = joint.find(42, upper, |_, at| Ok((at.offset < 100).then_some(at)));
             let newest = (upper - 1).min(39);
-            assert_eq!(found, Some((newest, place(u32::try_from(newest).unwrap()))));
+            assert_eq!(found.unwrap(), Some((newest, entry(newest))));
         }
         assert_eq!(joint.find(42, 1, |_, at| Ok(Some(at))).unwrap(), None);
         assert_eq!(joint.find(7 << 36, usize::MAX, |_, at| Ok(Some(at))).unwrap(), None);
         let empty = Joint::with_room(0);
         assert_eq!(empty.find(42, usize::MAX, |_, at| Ok(Some(at))).unwrap(), None);
+    }
+
+    #[test]
+    fn buckets_are_lines_and_one_that_is_full_goes_on_in_the_next() {
+        for room in [0, 1, 4, 5, 6, 100, 1_000] {
+            let mut joint = Joint::with_room(room);
+            let first = joint.notes.get(joint.start..).unwrap().as_ptr();
+            assert_eq!(first.addr() % 64, 0);
+            // The last bucket is everybody's home.
+            let hash = |number: usize| u64::MAX << 32 ^ (number as u64) << 40 | 0xFFFF_FFFF;
+            for number in 0..room {
+                assert!(joint.insert(hash(number), Note::new(hash(number), 1, entry(number))));
+            }
+            for number in 0..room {
+                let found =
+                    joint.find(hash(number), 2, |_, at| Ok((at == entry(number)).then_some(())));
+                assert_eq!(found.unwrap(), Some((1, ())), "{number} of {room}");
+            }
+        }
     }
 }

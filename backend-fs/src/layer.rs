@@ -13,6 +13,7 @@
 //! L3. A mark that counts elements is written again with each change of its list, so that an increment
 //!     which has the one has the other, too.
 //! L4. Nothing is marked before there is anything below.
+//! L5. As long as nobody was going to write values ([`Layer::will_write`]), `main` has none.
 
 use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::schema::{CodecSchema, KeySpace, StateKind, StateMeta};
@@ -67,6 +68,8 @@ pub(crate) struct Layer {
     places: Vec<Option<Place>>,
     /// Bytes of the tables when they were empty.
     empty_bytes: u64,
+    /// L5.
+    has_values: bool,
 }
 
 impl Layer {
@@ -82,6 +85,7 @@ impl Layer {
             cleared: open()?,
             places: Vec::new(),
             empty_bytes: 0,
+            has_values: false,
         })
     }
 
@@ -119,6 +123,18 @@ impl Layer {
 
     fn place(&mut self, above: Slot) -> Result<&mut Place> {
         self.places.get_mut(above.index()).and_then(Option::as_mut).ok_or_else(not_registered)
+    }
+
+    /// Before values are written.
+    #[inline]
+    pub(crate) fn will_write(&mut self) {
+        self.has_values = true;
+    }
+
+    /// Whether it may have values: if not, nobody needs to look for one.
+    #[inline]
+    pub(crate) const fn may_have_values(&self) -> bool {
+        self.has_values
     }
 
     /// Stores of entries and of what they hide, side by side: while an entry is changed in the one,

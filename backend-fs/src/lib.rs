@@ -71,6 +71,7 @@ mod segments;
 mod snapshot;
 mod statistics;
 mod store;
+mod word;
 mod workshop;
 
 pub use factory::FsBackend;

@@ -253,8 +253,14 @@ impl Segments {
             let depths = 0..levels.len().min(upper);
             return self.first(cache, slot, key, depths.rev(), (0, Word::Nothing));
         };
-        let noted = self.noted(cache, joint, slot, key, upper)?;
+        let (group, hash) = (key.key_group(), key.entry_hash());
         let rest = joint.rest().iter().copied().filter(|depth| *depth < upper);
+        for (segment, state) in
+            rest.clone().filter_map(|depth| self.segment_at(levels, depth, slot))
+        {
+            segment.segment().ask_for_bucket(state, group, hash);
+        }
+        let noted = self.noted(cache, joint, slot, key, upper)?;
         self.first(cache, slot, key, rest, noted)
     }
 

@@ -146,8 +146,9 @@ impl KeyedStore for FsStore {
         }
         let Self { layer, sealed, segments, reads, cache, pieces, .. } = self;
         let spot = reads.spot(slot, key);
+        let may_have_values = layer.may_have_values();
         let (main, mut covers) = layer.split();
-        if let Some(value) = main.get(inner, key)? {
+        if may_have_values && let Some(value) = main.get(inner, key)? {
             return Ok(Some(value));
         }
         if covers.may_hide(slot) && covers.of(slot, &{ *key })? == Cover::Gone {

@@ -13,6 +13,7 @@ impl FsStore {
     /// [`KeyedStore::put`].
     pub(crate) fn put_value(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         let inner = self.inner(slot)?;
+        self.layer.will_write();
         self.layer.main.put(inner, key, value)
     }
 
@@ -31,6 +32,7 @@ impl FsStore {
         change: &mut Modify<'_>,
     ) -> Result<()> {
         let inner = self.inner(slot)?;
+        self.layer.will_write();
         if !self.has_below {
             return self.layer.main.modify(inner, key, change);
         }
@@ -59,18 +61,21 @@ impl FsStore {
             return self.layer.main.get_many(inner, keys, visit);
         }
         let ahead = Ahead { slot, keys, habit: self.batches };
+        let may_have_values = self.layer.may_have_values();
         let (main, mut parts) = self.parts();
         ahead.begin(&parts.below);
-        main.get_many(inner, keys, &mut |index, value| {
+        let mut each = |index, value: Option<&[u8]>| {
             ahead.step(&parts.below, index);
-            if value.is_some() {
-                return visit(index, value);
-            }
             match keys.get(index) {
-                Some(key) => visit(index, parts.read(slot, &key)?),
-                None => visit(index, None),
+                Some(key) if value.is_none() => visit(index, parts.read(slot, &key)?),
+                _ => visit(index, value),
             }
-        })?;
+        };
+        if may_have_values {
+            main.get_many(inner, keys, &mut each)?;
+        } else {
+            (0..keys.len()).try_for_each(|index| each(index, None))?;
+        }
         self.batches = ahead.habit_of(parts.asked, parts.searched);
         Ok(())
     }
@@ -83,6 +88,7 @@ impl FsStore {
         change: &mut ModifyEach<'_>,
     ) -> Result<()> {
         let inner = self.inner(slot)?;
+        self.layer.will_write();
         if !self.has_below {
             return self.layer.main.modify_many(inner, keys, change);
         }

@@ -158,7 +158,8 @@ impl ReadCache {
     }
 
     /// The value that was found.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a call would be a tenth of a read")]
+    #[inline(always)]
     pub(crate) fn lend(&self, Hit { found, home }: Hit) -> &[u8] {
         match home {
             Home::Fixed(index) => self.fixed.get(index).map_or(&[], |tier| tier.lend(found)),

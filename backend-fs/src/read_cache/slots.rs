@@ -15,6 +15,7 @@
 use super::buffer::{Buffer, Found};
 use super::tier::{Mark, Table};
 use crate::segment::same;
+use crate::word::matching;
 
 /// Bytes of a set.
 pub(super) const SET: usize = 128;
@@ -37,14 +38,6 @@ pub(super) struct Slots {
 /// How many entries of such widths have room in a set.
 pub(super) fn ways(entry_bytes: usize) -> usize {
     (SET - HEADER).checked_div(entry_bytes).unwrap_or(0).min(MOST_WAYS)
-}
-
-/// A bit, the highest, of each byte that is `tag`.
-#[inline]
-const fn matching(tags: u64, tag: u8) -> u64 {
-    const SEVEN: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let differs = tags ^ (tag as u64).wrapping_mul(0x0101_0101_0101_0101);
-    !(((differs & SEVEN) + SEVEN) | differs | SEVEN)
 }
 
 impl Slots {

@@ -1,8 +1,9 @@
 //! [`Tier`]: a table of sets that grows up to its share of memory, and is left alone where it does not pay.
 //!
 //! # How
-//! It begins small and starts over four times as large when so many entries had to go that memory is what
-//! is missing. What is read again within that memory is then there. Where that is little, as in uniform
+//! It begins small and starts over twice as large when so many entries had to go that memory is what is
+//! missing: more than it has sets, and one for each few look-ups. What is read again within that memory is
+//! then there; a table that is no larger has more of its lines in the processor's caches. Where that is little, as in uniform
 //! reads of far more state, most of what is added only drives out what nobody asks for: the tier then
 //! uses one set in 16 and goes by the others, until those show that it would pay again.
 
@@ -11,7 +12,9 @@ use super::buffer::{Buffer, Found};
 /// Bytes of a tier that was used for the first time.
 const FIRST_BYTES: usize = 64 << 10;
 /// How many times as large it becomes.
-const GROWTH: usize = 4;
+const GROWTH: usize = 2;
+/// Look-ups for each entry that had to go, where memory is not what is missing.
+const RARELY: u64 = 16;
 /// One set of so many goes on being used where the tier does not pay.
 const SAMPLE: usize = 16;
 /// Look-ups between two judgements.
@@ -51,6 +54,8 @@ pub(super) struct Tier<T, const N: usize> {
     most: usize,
     /// Entries that had to go since the table has this size.
     gone: usize,
+    /// Look-ups until then.
+    before: u64,
     pays: bool,
     /// Since the store was opened.
     hits: u64,
@@ -64,7 +69,17 @@ pub(super) struct Tier<T, const N: usize> {
 impl<T: Table<N>, const N: usize> Tier<T, N> {
     /// An empty tier.
     pub(super) const fn new(table: T) -> Self {
-        Self { table, most: 0, gone: 0, pays: true, hits: 0, misses: 0, gained: 0, judged: [0; 3] }
+        Self {
+            table,
+            most: 0,
+            gone: 0,
+            before: 0,
+            pays: true,
+            hits: 0,
+            misses: 0,
+            gained: 0,
+            judged: [0; 3],
+        }
     }
 
     /// From now on it takes at most so many bytes.
@@ -78,7 +93,7 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
     /// Forgets all entries.
     pub(super) fn clear(&mut self) {
         self.table.sets_mut().clear();
-        self.gone = 0;
+        (self.gone, self.before) = (0, self.looked_up());
     }
 
     /// Bytes of memory.
@@ -89,6 +104,10 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
     /// Hits and misses.
     pub(super) const fn hits_and_misses(&self) -> (u64, u64) {
         (self.hits, self.misses)
+    }
+
+    const fn looked_up(&self) -> u64 {
+        self.hits.wrapping_add(self.misses)
     }
 
     /// The set of a hash, which is asked for, so that it is there soon; none where it is not used.
@@ -142,9 +161,11 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
             self.gone += gone;
             self.gained += u64::from(gone == 0 || sets < self.most);
         }
-        if sets < self.most && self.gone > sets {
+        let since = self.looked_up().wrapping_sub(self.before);
+        let often = (self.gone as u64).saturating_mul(RARELY) > since;
+        if sets < self.most && self.gone > sets && often {
             self.table.sets_mut().resize(self.most.min(sets.saturating_mul(GROWTH)));
-            self.gone = 0;
+            (self.gone, self.before) = (0, self.looked_up());
         }
     }
 

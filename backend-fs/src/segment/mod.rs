@@ -43,6 +43,7 @@ use alluvium_state_api::{Error, KeyGroup, KeyGroupRange, Result};
 
 pub(crate) use cache::BlockCache;
 pub(crate) use cursor::{Item, SectionCursor, What};
+pub(crate) use listing::{KINDS, Listed};
 use pages::OpenSection;
 pub(crate) use probe::{Place, same};
 
@@ -95,6 +96,8 @@ struct Slot {
     state: u16,
     group: KeyGroup,
     live: bool,
+    /// Where it is in the file.
+    range: Range<u64>,
     widths: Widths,
     opened: OnceLock<OpenSection>,
 }
@@ -125,6 +128,7 @@ impl Segment {
             state: section.state,
             group: section.group,
             live: live.iter().any(|range| range.contains(section.group)),
+            range: range_of(&file, section),
             widths: file.fixed_layout(section.state).map_or_else(Widths::default, Widths::of),
             opened: OnceLock::new(),
         };
@@ -223,6 +227,12 @@ impl State {
         let dense = sections.len() == usize::from(last.saturating_sub(first)) + 1;
         Self { dense: dense && !sections.is_empty(), sections, first }
     }
+}
+
+/// Where a section is, of a file with lookups.
+fn range_of(file: &StateFile, section: &Section) -> Range<u64> {
+    let end = file.lookups(section).map_or(0, |directory| directory.end);
+    end.saturating_sub(section.stored_bytes())..end
 }
 
 /// Maps the file behind `reader`, if it is one of the operating system.

@@ -64,7 +64,7 @@ pub(super) fn part<'m>(map: &'m [u8], range: &Range<u64>) -> &'m [u8] {
 }
 
 impl Segment {
-    fn section(&self, index: usize) -> Result<&Section> {
+    pub(super) fn section(&self, index: usize) -> Result<&Section> {
         self.file.sections().get(index).ok_or_else(|| Error::bug("there is no such section"))
     }
 

@@ -159,6 +159,32 @@ impl StateFile {
         verified().map_err(|error| self.locate(error, section, at))
     }
 
+    /// Verifies the data block with which `bytes` begin, some of a section from `at` in the file on. `None`
+    /// where they begin with a lookup page: those come after all data blocks. Who goes from block to block
+    /// in this way compares what they have with the counts of the section.
+    ///
+    /// # Errors
+    /// As [`verify_block`](Self::verify_block).
+    pub fn first_block<'a>(
+        &'a self,
+        section: &Section,
+        bytes: &'a [u8],
+        at: u64,
+    ) -> Result<Option<Block<'a>>> {
+        let length = || {
+            let header = BlockHeader::decode(split(bytes)?.0)?;
+            let length = header.stored_length.checked_add(BLOCK_HEADER_BYTES);
+            Ok((header.content != BlockContent::LookupPage).then_some(length).flatten())
+        };
+        match length().map_err(|error| self.locate(error, section, at))? {
+            Some(length) => {
+                let block = bytes.get(..length).unwrap_or_default();
+                self.verify_block(section, block, at).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     /// A data block that was verified before, given all bytes of it.
     ///
     /// # Errors

@@ -58,6 +58,48 @@ fn use_all(content: &Content, segment: &Segment) -> Result<()> {
     Ok(())
 }
 
+/// All that the sections of a segment list.
+fn listed(content: &Content, segment: &Segment) -> Result<Vec<(u64, Listed)>> {
+    let (mut cache, mut all) = (BlockCache::new(1 << 20), Vec::new());
+    for ((state, group), _) in content.sections() {
+        let mut tell = |hash, at| all.push((hash, at));
+        segment.list(&mut cache, state, KeyGroup::new(group), &mut tell)?;
+    }
+    Ok(all)
+}
+
+/// Who lists a section goes from block to block, without pages and directory.
+#[test]
+fn damage_does_not_change_what_is_listed() {
+    let content = small();
+    let bytes = content.written();
+    let open = |bytes: &[u8]| Place::of(Way::Mapped).open(bytes, Way::Mapped, &[content.groups()]);
+    let undamaged = open(&bytes).unwrap();
+    let expected = listed(&content, &undamaged).unwrap();
+    assert!(expected.len() > 10);
+    let starts: Vec<_> = undamaged.sections.iter().map(|slot| slot.range.start).collect();
+    let mut noticed = 0;
+    let all = (0..bytes.len()).step_by(11).map(|at| (at, bytes[at] ^ 1 << (at % 8)));
+    // A lookup page where there should be data.
+    let early = starts.iter().map(|start| (usize::try_from(*start).unwrap(), 5));
+    for (at, byte) in all.chain(early) {
+        let mut damaged = bytes.clone();
+        damaged[at] = byte;
+        match open(&damaged).and_then(|segment| listed(&content, &segment)) {
+            Ok(found) => assert!(found == expected, "byte {at}"),
+            Err(error) => {
+                let kind = error.kind();
+                assert!(
+                    matches!(kind, ErrorKind::Corrupted | ErrorKind::Unsupported),
+                    "byte {at}: {error}"
+                );
+                noticed += 1;
+            }
+        }
+    }
+    assert!(noticed > bytes.len() / 44, "{noticed} of {}", bytes.len());
+}
+
 #[test]
 fn damage_of_any_byte_is_noticed() {
     let content = small();

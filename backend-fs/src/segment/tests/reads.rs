@@ -1,5 +1,6 @@
 //! Point reads and ordered reads say what was written, in every mode.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use alluvium_state_api::format::{BlockKind, FileForm};
@@ -67,6 +68,37 @@ fn removed_maps_are_told_apart_from_entries() {
                     let all = rest(segment, &mut cache, &mut cursor).unwrap();
                     let expected = removed.iter().map(|key| (key.clone(), Says::Removed));
                     assert_eq!(all, expected.collect::<Vec<_>>());
+                }
+            }
+        });
+    }
+}
+
+/// What a section says, with the hashes; and each of it is where it is said to be.
+#[test]
+fn what_is_listed_is_all_there_is_and_where_it_is() {
+    for content in contents() {
+        in_every_way(&content, |way, segment| {
+            let mut cache = BlockCache::new(1 << 20);
+            for ((state, group), entries) in content.sections() {
+                let (group, mut listed) = (KeyGroup::new(group), Vec::new());
+                let mut tell = |hash, at| listed.push((hash, at));
+                segment.list(&mut cache, state, group, &mut tell).unwrap();
+                let none = BTreeSet::new();
+                let removed = content.removed_maps.get(&(state, group.index())).unwrap_or(&none);
+                assert_eq!(listed.len(), entries.len() + removed.len(), "{way:?}");
+                let wanted = entries.iter().map(|(key, says)| (key, Some(says)));
+                for (key, says) in wanted.chain(removed.iter().map(|key| (key, None))) {
+                    let alike = listed.iter().filter(|(hash, _)| *hash == key.hash());
+                    let mut found = alike.filter_map(|(_, at)| {
+                        let what = (key.entry(), says.is_none());
+                        segment.listed(&mut cache, (state, group), *at, what).unwrap()
+                    });
+                    let place = found.next().unwrap();
+                    assert!(found.next().is_none(), "{key:?} is there once");
+                    drop(found);
+                    let expected = says.cloned().unwrap_or(Says::Removed);
+                    assert_eq!(said(segment, &mut cache, place).unwrap(), expected, "{way:?}");
                 }
             }
         });
