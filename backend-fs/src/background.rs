@@ -1,4 +1,4 @@
-//! What works beside the writer: spilling a sealed layer, and merging segments.
+//! What works beside the writer: spilling a sealed layer, merging segments, and reading what was restored.
 //!
 //! # Invariants
 //! B1. At most one layer is sealed, and at most one merge runs.
@@ -8,6 +8,7 @@
 //!     alone make them; the merge then runs unpaced.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use alluvium_state_api::format::{FileForm, WriteOptions};
 use alluvium_state_api::snapshot::CancelToken;
@@ -50,6 +51,9 @@ pub(crate) struct Background {
     basis: u64,
     spill: Option<Arc<Promise>>,
     merging: Option<Merging>,
+    hydration: Option<Arc<Promise>>,
+    /// Bytes that were read ahead of who asks for them.
+    hydrated: Arc<AtomicU64>,
     poison: Option<Arc<Error>>,
     cancel: CancelToken,
     /// What was done.
@@ -67,6 +71,11 @@ impl Background {
         self.basis += 1;
     }
 
+    /// Bytes that were read ahead of who asks for them.
+    pub(crate) fn hydrated_bytes(&self) -> u64 {
+        self.hydrated.load(Ordering::Relaxed)
+    }
+
     /// The spill under way.
     pub(crate) fn spill(&self) -> Option<Arc<Promise>> {
         self.spill.clone()
@@ -82,7 +91,8 @@ impl Drop for Background {
             merging.pace.hurry();
             merging.promise
         });
-        for promise in self.spill.take().into_iter().chain(merging) {
+        let others = merging.into_iter().chain(self.hydration.take());
+        for promise in self.spill.take().into_iter().chain(others) {
             promise.wait_until_done();
         }
     }
@@ -230,6 +240,23 @@ impl FsStore {
         let keeper = Keeper::new(&promise);
         self.env.spawner.spawn(name, Box::new(move || keeper.keep(job())))?;
         Ok(promise)
+    }
+
+    /// Begins to read what was restored, if that is wanted: the newest first, which are small and asked first.
+    pub(crate) fn hydrate(&mut self) -> Result<()> {
+        if !self.options.hydrate || self.segments.is_empty() {
+            return Ok(());
+        }
+        let segments = self.segments.all().to_vec();
+        let (cancel, done) =
+            (self.background.cancel.clone(), Arc::clone(&self.background.hydrated));
+        let promise = self.spawn("alluvium-fs-hydrate", move || {
+            let mut newest_first = segments.iter().rev();
+            newest_first.try_for_each(|member| member.segment().hydrate(&cancel, &done))?;
+            Ok(None)
+        })?;
+        self.background.hydration = Some(promise);
+        Ok(())
     }
 
     /// Begins a merge, if none runs and there is something to gain.

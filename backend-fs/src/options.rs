@@ -20,9 +20,12 @@ pub(crate) const MAX_SEGMENTS: &str = "state.backend.fs.max-segments";
 /// How fast merging may write.
 pub(crate) const MERGE_RATE: &str = "state.backend.fs.merge-rate";
 
+/// Whether what was restored is read in the background.
+pub(crate) const HYDRATE: &str = "state.backend.fs.hydrate";
+
 /// All of them, as the registry wants them.
-pub(crate) const KEYS: [&str; 6] =
-    [WRITE_BUFFER, READ_MODE, READ_CACHE, BLOCK_CACHE, MAX_SEGMENTS, MERGE_RATE];
+pub(crate) const KEYS: [&str; 7] =
+    [WRITE_BUFFER, READ_MODE, READ_CACHE, BLOCK_CACHE, MAX_SEGMENTS, MERGE_RATE, HYDRATE];
 
 const BUFFER_BOUNDS: RangeInclusive<u64> = 4 << 10..=1 << 40;
 const READ_CACHE_BOUNDS: RangeInclusive<u64> = 0..=1 << 40;
@@ -40,6 +43,7 @@ const RATE_BOUNDS: RangeInclusive<u64> = 64 << 10..=1 << 40;
 /// | `state.backend.fs.block-cache-size` | size, 64 kb to 1 tb; used with `pread` | 64 mb |
 /// | `state.backend.fs.max-segments` | 2 to 1000 | 8 |
 /// | `state.backend.fs.merge-rate` | size per second, 64 kb to 1 tb | 64 mb |
+/// | `state.backend.fs.hydrate` | `true`, `false` | `false` |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FsOptions {
@@ -58,6 +62,10 @@ pub struct FsOptions {
     pub max_segments: usize,
     /// Bytes per second that merging may write.
     pub merge_bytes_per_second: u64,
+    /// Whether a thread reads and verifies all that was restored, once and as fast as it can, beside the first
+    /// accesses, which then need not wait for it. For state that fits into the page cache, where there are
+    /// cores to spare. What it finds damaged is told to who reads it.
+    pub hydrate: bool,
 }
 
 impl Default for FsOptions {
@@ -69,6 +77,7 @@ impl Default for FsOptions {
             block_cache_bytes: 64 << 20,
             max_segments: 8,
             merge_bytes_per_second: 64 << 20,
+            hydrate: false,
         }
     }
 }
@@ -100,6 +109,7 @@ impl FsOptions {
             block_cache_bytes: settings.size(BLOCK_CACHE, cache, CACHE_BOUNDS)?,
             max_segments: usize::try_from(segments).unwrap_or(default.max_segments),
             merge_bytes_per_second: settings.size(MERGE_RATE, rate, RATE_BOUNDS)?,
+            hydrate: settings.flag(HYDRATE, default.hydrate)?,
         })
     }
 

@@ -105,6 +105,7 @@ impl FsStore {
             options,
             env: OpenEnv { restore: Vec::new(), ..env },
         };
+        store.hydrate()?;
         store.merge_once_settled()?;
         Ok(store)
     }

@@ -37,6 +37,9 @@ pub struct FsStatistics {
     pub merges: u64,
     /// Bytes that merges wrote.
     pub merged_bytes: u64,
+    /// Bytes that were read and verified in the background since the restore, with
+    /// [`FsOptions::hydrate`](crate::FsOptions::hydrate).
+    pub hydrated_bytes: u64,
 }
 
 impl FsStatistics {
@@ -67,6 +70,7 @@ impl FsStore {
             index_bytes: self.cache.held_bytes() + self.segments.joint_bytes(),
             cache_hits,
             cold_reads,
+            hydrated_bytes: self.background.hydrated_bytes(),
             ..self.background.figures
         };
         for member in self.segments.all() {

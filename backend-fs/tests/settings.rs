@@ -21,6 +21,7 @@ fn all_settings_are_read() {
         ("state.backend.fs.block-cache-size", "2 mb"),
         ("state.backend.fs.max-segments", "5"),
         ("state.backend.fs.merge-rate", "3 mb"),
+        ("state.backend.fs.hydrate", "true"),
     ])
     .unwrap();
     let options = FsOptions::from_settings(&settings).unwrap();
@@ -30,6 +31,7 @@ fn all_settings_are_read() {
     assert_eq!(options.block_cache_bytes, 2 << 20);
     assert_eq!(options.max_segments, 5);
     assert_eq!(options.merge_bytes_per_second, 3 << 20);
+    assert!(options.hydrate && !FsOptions::default().hydrate);
     let directory = tempfile::tempdir().unwrap();
     let registry = BackendRegistry::new().with(FsBackend);
     let store = registry.open(env().unwrap().with_local_dir(directory.path()), &settings).unwrap();
@@ -47,6 +49,7 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("state.backend.fs.max-segments", "1"),
         ("state.backend.fs.max-segments", "1001"),
         ("state.backend.fs.merge-rate", "0"),
+        ("state.backend.fs.hydrate", "perhaps"),
     ] {
         let settings = Settings::from_pairs([("state.backend", "fs"), (key, value)]).unwrap();
         let error = FsOptions::from_settings(&settings).unwrap_err();

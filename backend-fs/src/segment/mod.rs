@@ -25,6 +25,7 @@
 mod ahead;
 mod cache;
 mod cursor;
+mod hydrate;
 mod lane;
 mod listing;
 mod lists;

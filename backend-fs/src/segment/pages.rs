@@ -139,7 +139,7 @@ impl Segment {
         self.locate(index, Error::corrupted(message), at)
     }
 
-    fn read(&self, index: usize, offset: u64, bytes: &mut [u8]) -> Result<()> {
+    pub(super) fn read(&self, index: usize, offset: u64, bytes: &mut [u8]) -> Result<()> {
         let read = self.reader.read_exact_at(offset, bytes);
         read.map_err(|error| self.locate(index, error, offset))
     }

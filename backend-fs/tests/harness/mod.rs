@@ -32,6 +32,7 @@ pub(crate) fn options(profile: Profile, read_mode: ReadMode) -> FsOptions {
         options.block_cache_bytes = TINY_CACHE;
         options.max_segments = 3;
         options.merge_bytes_per_second = 1 << 40;
+        options.hydrate = true;
     }
     options
 }

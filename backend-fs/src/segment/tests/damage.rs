@@ -1,7 +1,10 @@
 //! Damage anywhere is an error with a place; what passes its checksum and lies does no harm.
 
+use std::sync::atomic::AtomicU64;
+
 use alluvium_state_api::ErrorKind;
 use alluvium_state_api::format::{BLOCK_HEADER_BYTES, FileForm};
+use alluvium_state_api::snapshot::CancelToken;
 
 use super::model::{Content, Key, Numbers, Says, rest, said, spec};
 use super::*;
@@ -98,6 +101,44 @@ fn damage_does_not_change_what_is_listed() {
         }
     }
     assert!(noticed > bytes.len() / 44, "{noticed} of {}", bytes.len());
+}
+
+#[test]
+fn hydration_verifies_all_that_is_live() {
+    let content = small();
+    let bytes = content.written();
+    let live = [KeyGroupRange::new(0, 1).unwrap()];
+    let hydrated = |bytes: &[u8], way, live: &[KeyGroupRange]| -> Result<Segment> {
+        let segment = Place::of(way).open(bytes, way, live)?;
+        let done = AtomicU64::new(0);
+        segment.hydrate(&CancelToken::default(), &done)?;
+        let sections = segment.sections.iter().filter(|slot| slot.live);
+        let expected: u64 = sections.map(|slot| slot.range.end - slot.range.start).sum();
+        assert_eq!(done.into_inner(), expected);
+        Ok(segment)
+    };
+    for way in Way::ALL {
+        let segment = hydrated(&bytes, way, &live).unwrap();
+        assert!(segment.sections.iter().all(|slot| slot.live == (slot.group.index() == 0)));
+        let opened = segment.sections.iter().map(|slot| slot.opened.get().is_some());
+        let live = segment.sections.iter().map(|slot| slot.live && way == Way::Mapped);
+        assert!(opened.eq(live), "{way:?}");
+        let cancel = CancelToken::default();
+        cancel.cancel();
+        let cancelled = segment.hydrate(&cancel, &AtomicU64::new(0)).unwrap_err();
+        assert_eq!(cancelled.kind(), ErrorKind::Cancelled);
+    }
+    let all = hydrated(&bytes, Way::Mapped, &[content.groups()]).unwrap();
+    let ranges: Vec<_> = all.sections.iter().map(|slot| (slot.group, slot.range.clone())).collect();
+    for (group, range) in ranges {
+        for at in range.step_by(61) {
+            let mut damaged = bytes.clone();
+            damaged[usize::try_from(at).unwrap()] ^= 1;
+            let found = hydrated(&damaged, Way::Mapped, &live).map_err(|error| error.kind());
+            let expected = if group.index() == 0 { Err(ErrorKind::Corrupted) } else { Ok(()) };
+            assert_eq!(found.map(drop), expected, "byte {at}");
+        }
+    }
 }
 
 #[test]
