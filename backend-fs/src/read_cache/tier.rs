@@ -14,7 +14,7 @@ const FIRST_BYTES: usize = 64 << 10;
 /// How many times as large it becomes.
 const GROWTH: usize = 2;
 /// Look-ups for each entry that had to go, where memory is not what is missing.
-const RARELY: u64 = 16;
+const RARELY: u64 = 64;
 /// One set of so many goes on being used where the tier does not pay.
 const SAMPLE: usize = 16;
 /// Look-ups between two judgements.
