@@ -15,14 +15,11 @@ use std::sync::Arc;
 
 use alluvium_state_api::format::{Section, StateFile};
 use alluvium_state_api::snapshot::{SnapshotFile, StoredFile};
-use alluvium_state_api::storage::{FileReader, SnapshotSource};
+use alluvium_state_api::storage::{FileReader, SnapshotSource, read_pieces};
 use alluvium_state_api::vfs::must_be_copied;
 use alluvium_state_api::{Error, KeyGroupRange, Result};
 
 use super::{LocalDirectory, LocalFile, failed};
-
-/// How much is copied at a time.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// A file of a snapshot that is to be taken in.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +83,7 @@ impl LocalDirectory {
 
     fn copy(&self, file: &SnapshotFile, reader: &dyn FileReader) -> Result<LocalFile> {
         let (copy, mut writer) = self.create()?;
-        read_all(reader, 0..reader.len(), |bytes| writer.write(bytes))?;
+        read_pieces(reader, 0..reader.len(), |bytes| writer.write(bytes))?;
         check(&writer.finish()?, &file.stored)?;
         Ok(copy)
     }
@@ -99,7 +96,7 @@ impl LocalDirectory {
         for range in ranges {
             let skipped = writer.skip(range.start.saturating_sub(end));
             skipped.map_err(|error| failed("write", copy.path(), error))?;
-            read_all(wanted.opened.reader(), range.clone(), |bytes| {
+            read_pieces(wanted.opened.reader(), range.clone(), |bytes| {
                 writer.write_all(bytes).map_err(|error| failed("write", copy.path(), error))
             })?;
             end = range.end;
@@ -115,24 +112,6 @@ impl LocalDirectory {
         while blocks.next_block()?.is_some() {}
         Ok(copy)
     }
-}
-
-/// Hands out the bytes of a range, in pieces.
-fn read_all(
-    reader: &dyn FileReader,
-    range: Range<u64>,
-    mut take: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let part = |left: u64| usize::try_from(left).map_or(CHUNK_BYTES, |n| n.min(CHUNK_BYTES));
-    let mut chunk = vec![0; part(range.end.saturating_sub(range.start))];
-    let mut offset = range.start;
-    while offset < range.end {
-        let bytes = chunk.get_mut(..part(range.end - offset)).unwrap_or_default();
-        reader.read_exact_at(offset, bytes)?;
-        take(bytes)?;
-        offset += bytes.len() as u64;
-    }
-    Ok(())
 }
 
 fn check(found: &StoredFile, recorded: &StoredFile) -> Result<()> {

@@ -5,15 +5,12 @@ use std::io::Write;
 use std::path::Path;
 
 use alluvium_state_api::snapshot::SnapshotFile;
-use alluvium_state_api::storage::{SnapshotSource, open_file};
+use alluvium_state_api::storage::{SnapshotSource, open_file, read_pieces};
 use alluvium_state_api::vfs::{FileSystem, must_be_copied};
 use alluvium_state_api::{Error, RestorePart, Result};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Role;
-
-/// How much is copied at a time.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// Takes all files of a part into `directory`, under RocksDB's names.
 ///
@@ -61,16 +58,11 @@ fn copy(
 ) -> Result<()> {
     let reader = source.open(file)?;
     let mut writer = fs.create_new(path).map_err(|error| Error::io("create", path, error))?;
-    let (mut offset, length, mut hasher) = (0_u64, reader.len(), Xxh3::new());
-    let part = |left: u64| usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
-    let mut chunk = vec![0; part(length)];
-    while offset < length {
-        let bytes = chunk.get_mut(..part(length - offset)).unwrap_or_default();
-        reader.read_exact_at(offset, bytes)?;
+    let (length, mut hasher) = (reader.len(), Xxh3::new());
+    read_pieces(&*reader, 0..length, |bytes| {
         hasher.update(bytes);
-        writer.write_all(bytes).map_err(|error| Error::io("write", path, error))?;
-        offset += bytes.len() as u64;
-    }
+        writer.write_all(bytes).map_err(|error| Error::io("write", path, error))
+    })?;
     let (expected, found) = (&file.stored, hasher.digest128());
     if (length, found) == (expected.length, expected.checksum) {
         return Ok(());

@@ -9,17 +9,16 @@ use alluvium_state_api::Result;
 use alluvium_state_api::format::StateFileSpec;
 use alluvium_state_api::schema::StateMeta;
 use alluvium_state_api::snapshot::{
-    CancelToken, EntryCount, FileFormat, FileLocation, FileName, KeyedSnapshot, SnapshotContext,
-    SnapshotFile, SnapshotKind, StateSummary, StoredFile,
+    EntryCount, FileFormat, FileLocation, FileName, KeyedSnapshot, SnapshotContext, SnapshotFile,
+    SnapshotKind, StateSummary, StoredFile,
 };
-use alluvium_state_api::storage::{FileReader, FileScope, InlinePolicy, SnapshotSource};
+use alluvium_state_api::storage::{
+    FileReader, FileScope, InlinePolicy, SnapshotSource, read_pieces,
+};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{Linked, Role};
 use crate::chain::Uploads;
-
-/// How much is read at a time.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// What an incremental snapshot is made of.
 #[derive(Debug)]
@@ -107,11 +106,15 @@ impl Native {
         context.progress.add(0, length);
         if by_bytes {
             let mut writer = context.sink.create(scope)?;
-            chunks(&*reader, context.cancel, &mut |bytes| writer.write(bytes))?;
+            read_pieces(&*reader, 0..length, |bytes| {
+                context.cancel.check()?;
+                writer.write(bytes)
+            })?;
             return Ok(described(writer.finish()?));
         }
         let mut hasher = Xxh3::new();
-        chunks(&*reader, context.cancel, &mut |bytes| {
+        read_pieces(&*reader, 0..length, |bytes| {
+            context.cancel.check()?;
             hasher.update(bytes);
             Ok(())
         })?;
@@ -138,24 +141,4 @@ impl SnapshotSource for OneFile<'_> {
     fn local_path(&self, _: &SnapshotFile) -> Option<PathBuf> {
         Some(self.linked.path_of(self.name))
     }
-}
-
-/// Hands out a file's bytes in order.
-fn chunks(
-    reader: &dyn FileReader,
-    cancel: &CancelToken,
-    visit: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let length = reader.len();
-    let part = |left: u64| usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
-    let mut chunk = vec![0; part(length)];
-    let mut offset = 0;
-    while offset < length {
-        cancel.check()?;
-        let bytes = chunk.get_mut(..part(length - offset)).unwrap_or_default();
-        reader.read_exact_at(offset, bytes)?;
-        visit(bytes)?;
-        offset += bytes.len() as u64;
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
+use std::sync::Arc;
 
 use alluvium_state_api::codec::{KeyCodec, Native};
 use alluvium_state_api::settings::Settings;
@@ -49,7 +50,7 @@ pub(super) enum Source {
     /// They are made.
     Made(Workload),
     /// They are in a file, and in memory.
-    Trace(String, Vec<Access>),
+    Trace(String, Arc<[Access]>),
 }
 
 impl Source {
@@ -58,7 +59,7 @@ impl Source {
         let about = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let file = File::open(path).map_err(|error| about(&error))?;
         let replay = Replay::new(BufReader::new(file)).map_err(|error| about(&error))?;
-        let accesses = replay.collect::<Outcome<Vec<_>>>().map_err(|error| about(&error))?;
+        let accesses = replay.collect::<Outcome<Arc<[_]>>>().map_err(|error| about(&error))?;
         if accesses.is_empty() {
             return Err(about(&"there are no accesses in it").into());
         }
@@ -78,7 +79,9 @@ impl Source {
         match self {
             Self::Made(workload) => Ok((workload.fill(shape), workload.run(shape)?)),
             Self::Trace(_, accesses) => {
-                Ok((Box::new(std::iter::empty()), Box::new(accesses.clone().into_iter())))
+                let accesses = Arc::clone(accesses);
+                let run = (0..accesses.len()).filter_map(move |at| accesses.get(at).copied());
+                Ok((Box::new(std::iter::empty()), Box::new(run)))
             }
         }
     }

@@ -6,12 +6,9 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use super::reader::InlineReader;
-use super::{FileScope, SnapshotSink, SnapshotSource, verify_checksum};
+use super::{FileScope, SnapshotSink, SnapshotSource, read_pieces, verify_checksum};
 use crate::snapshot::{FileLocation, SnapshotFile, StoredFile};
 use crate::{Error, Result};
-
-/// How much is copied at a time.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// What is already inline: the same bytes, whose length and checksum are compared.
 pub(super) fn inline(file: &SnapshotFile) -> Result<Option<StoredFile>> {
@@ -35,16 +32,11 @@ pub(super) fn copy<S: SnapshotSink + ?Sized>(
         return Ok(stored);
     }
     let (reader, mut writer) = (from.open(file)?, sink.create(scope)?);
-    let (mut offset, length) = (0_u64, reader.len());
-    let part = |left: u64| usize::try_from(left).map_or(CHUNK_BYTES, |n| n.min(CHUNK_BYTES));
-    let (mut hasher, mut chunk) = (Xxh3::new(), vec![0; part(length)]);
-    while offset < length {
-        let bytes = chunk.get_mut(..part(length - offset)).unwrap_or_default();
-        reader.read_exact_at(offset, bytes)?;
+    let (length, mut hasher) = (reader.len(), Xxh3::new());
+    read_pieces(&*reader, 0..length, |bytes| {
         hasher.update(bytes);
-        writer.write(bytes)?;
-        offset += bytes.len() as u64;
-    }
+        writer.write(bytes)
+    })?;
     check(file, length, hasher.digest128())?;
     let stored = writer.finish()?;
     check(file, stored.length, stored.checksum)?;

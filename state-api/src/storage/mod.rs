@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub use checkpoint::{CheckpointAttempt, CheckpointStorage, StoredCheckpoint};
 pub use phase::Phase;
 pub use places::SavepointPlaces;
-pub use reader::{InlineSource, open_file, verify_checksum};
+pub use reader::{InlineSource, open_file, read_pieces, verify_checksum};
 pub use remains::{MAX_REMAINS_BYTES, are_remains, decode_remains, encode_remains};
 pub use survey::{
     Survey, SurveyedCheckpoint, SurveyedFile, SurveyedPlace, SurveyedSavepoint, is_drawn,

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,8 +13,44 @@ use crate::snapshot::{FileLocation, SnapshotFile, StoredFile};
 use crate::vfs::{EntryKind, FileSystem, ReadFile};
 use crate::{Error, Result};
 
-/// How much [`verify_checksum`] reads at a time.
-const VERIFY_CHUNK_BYTES: usize = 1 << 20;
+/// How much [`read_pieces`] reads at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Hands the bytes of `range` to `take`, in order, at most 1 MiB at a time, which is the memory that it
+/// needs.
+///
+/// # Errors
+/// What the reader and `take` return.
+///
+/// ```
+/// use alluvium_state_api::Result;
+/// use alluvium_state_api::storage::{FileReader, read_pieces};
+///
+/// fn bytes_of(reader: &dyn FileReader) -> Result<Vec<u8>> {
+///     let mut bytes = Vec::new();
+///     read_pieces(reader, 0..reader.len(), |piece| {
+///         bytes.extend_from_slice(piece);
+///         Ok(())
+///     })?;
+///     Ok(bytes)
+/// }
+/// ```
+pub fn read_pieces(
+    reader: &dyn FileReader,
+    range: Range<u64>,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let part = |left: u64| usize::try_from(left).map_or(PIECE_BYTES, |n| n.min(PIECE_BYTES));
+    let mut piece = vec![0; part(range.end.saturating_sub(range.start))];
+    let mut offset = range.start;
+    while offset < range.end {
+        let bytes = piece.get_mut(..part(range.end - offset)).unwrap_or_default();
+        reader.read_exact_at(offset, bytes)?;
+        take(bytes)?;
+        offset += bytes.len() as u64;
+    }
+    Ok(())
+}
 
 /// Reads all of `reader` and compares its XXH3-128 with `expected`.
 ///
@@ -21,16 +58,10 @@ const VERIFY_CHUNK_BYTES: usize = 1 << 20;
 /// `Corrupted` where they differ, and what the reader returns.
 pub fn verify_checksum(reader: &dyn FileReader, expected: u128) -> Result<()> {
     let mut hasher = Xxh3::new();
-    let (mut offset, length) = (0_u64, reader.len());
-    let most = usize::try_from(length).map_or(VERIFY_CHUNK_BYTES, |n| n.min(VERIFY_CHUNK_BYTES));
-    let mut chunk = vec![0; most];
-    while offset < length {
-        let count = usize::try_from(length - offset).map_or(chunk.len(), |n| n.min(chunk.len()));
-        let part = chunk.get_mut(..count).unwrap_or_default();
-        reader.read_exact_at(offset, part)?;
-        hasher.update(part);
-        offset += count as u64;
-    }
+    read_pieces(reader, 0..reader.len(), |bytes| {
+        hasher.update(bytes);
+        Ok(())
+    })?;
     let found = hasher.digest128();
     if found != expected {
         return Err(Error::corrupted(format!(
