@@ -193,7 +193,8 @@ pub trait CheckpointStorage: Debug + Send + Sync {
     /// `Unavailable`.
     fn list(&self) -> Result<Vec<CheckpointId>>;
 
-    /// Opens a published checkpoint.
+    /// Opens a published checkpoint. What is returned is durable, also where its publication was in doubt
+    /// when its publisher died: whoever goes on from it may delete what it replaces.
     ///
     /// # Errors
     /// `NotFound` where it does not exist or is not complete; `Corrupted`, `Unavailable`.

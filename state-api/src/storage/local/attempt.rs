@@ -182,7 +182,8 @@ impl LocalAttempt {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(unclear(error)),
         }
-        let synced = fs.sync_directory(own);
+        // A place that is missing was removed by somebody else, with all that was in it.
+        let synced = unless_missing(fs.sync_directory(own));
         synced.map_err(|error| unclear(cannot_write("fsync", own, error)))?;
         self.site.record.lock().phase.settle(false);
         Ok(())

@@ -14,7 +14,8 @@
 //! Those of [`checkpoint`](super::checkpoint), by these means:
 //! 1. Files have random names and are created exclusively; nothing is ever opened to be rewritten.
 //! 2. A file is synced before it is finished; directories before metadata; metadata under a draft's
-//!    name before it gets its own, exclusively; the directory before `publish` returns.
+//!    name before it gets its own, exclusively; the directory before `publish` returns, and before `load`
+//!    does.
 //! 3. Below the directory that the user chose nothing is followed that is a symbolic link.
 //! 4. Deletion touches only files that we may have written, in real directories.
 //!
@@ -285,6 +286,9 @@ impl CheckpointStorage for LocalStorage {
                 return Err(Error::not_found("the checkpoint does not exist or was not completed")
                     .with_path(&own));
             }
+            // Whoever published it may have died before its name was durable.
+            let synced = self.ground.fs.sync_directory(&own);
+            synced.map_err(|error| Error::io("fsync", &own, error))?;
             source::open_directory(&self.ground.fs, own.clone())
         };
         load().map_err(|error| error.with_checkpoint(id))

@@ -281,3 +281,42 @@ fn a_late_rename_never_brings_back_what_was_refused() {
     }
     assert_eq!(outcomes.len(), 2, "{outcomes:?}");
 }
+
+/// A storage with a checkpoint that is there, whose publication could not be made durable, and its attempt.
+fn in_doubt() -> (MemoryFs, Arc<dyn CheckpointAttempt>) {
+    let publish = |fault: Option<u64>| {
+        let memory = MemoryFs::new();
+        let faulty = FaultyFs::new(Arc::new(memory.clone()));
+        let faulty = fault.iter().fold(faulty, |fs, &at| fs.with_fault(at, Fault::Fails(EIO)));
+        let fs: Arc<dyn FileSystem> = Arc::new(faulty.clone());
+        let attempt = open_seeded(&fs).unwrap().begin(id(1)).unwrap();
+        let published = attempt.publish(b"end").map_err(|error| error.kind());
+        (memory, faulty.operations(), attempt, published)
+    };
+    let (_, last, ..) = publish(None);
+    let (memory, _, attempt, published) = publish(Some(last));
+    assert_eq!(published, Err(ErrorKind::Indeterminate));
+    (memory, attempt)
+}
+
+/// Another process builds on what it finds, and deletes what is older.
+#[test]
+fn what_was_loaded_survives_a_power_cut() {
+    let (memory, _) = in_doubt();
+    let fs: Arc<dyn FileSystem> = Arc::new(memory.clone());
+    let found = open_seeded(&fs).unwrap().load(id(1)).unwrap();
+    assert_eq!(found.metadata, b"end");
+    let fs: Arc<dyn FileSystem> = Arc::new(memory.crash());
+    assert_eq!(open_seeded(&fs).unwrap().load(id(1)).unwrap().metadata, b"end");
+}
+
+/// Somebody who collects orphans may have removed it before.
+#[test]
+fn a_doubt_about_a_place_that_is_gone_can_be_ended() {
+    let (memory, attempt) = in_doubt();
+    let fs: Arc<dyn FileSystem> = Arc::new(memory);
+    let storage = open_seeded(&fs).unwrap();
+    storage.discard(id(1), &[]).unwrap();
+    attempt.abort().unwrap();
+    assert_eq!(storage.list().unwrap(), []);
+}
