@@ -187,7 +187,8 @@ pub trait CheckpointStorage: Debug + Send + Sync {
     fn begin_export(&self, target: &str) -> Result<Arc<dyn CheckpointAttempt>>;
 
     /// The published checkpoints, newest last; savepoints are not among them. Anything else that
-    /// lies about is ignored.
+    /// lies about is ignored. What was removed and is not listed stays away, also where its removal was
+    /// in doubt when its remover died: whoever asks may delete files that only it had named.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -15,7 +15,7 @@
 //! 1. Files have random names and are created exclusively; nothing is ever opened to be rewritten.
 //! 2. A file is synced before it is finished; directories before metadata; metadata under a draft's
 //!    name before it gets its own, exclusively; the directory before `publish` returns, and before `load`
-//!    does.
+//!    and `list` tell what is in it.
 //! 3. Below the directory that the user chose nothing is followed that is a symbolic link.
 //! 4. Deletion touches only files that we may have written, in real directories.
 //!
@@ -270,9 +270,16 @@ impl CheckpointStorage for LocalStorage {
             let Some(id) = parse_checkpoint(&entry.name) else {
                 continue;
             };
-            let is_directory = entry.metadata.kind == EntryKind::Directory;
-            if is_directory && self.is_published(&self.directory_of(id))? {
+            if entry.metadata.kind != EntryKind::Directory {
+                continue;
+            }
+            let own = self.directory_of(id);
+            if self.is_published(&own)? {
                 found.push(id);
+            } else {
+                // Whoever removed its metadata may have died before that was durable.
+                let synced = unless_missing(self.ground.fs.sync_directory(&own));
+                synced.map_err(|error| Error::io("fsync", &own, error))?;
             }
         }
         found.sort_unstable();

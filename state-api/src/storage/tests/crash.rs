@@ -310,6 +310,32 @@ fn what_was_loaded_survives_a_power_cut() {
     assert_eq!(open_seeded(&fs).unwrap().load(id(1)).unwrap().metadata, b"end");
 }
 
+/// Its metadata was removed, which could not be made durable, and the process died. Another one does not
+/// know of it, and deletes files that it had named.
+#[test]
+fn what_was_not_listed_does_not_come_back_after_a_power_cut() {
+    let discard = |fault: Option<u64>| {
+        let memory = MemoryFs::new();
+        let faulty = FaultyFs::new(Arc::new(memory.clone()));
+        let faulty = fault.iter().fold(faulty, |fs, &at| fs.with_fault(at, Fault::Fails(EIO)));
+        let fs: Arc<dyn FileSystem> = Arc::new(faulty.clone());
+        let storage = open_seeded(&fs).unwrap();
+        storage.begin(id(1)).unwrap().publish(b"end").unwrap();
+        let before = faulty.operations();
+        let discarded = storage.discard(id(1), &[]).map_err(|error| error.kind());
+        (memory, faulty, before, discarded)
+    };
+    let (_, faulty, before, _) = discard(None);
+    let synced = |entry: &TraceEntry| entry.operation == Operation::SyncDirectory;
+    let sync = faulty.trace().iter().skip(before as usize).position(synced).unwrap();
+    let (memory, .., discarded) = discard(Some(before + sync as u64 + 1));
+    assert_eq!(discarded, Err(ErrorKind::Unavailable));
+    let fs: Arc<dyn FileSystem> = Arc::new(memory.clone());
+    assert_eq!(open_seeded(&fs).unwrap().list().unwrap(), []);
+    let fs: Arc<dyn FileSystem> = Arc::new(memory.crash());
+    assert_eq!(open_seeded(&fs).unwrap().list().unwrap(), []);
+}
+
 /// Somebody who collects orphans may have removed it before.
 #[test]
 fn a_doubt_about_a_place_that_is_gone_can_be_ended() {
