@@ -20,7 +20,7 @@ pub(crate) const TINY: Profile = Profile { buffer_bytes: 4 << 20, ..PROFILE };
 /// The options of a store with this profile.
 pub(crate) fn options(profile: Profile) -> RocksOptions {
     let mut options = RocksOptions::default();
-    if profile == TINY {
+    if profile.buffer_bytes == TINY.buffer_bytes {
         options.memory = MemoryBudget::PerStore;
         options.tuning = Tuning {
             write_buffer_bytes: Some(64 << 10),
@@ -35,7 +35,8 @@ pub(crate) fn options(profile: Profile) -> RocksOptions {
     options
 }
 
-/// Defines harnesses: name, profile.
+/// Defines harnesses: name, profile. Where the profile says that increments are written as full ones, none is asked
+/// for: `state.backend.incremental` is false.
 macro_rules! harnesses {
     ($($(#[$doc:meta])* $name:ident: $profile:expr;)*) => {
         $(
@@ -56,6 +57,18 @@ macro_rules! harnesses {
                 ) -> alluvium_state_api::Result<Self::Store> {
                     let options = $crate::harness::options($profile);
                     alluvium_backend_rocksdb::RocksStore::open_with(env, options)
+                }
+
+                fn asked(
+                    &self,
+                    kind: alluvium_state_api::snapshot::SnapshotKind,
+                ) -> alluvium_state_api::snapshot::SnapshotKind {
+                    use alluvium_state_api::snapshot::SnapshotKind;
+                    use alluvium_state_api::testkit::Increments;
+                    match ($profile.increments, kind) {
+                        (Increments::WrittenAsFull, SnapshotKind::Incremental) => SnapshotKind::Full,
+                        _ => kind,
+                    }
                 }
             }
         )*

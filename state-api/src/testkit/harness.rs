@@ -57,6 +57,13 @@ pub trait Harness: Debug + Default + 'static {
     /// # Errors
     /// Those of the backend.
     fn open(&self, env: OpenEnv) -> Result<Self::Store>;
+
+    /// The kind of snapshot that is asked for where a case wants `kind`. A harness for a job whose checkpoints are
+    /// full (`state.backend.incremental` is false) never asks for an increment, and says
+    /// [`Increments::WrittenAsFull`].
+    fn asked(&self, kind: SnapshotKind) -> SnapshotKind {
+        kind
+    }
 }
 
 /// The same backend behind `Box<dyn KeyedStore>`.
@@ -72,6 +79,10 @@ impl<H: Harness> Harness for Boxed<H> {
 
     fn open(&self, env: OpenEnv) -> Result<Self::Store> {
         Ok(Box::new(self.0.open(env)?))
+    }
+
+    fn asked(&self, kind: SnapshotKind) -> SnapshotKind {
+        self.0.asked(kind)
     }
 }
 
@@ -162,6 +173,11 @@ impl<H: Harness> Kit<H> {
     /// All kinds of snapshot.
     pub fn kinds(&self) -> [SnapshotKind; 3] {
         KINDS
+    }
+
+    /// The kind of snapshot to ask for where `kind` is wanted.
+    pub fn asked(&self, kind: SnapshotKind) -> SnapshotKind {
+        self.harness.asked(kind)
     }
 
     /// Opens a store with whatever is in `env`, and a local directory if the profile asks for it.
@@ -265,7 +281,7 @@ impl<H: Harness> Kit<H> {
         Native: KeyCodec<K>,
     {
         let id = self.next_id();
-        let task = backend.snapshot(&SnapshotRequest::new(id, kind));
+        let task = backend.snapshot(&SnapshotRequest::new(id, self.asked(kind)));
         Begun { id, task: task.expect("the synchronous phase succeeds") }
     }
 

@@ -34,6 +34,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::harness::{Harness, Increments, Profile};
+use crate::snapshot::SnapshotKind;
 use crate::{KeyedStore, OpenEnv, Result, Slot};
 
 /// The name of the backend.
@@ -119,5 +120,9 @@ impl<A: Harness, B: Harness> Harness for Mirror<A, B> {
 
     fn open(&self, env: OpenEnv) -> Result<Self::Store> {
         MirrorStore::open(&env, |env| self.0.open(env), |env| self.1.open(env))
+    }
+
+    fn asked(&self, kind: SnapshotKind) -> SnapshotKind {
+        self.1.asked(self.0.asked(kind))
     }
 }

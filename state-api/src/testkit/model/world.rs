@@ -186,7 +186,7 @@ impl<H: Harness> World<H> {
         fate: Fate,
     ) -> Result<(), Failure> {
         self.last_id += 1;
-        let id = CheckpointId::new(self.last_id);
+        let (id, kind) = (CheckpointId::new(self.last_id), self.kit.asked(kind));
         let request = SnapshotRequest::new(id, kind).with_compression(compression);
         let tasks = self.workers.iter_mut().map(|worker| worker.backend.snapshot(&request));
         self.pending.push(Pending {

@@ -1,0 +1,40 @@
+//! The conformance kit over the RocksDB backend of a job whose checkpoints are full: no increment is ever asked for.
+//! `conformance.rs` has the rest. Takes minutes, and is run by name:
+//! `scripts/test -p alluvium-backend-rocksdb --test full`.
+
+mod harness;
+
+use alluvium_state_api::testkit::{Increments, Profile};
+use harness::{PROFILE, TINY, harnesses};
+
+/// What it promises such a job.
+const FULL: Profile = Profile { increments: Increments::WrittenAsFull, ..PROFILE };
+
+/// The same where memory is short.
+const FULL_TINY: Profile = Profile { increments: Increments::WrittenAsFull, ..TINY };
+
+harnesses! {
+    /// Default options.
+    Plain: FULL;
+    /// Always short of memory.
+    Tiny: FULL_TINY;
+}
+
+/// Default options.
+mod plain {
+    use crate::{FULL, Plain};
+    use alluvium_state_api::{conformance_suite, fault_suite, model_suite};
+
+    conformance_suite!(Plain, FULL);
+    model_suite!(Plain);
+    fault_suite!(Plain);
+}
+
+/// Tiny buffers.
+mod tiny {
+    use crate::{FULL_TINY, Tiny};
+    use alluvium_state_api::{conformance_suite, model_suite};
+
+    conformance_suite!(Tiny, FULL_TINY);
+    model_suite!(Tiny);
+}
