@@ -5,7 +5,7 @@
 //! else. The task writes what changed in the layer since the last confirmed checkpoint as a segment of
 //! its own; an incremental checkpoint then consists of that one and of the segments below, of which those
 //! that the confirmed checkpoint has are only referenced. Full and canonical snapshots merge all of them
-//! into one file.
+//! into one file; where there is but one segment, its file is the full snapshot.
 //!
 //! # Invariants
 //! N1. The segments of a task, and the one that it writes, are the state as of the synchronous phase.
@@ -152,7 +152,10 @@ impl Task {
                 let (snapshot, uploads) = self.upload(&segments, context)?;
                 (snapshot, Some(uploads))
             }
-            kind => (self.merged(kind, &segments, context)?, None),
+            kind => match self.whole(kind, &segments) {
+                Some(segment) => (self.given(segment, context)?, None),
+                None => (self.merged(kind, &segments, context)?, None),
+            },
         };
         if self.request.kind != SnapshotKind::Canonical {
             let candidate = Candidate {
@@ -210,7 +213,7 @@ impl Task {
             let file = if let Some(file) = known {
                 file.clone()
             } else {
-                let file = upload(segment, context)?;
+                let file = upload(segment, FileScope::Shared, context)?;
                 bytes_new = bytes_new.saturating_add(file.stored.length);
                 context.progress.add(segment.entries(), file.stored.length);
                 file
@@ -223,7 +226,19 @@ impl Task {
             Some(_) => SnapshotKind::Incremental,
             None => SnapshotKind::Full,
         };
-        let snapshot = KeyedSnapshot {
+        let snapshot = self.of_files(kind, segments, files);
+        Ok((KeyedSnapshot { bytes_new, bytes_full, ..snapshot }, uploads))
+    }
+
+    /// A snapshot that consists of the files of these segments, all of them new and read whole.
+    fn of_files(
+        &self,
+        kind: SnapshotKind,
+        segments: &[Arc<Member>],
+        files: Vec<SnapshotFile>,
+    ) -> KeyedSnapshot {
+        let bytes = files.iter().map(|file| file.stored.length).fold(0, u64::saturating_add);
+        KeyedSnapshot {
             backend: crate::BACKEND_NAME.into(),
             kind,
             key: self.spec.key.clone(),
@@ -231,10 +246,9 @@ impl Task {
             range: self.spec.range,
             states: self.spec.states.iter().map(|meta| summary(meta, segments)).collect(),
             files,
-            bytes_new,
-            bytes_full,
-        };
-        Ok((snapshot, uploads))
+            bytes_new: bytes,
+            bytes_full: bytes,
+        }
     }
 
     /// Refuses what is more than may travel inline.
@@ -254,6 +268,29 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// The segment that is what a full snapshot would write.
+    fn whole<'s>(
+        &self,
+        kind: SnapshotKind,
+        segments: &'s [Arc<Member>],
+    ) -> Option<&'s Arc<Member>> {
+        let [one] = segments else { return None };
+        let (file, range) = (one.segment().spec(), self.spec.range);
+        let all = file.form == FileForm::Full && file.range == range && one.live() == [range];
+        let plain = self.request.compression == Compression::None;
+        (kind == SnapshotKind::Full && plain && all).then_some(one)
+    }
+
+    /// Gives the storage the one file that there is.
+    fn given(&self, segment: &Arc<Member>, context: SnapshotContext<'_>) -> Result<KeyedSnapshot> {
+        let segments = std::slice::from_ref(segment);
+        self.check_inline(segments, context)?;
+        context.cancel.check()?;
+        let file = upload(segment, FileScope::Own, context)?;
+        context.progress.add(segment.entries(), file.stored.length);
+        Ok(self.of_files(SnapshotKind::Full, segments, vec![file]))
     }
 
     /// Writes one file with everything.

@@ -59,9 +59,13 @@ impl Workshop {
 
 /// Gives a segment's file to the storage: small ones by their bytes, so that they may go inline,
 /// others by a second name where that is possible. What has but parts of a file becomes one of its own.
-pub(crate) fn upload(member: &Arc<Member>, context: SnapshotContext<'_>) -> Result<SnapshotFile> {
+pub(crate) fn upload(
+    member: &Arc<Member>,
+    scope: FileScope,
+    context: SnapshotContext<'_>,
+) -> Result<SnapshotFile> {
     if member.segment().local().has_gaps() {
-        return rewrite(member, context);
+        return rewrite(member, scope, context);
     }
     let (sink, described) = (context.sink, member.described());
     let by_bytes = match sink.inline_policy() {
@@ -73,11 +77,11 @@ pub(crate) fn upload(member: &Arc<Member>, context: SnapshotContext<'_>) -> Resu
         let reader = source.open(described)?;
         let mut bytes = vec![0; usize::try_from(reader.len()).unwrap_or(usize::MAX)];
         reader.read_exact_at(0, &mut bytes)?;
-        let mut writer = sink.create(FileScope::Shared)?;
+        let mut writer = sink.create(scope)?;
         writer.write(&bytes)?;
         writer.finish()?
     } else {
-        sink.import(described, &source, FileScope::Shared)?
+        sink.import(described, &source, scope)?
     };
     if (stored.length, stored.checksum) != (described.stored.length, described.stored.checksum) {
         let text = "a segment is not what it was when it was written; restore a checkpoint";
@@ -89,7 +93,11 @@ pub(crate) fn upload(member: &Arc<Member>, context: SnapshotContext<'_>) -> Resu
 }
 
 /// Writes what a segment has of its live key groups as a file of the storage.
-fn rewrite(member: &Arc<Member>, context: SnapshotContext<'_>) -> Result<SnapshotFile> {
+fn rewrite(
+    member: &Arc<Member>,
+    scope: FileScope,
+    context: SnapshotContext<'_>,
+) -> Result<SnapshotFile> {
     let spec = member.segment().spec().clone();
     let range = spec.range;
     let extent = if spec.form == FileForm::Increment { Extent::Newer } else { Extent::All };
@@ -97,7 +105,7 @@ fn rewrite(member: &Arc<Member>, context: SnapshotContext<'_>) -> Result<Snapsho
     options.lookups = true;
     options.cancel = context.cancel.clone();
     let merge = Merge { sources: std::slice::from_ref(member), extent, pace: None };
-    let written = merge.write(spec, context.sink.create(FileScope::Shared)?, options, None)?;
+    let written = merge.write(spec, context.sink.create(scope)?, options, None)?;
     Ok(SnapshotFile { live: member.live().to_vec(), ..SnapshotFile::of_state(written, range) })
 }
 
