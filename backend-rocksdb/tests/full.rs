@@ -1,11 +1,11 @@
-//! The conformance kit over the RocksDB backend of a job whose checkpoints are full: no increment is ever asked for.
-//! `conformance.rs` has the rest. Takes minutes, and is run by name:
+//! The conformance kit over the RocksDB backend of a job whose checkpoints are full: no increment is ever asked for; and
+//! where values lie in blob files. `conformance.rs` has the rest. Takes minutes, and is run by name:
 //! `scripts/test -p alluvium-backend-rocksdb --test full`.
 
 mod harness;
 
 use alluvium_state_api::testkit::{Increments, Profile};
-use harness::{PROFILE, TINY, harnesses};
+use harness::{BLOB_BYTES, PROFILE, TINY, harnesses};
 
 /// What it promises such a job.
 const FULL: Profile = Profile { increments: Increments::WrittenAsFull, ..PROFILE };
@@ -13,11 +13,16 @@ const FULL: Profile = Profile { increments: Increments::WrittenAsFull, ..PROFILE
 /// The same where memory is short.
 const FULL_TINY: Profile = Profile { increments: Increments::WrittenAsFull, ..TINY };
 
+/// All values of lists and many others lie in blob files.
+const BLOBS: Profile = Profile { buffer_bytes: BLOB_BYTES, ..TINY };
+
 harnesses! {
     /// Default options.
     Plain: FULL;
     /// Always short of memory.
     Tiny: FULL_TINY;
+    /// Values in blob files, with increments.
+    Blobs: BLOBS;
 }
 
 /// Default options.
@@ -37,4 +42,13 @@ mod tiny {
 
     conformance_suite!(Tiny, FULL_TINY);
     model_suite!(Tiny);
+}
+
+/// Values in blob files.
+mod blobs {
+    use crate::{BLOBS, Blobs};
+    use alluvium_state_api::{conformance_suite, model_suite};
+
+    conformance_suite!(Blobs, BLOBS);
+    model_suite!(Blobs);
 }

@@ -24,7 +24,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<RocksOptions> {
 }
 
 /// Each setting with a value that is not the default.
-const ALL: [(&str, &str); 25] = [
+const ALL: [(&str, &str); 30] = [
     ("predefined-options", "flash_ssd_optimized"),
     ("memory.managed", "true"),
     ("memory.fixed-per-tm", "300 mb"),
@@ -50,6 +50,11 @@ const ALL: [(&str, &str); 25] = [
     ("use-bloom-filter", "true"),
     ("bloom-filter.bits-per-key", "12.5"),
     ("write-batch-size", "0"),
+    ("block.partitioned-index-filters", "true"),
+    ("blob.min-size", "3 kb"),
+    ("blob.file-size", "9 mb"),
+    ("compaction.readahead-size", "1 mb"),
+    ("bytes-per-sync", "512 kb"),
 ];
 
 #[test]
@@ -83,6 +88,11 @@ fn all_settings_are_read() {
         block_cache_bytes: Some(8 << 20),
         bloom_filter: Some(true),
         bloom_bits_per_key: Some(12.5),
+        partitioned_tables: Some(true),
+        min_blob_bytes: Some(3 << 10),
+        blob_file_bytes: Some(9 << 20),
+        compaction_readahead_bytes: Some(1 << 20),
+        bytes_per_sync: Some(512 << 10),
     };
     assert_eq!(options.tuning, expected);
     assert_eq!(options.batches.bytes, 0);
@@ -129,6 +139,10 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("use-bloom-filter", "1"),
         ("bloom-filter.bits-per-key", "0"),
         ("write-batch-size", "-1"),
+        ("blob.min-size", "2 gb"),
+        ("blob.file-size", "0"),
+        ("compaction.readahead-size", "1 kb"),
+        ("bytes-per-sync", "some"),
     ] {
         let error = read(&[(key, value)]).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{key}");
@@ -180,6 +194,25 @@ fn profiles_have_flinks_values_and_explicit_ones_go_before() {
         ..flash
     };
     assert_eq!(high, expected);
+    let ours = Tuning {
+        dynamic_level_bytes: Some(true),
+        bloom_filter: Some(true),
+        partitioned_tables: Some(true),
+        ..Profile::FlashSsdOptimized.tuning()
+    };
+    let lz4 = TableCompression::Lz4;
+    let nvme = Tuning { compression_per_level: Some(vec![lz4]), ..ours.clone() };
+    assert_eq!(Profile::NvmeOptimized.tuning(), nvme);
+    let cloud = Tuning {
+        block_bytes: Some(16 << 10),
+        compression_per_level: Some(vec![lz4, lz4, TableCompression::Zstd]),
+        compaction_readahead_bytes: Some(8 << 20),
+        bytes_per_sync: Some(1 << 20),
+        ..ours.clone()
+    };
+    assert_eq!(Profile::CloudVolumeOptimized.tuning(), cloud);
+    let large = Tuning { min_blob_bytes: Some(2 << 10), blob_file_bytes: Some(64 << 20), ..ours };
+    assert_eq!(Profile::LargeValueOptimized.tuning(), large);
     let explicit = Tuning { write_buffers: Some(7), ..Tuning::default() };
     let both = explicit.or(high);
     assert_eq!((both.write_buffers, both.block_bytes), (Some(7), Some(128 << 10)));

@@ -17,6 +17,7 @@
 //! * [`rounds`]: alternating rounds and what is made of them;
 //! * [`row`]: a row with its bar;
 //! * [`rows`]: all rows;
+//! * [`footprint`]: what a backend takes of memory and disk, for the binary of that name;
 //! * [`beyond`], [`resident`]: state larger than its memory, for the binary `beyond-memory`.
 //!
 //! # Invariants
@@ -28,6 +29,7 @@ pub mod beyond;
 pub mod clock;
 pub mod disk;
 pub mod engine;
+pub mod footprint;
 pub mod keys;
 #[cfg(feature = "peers")]
 pub mod peers;

@@ -1,4 +1,4 @@
-//! Takes the files of a native snapshot into a directory: tables by second names where both are in one file system,
+//! Takes the files of a native snapshot into a directory: tables and blob files by second names where both are in one file system,
 //! and copies otherwise.
 
 use std::io::Write;
@@ -21,7 +21,7 @@ pub(super) fn adopt(fs: &dyn FileSystem, part: &RestorePart, directory: &Path) -
         let role = Role::of(&file.label)
             .ok_or_else(|| Error::corrupted("a file is called as none of RocksDB's"))?;
         let path = directory.join(&*file.label);
-        let linked = role == Role::Table && link(fs, file, &*part.source, &path)?;
+        let linked = role.is_lasting() && link(fs, file, &*part.source, &path)?;
         if !linked {
             copy(fs, file, &*part.source, &path)?;
         }

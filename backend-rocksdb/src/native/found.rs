@@ -49,7 +49,7 @@ pub(crate) fn found(
         cut(&database, range.end(), END_OF_GROUPS)?;
     }
     let referable = part.snapshot.files.iter().filter(|file| {
-        Role::of(&file.label) == Some(Role::Table)
+        Role::of(&file.label).is_some_and(Role::is_lasting)
             && !matches!(file.stored.location, FileLocation::Own(_))
     });
     let uploads = referable.map(|file| (file.label.clone(), file.clone())).collect();

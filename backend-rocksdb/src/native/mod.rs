@@ -5,7 +5,7 @@
 //! database with them, [`graft`] adds what other snapshots have.
 //!
 //! # Invariants
-//! N1. RocksDB never changes a table that is complete. Second names make it outlive the database that wrote it.
+//! N1. RocksDB never changes a table or a blob file that is complete. Second names make it outlive the database that wrote it.
 //! N2. A label is one of RocksDB's names of three kinds before it becomes part of a path.
 //! N3. Tables that are linked are not read as a whole: RocksDB verifies the checksum of each block that it reads,
 //!     and at opening that all tables of the manifest are there, with their lengths. What is copied is compared
@@ -35,6 +35,8 @@ const CURRENT: &str = "CURRENT";
 enum Role {
     /// Sorted entries; never changed once it is complete (N1).
     Table,
+    /// Large values, to which tables refer; never changed either.
+    Blob,
     /// Which tables make up the database.
     Manifest,
     /// The name of the manifest.
@@ -51,11 +53,18 @@ impl Role {
             Some(Self::Current)
         } else if name.strip_suffix(".sst").is_some_and(is_number) {
             Some(Self::Table)
+        } else if name.strip_suffix(".blob").is_some_and(is_number) {
+            Some(Self::Blob)
         } else if name.strip_prefix("MANIFEST-").is_some_and(is_number) {
             Some(Self::Manifest)
         } else {
             None
         }
+    }
+
+    /// Whether a complete file is never changed (N1), so that several snapshots may have it.
+    const fn is_lasting(self) -> bool {
+        matches!(self, Self::Table | Self::Blob)
     }
 }
 
@@ -104,6 +113,7 @@ mod tests {
     fn only_names_of_rocksdb_are_taken() {
         assert_eq!(Role::of("CURRENT"), Some(Role::Current));
         assert_eq!(Role::of("000012.sst"), Some(Role::Table));
+        assert_eq!(Role::of("000013.blob"), Some(Role::Blob));
         assert_eq!(Role::of("MANIFEST-000004"), Some(Role::Manifest));
         for name in [
             "",

@@ -1,4 +1,4 @@
-//! [`Native`]: the rest of an incremental snapshot. Tables that the confirmed base has are referenced, new ones
+//! [`Native`]: the rest of an incremental snapshot. Tables and blob files that the confirmed base has are referenced, new ones
 //! given to the storage: by a second name where both are in one file system, small ones by their bytes, so that they
 //! may go inline. Manifest and `CURRENT` are the snapshot's own.
 
@@ -54,7 +54,7 @@ impl Native {
             bytes_full = bytes_full.saturating_add(length);
             let live = Some(spec.range).filter(|range| !range.is_empty()).into_iter().collect();
             let file = SnapshotFile { live, ..file };
-            if role == Role::Table {
+            if role.is_lasting() {
                 uploads.insert(name.into(), file.clone());
             }
             files.push(file);
@@ -89,8 +89,8 @@ impl Native {
         length: u64,
         context: SnapshotContext<'_>,
     ) -> Result<SnapshotFile> {
-        let scope = if role == Role::Table { FileScope::Shared } else { FileScope::Own };
-        let by_bytes = role != Role::Table
+        let scope = if role.is_lasting() { FileScope::Shared } else { FileScope::Own };
+        let by_bytes = !role.is_lasting()
             || match context.sink.inline_policy() {
                 InlinePolicy::Small { threshold_bytes } => length <= threshold_bytes,
                 InlinePolicy::Everything { .. } => true,

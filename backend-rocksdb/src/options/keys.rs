@@ -45,6 +45,11 @@ keys! {
     BLOOM = "use-bloom-filter";
     BLOOM_BITS = "bloom-filter.bits-per-key";
     BATCH = "write-batch-size";
+    PARTITIONED_TABLES = "block.partitioned-index-filters";
+    MIN_BLOB = "blob.min-size";
+    BLOB_FILE = "blob.file-size";
+    READAHEAD = "compaction.readahead-size";
+    SYNC = "bytes-per-sync";
 }
 
 const SIZES: RangeInclusive<u64> = 1..=1 << 40;
@@ -91,6 +96,11 @@ impl RocksOptions {
         tuning.block_cache_bytes = read.size(CACHE, SIZES)?;
         tuning.bloom_filter = read.flag(BLOOM)?;
         tuning.bloom_bits_per_key = read.fraction(BLOOM_BITS)?;
+        tuning.partitioned_tables = read.flag(PARTITIONED_TABLES)?;
+        tuning.min_blob_bytes = read.size(MIN_BLOB, 0..=1 << 30)?;
+        tuning.blob_file_bytes = read.size(BLOB_FILE, SIZES)?;
+        tuning.compaction_readahead_bytes = read.size(READAHEAD, 4 << 10..=1 << 30)?;
+        tuning.bytes_per_sync = read.size(SYNC, 0..=1 << 40)?;
         Ok(options)
     }
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 ///
 /// | setting | value | default |
 /// |---|---|---|
-/// | `predefined-options` | `DEFAULT`, `SPINNING_DISK_OPTIMIZED`, `SPINNING_DISK_OPTIMIZED_HIGH_MEM`, `FLASH_SSD_OPTIMIZED` | `DEFAULT` |
+/// | `predefined-options` | `DEFAULT`, `SPINNING_DISK_OPTIMIZED`, `SPINNING_DISK_OPTIMIZED_HIGH_MEM`, `FLASH_SSD_OPTIMIZED`, `NVME_OPTIMIZED`, `CLOUD_VOLUME_OPTIMIZED`, `LARGE_VALUE_OPTIMIZED` | `DEFAULT` |
 /// | `memory.managed` | whether caches and write buffers share a budget of the process | true |
 /// | `memory.fixed-per-tm` | size of that budget, 1 mb to 1 tb | 512 mb |
 /// | `memory.write-buffer-ratio` | the part of it for write buffers, above 0 and below 1 | 0.5 |
@@ -49,6 +49,11 @@ use std::sync::Arc;
 /// | `block.cache-size` | size; of a store's own cache, where memory is not managed | 8 mb |
 /// | `use-bloom-filter` | true, false | false |
 /// | `bloom-filter.bits-per-key` | number above 0, to 100 | 10.0 |
+/// | `block.partitioned-index-filters` | true, false; whether only needed parts of a table's index and filter are in memory | false |
+/// | `blob.min-size` | size from which on values lie in blob files, to 1 gb; 0 for none | 0 |
+/// | `blob.file-size` | size | 256 mb |
+/// | `compaction.readahead-size` | size that compaction reads at a time, 4 kb to 1 gb | 2 mb |
+/// | `bytes-per-sync` | size after which the disk begins to write a file; 0 for none | 0 |
 /// | `write-batch-size` | size of the batches of a restore; 0 to limit only the number of their records | 2 mb |
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

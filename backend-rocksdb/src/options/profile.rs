@@ -1,8 +1,9 @@
-//! [`Profile`]: values for a kind of device, as Flink's predefined options have them.
+//! [`Profile`]: values for a kind of device or of state. Four are Flink's predefined options; three are our own, and
+//! `docs/rocksdb.md` has the measurements behind their values.
 
 use alluvium_state_api::{Error, Result};
 
-use super::tuning::{CompactionStyle, Tuning};
+use super::tuning::{CompactionStyle, TableCompression, Tuning};
 
 /// Values for a kind of device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,15 +18,24 @@ pub enum Profile {
     SpinningDiskOptimizedHighMem,
     /// A flash disk: four background jobs.
     FlashSsdOptimized,
+    /// A local `NVMe` disk, whose reads cost less than the processor's work: LZ4, filters, dynamic level sizes.
+    NvmeOptimized,
+    /// A network volume that counts operations: large blocks, filters, Zstandard below, large reads of compaction.
+    CloudVolumeOptimized,
+    /// Values of some KiB and more: they lie in blob files, which compaction does not rewrite.
+    LargeValueOptimized,
 }
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::Default,
         Self::SpinningDiskOptimized,
         Self::SpinningDiskOptimizedHighMem,
         Self::FlashSsdOptimized,
+        Self::NvmeOptimized,
+        Self::CloudVolumeOptimized,
+        Self::LargeValueOptimized,
     ];
 
     /// The name in settings.
@@ -35,6 +45,9 @@ impl Profile {
             Self::SpinningDiskOptimized => "SPINNING_DISK_OPTIMIZED",
             Self::SpinningDiskOptimizedHighMem => "SPINNING_DISK_OPTIMIZED_HIGH_MEM",
             Self::FlashSsdOptimized => "FLASH_SSD_OPTIMIZED",
+            Self::NvmeOptimized => "NVME_OPTIMIZED",
+            Self::CloudVolumeOptimized => "CLOUD_VOLUME_OPTIMIZED",
+            Self::LargeValueOptimized => "LARGE_VALUE_OPTIMIZED",
         }
     }
 
@@ -72,6 +85,35 @@ impl Profile {
                 target_file_bytes: Some(256 << 20),
                 write_buffer_bytes: Some(64 << 20),
                 bloom_filter: Some(true),
+                ..jobs_and_files
+            },
+            Self::NvmeOptimized => Tuning {
+                dynamic_level_bytes: Some(true),
+                compression_per_level: Some(vec![TableCompression::Lz4]),
+                bloom_filter: Some(true),
+                partitioned_tables: Some(true),
+                ..jobs_and_files
+            },
+            Self::CloudVolumeOptimized => Tuning {
+                block_bytes: Some(16 << 10),
+                dynamic_level_bytes: Some(true),
+                compression_per_level: Some(vec![
+                    TableCompression::Lz4,
+                    TableCompression::Lz4,
+                    TableCompression::Zstd,
+                ]),
+                bloom_filter: Some(true),
+                partitioned_tables: Some(true),
+                compaction_readahead_bytes: Some(8 << 20),
+                bytes_per_sync: Some(1 << 20),
+                ..jobs_and_files
+            },
+            Self::LargeValueOptimized => Tuning {
+                dynamic_level_bytes: Some(true),
+                bloom_filter: Some(true),
+                partitioned_tables: Some(true),
+                min_blob_bytes: Some(2 << 10),
+                blob_file_bytes: Some(64 << 20),
                 ..jobs_and_files
             },
         }

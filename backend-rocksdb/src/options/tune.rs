@@ -14,6 +14,12 @@ const LEVELS: usize = 7;
 /// Every incremental snapshot has the manifest, so it must not grow for as long as the store lives.
 const MOST_MANIFEST_BYTES: usize = 1 << 20;
 
+/// The part of blob files, from the oldest on, whose living values move when compaction comes by, so that the dead ones
+/// go away.
+const OLD_BLOBS: f64 = 0.25;
+/// The part of dead bytes in the oldest blob files from which on compaction comes by for them alone.
+const DEAD_BLOBS: f64 = 0.5;
+
 /// RocksDB's options, and what they refer to.
 pub(crate) struct Tuned {
     pub(crate) database: Options,
@@ -43,7 +49,10 @@ impl RocksOptions {
             hook.tables(&mut tables);
         }
         match &memory {
-            Some(memory) => budgeted(memory, &values, &mut database, &mut tables),
+            Some(memory) => {
+                family.set_blob_cache(memory.cache());
+                budgeted(memory, &values, &mut database, &mut tables);
+            }
             None => tables.set_block_cache(&Cache::new_lru_cache(size(values.block_cache_bytes))),
         }
         family.set_block_based_table_factory(&tables);
@@ -70,6 +79,8 @@ fn database(values: &Values) -> Options {
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
     options.set_paranoid_checks(true);
+    options.set_compaction_readahead_size(size(values.compaction_readahead_bytes));
+    options.set_bytes_per_sync(values.bytes_per_sync);
     options.set_log_level(match values.log_level {
         LogLevel::Debug => rocksdb::LogLevel::Debug,
         LogLevel::Info => rocksdb::LogLevel::Info,
@@ -93,29 +104,44 @@ fn family(values: &Values) -> Options {
         CompactionStyle::Universal => DBCompactionStyle::Universal,
     });
     options.set_level_compaction_dynamic_level_bytes(values.dynamic_level_bytes);
-    let compression = |level: usize| {
-        let last = values.compression_per_level.last();
-        match values.compression_per_level.get(level).or(last) {
-            None | Some(TableCompression::None) => DBCompressionType::None,
-            Some(TableCompression::Snappy) => DBCompressionType::Snappy,
-            Some(TableCompression::Lz4) => DBCompressionType::Lz4,
-            Some(TableCompression::Lz4Hc) => DBCompressionType::Lz4hc,
-            Some(TableCompression::Zstd) => DBCompressionType::Zstd,
-        }
-    };
+    let last = values.compression_per_level.last();
+    let compression =
+        |level: usize| compression(values.compression_per_level.get(level).or(last).copied());
     options.set_compression_per_level(&std::array::from_fn::<_, LEVELS, _>(compression));
     options.set_target_file_size_base(values.target_file_bytes);
     options.set_max_bytes_for_level_base(values.level_base_bytes);
     options.set_write_buffer_size(size(values.write_buffer_bytes));
     options.set_max_write_buffer_number(count(values.write_buffers));
     options.set_min_write_buffer_number_to_merge(count(values.write_buffers_to_merge));
+    if values.min_blob_bytes > 0 {
+        options.set_enable_blob_files(true);
+        options.set_min_blob_size(values.min_blob_bytes);
+        options.set_blob_file_size(values.blob_file_bytes);
+        options.set_blob_compression_type(compression(LEVELS));
+        options.set_enable_blob_gc(true);
+        options.set_blob_gc_age_cutoff(OLD_BLOBS);
+        options.set_blob_gc_force_threshold(DEAD_BLOBS);
+    }
     options
+}
+
+const fn compression(of: Option<TableCompression>) -> DBCompressionType {
+    match of {
+        None | Some(TableCompression::None) => DBCompressionType::None,
+        Some(TableCompression::Snappy) => DBCompressionType::Snappy,
+        Some(TableCompression::Lz4) => DBCompressionType::Lz4,
+        Some(TableCompression::Lz4Hc) => DBCompressionType::Lz4hc,
+        Some(TableCompression::Zstd) => DBCompressionType::Zstd,
+    }
 }
 
 fn tables(values: &Values) -> BlockBasedOptions {
     let mut tables = BlockBasedOptions::default();
     tables.set_block_size(size(values.block_bytes));
     tables.set_metadata_block_size(size(values.metadata_block_bytes));
+    if values.partitioned_tables {
+        partition(&mut tables);
+    }
     if values.bloom_filter {
         tables.set_bloom_filter(values.bloom_bits_per_key, false);
     }
@@ -135,11 +161,15 @@ fn budgeted(
     tables.set_cache_index_and_filter_blocks_with_high_priority(true);
     tables.set_pin_l0_filter_and_index_blocks_in_cache(true);
     if memory.is_partitioned() {
-        tables.set_index_type(rocksdb::BlockBasedIndexType::TwoLevelIndexSearch);
-        tables.set_partition_filters(true);
-        tables.set_pin_top_level_index_and_filter(true);
+        partition(tables);
         if values.bloom_filter {
             tables.set_bloom_filter(10.0, false);
         }
     }
+}
+
+fn partition(tables: &mut BlockBasedOptions) {
+    tables.set_index_type(rocksdb::BlockBasedIndexType::TwoLevelIndexSearch);
+    tables.set_partition_filters(true);
+    tables.set_pin_top_level_index_and_filter(true);
 }

@@ -141,6 +141,17 @@ tuning! {
     bloom_filter: bool = false;
     /// Bits of the filter for each key.
     bloom_bits_per_key: f64 = 10.0;
+    /// Whether index and filter of a file are in blocks of which only the needed ones are in memory; a budget with
+    /// [`ProcessBudget::partitioned_index_filters`](super::ProcessBudget::partitioned_index_filters) has them so anyway.
+    partitioned_tables: bool = false;
+    /// Values of at least so many bytes lie in blob files, which compaction does not rewrite; 0 for none.
+    min_blob_bytes: u64 = 0;
+    /// Bytes of a blob file.
+    blob_file_bytes: u64 = 256 << 20;
+    /// Bytes that compaction reads at a time.
+    compaction_readahead_bytes: u64 = 2 << 20;
+    /// After so many bytes of a file the disk begins to write them; 0 leaves it to the kernel.
+    bytes_per_sync: u64 = 0;
 }
 
 impl Values {
@@ -163,9 +174,13 @@ impl Values {
             self.block_bytes,
             self.metadata_block_bytes,
             self.block_cache_bytes,
+            self.blob_file_bytes,
+            self.compaction_readahead_bytes,
         ];
         if sizes.contains(&0) {
-            return refuse("sizes of files, levels, buffers, blocks and caches must be above 0");
+            return refuse(
+                "sizes of files, levels, buffers, blocks, caches and readahead must be above 0",
+            );
         }
         let (count, merged) = (self.write_buffers, self.write_buffers_to_merge);
         if merged == 0 || count < merged || (merged > 1 && count == merged) {

@@ -17,10 +17,13 @@ pub(crate) const PROFILE: Profile = Profile {
 /// The same where memory is short.
 pub(crate) const TINY: Profile = Profile { buffer_bytes: 4 << 20, ..PROFILE };
 
+/// What a profile with tiny buffers says where all values lie in blob files.
+pub(crate) const BLOB_BYTES: u64 = TINY.buffer_bytes + 1;
+
 /// The options of a store with this profile.
 pub(crate) fn options(profile: Profile) -> RocksOptions {
     let mut options = RocksOptions::default();
-    if profile.buffer_bytes == TINY.buffer_bytes {
+    if profile.buffer_bytes < PROFILE.buffer_bytes {
         options.memory = MemoryBudget::PerStore;
         options.tuning = Tuning {
             write_buffer_bytes: Some(64 << 10),
@@ -29,6 +32,7 @@ pub(crate) fn options(profile: Profile) -> RocksOptions {
             block_bytes: Some(1 << 10),
             block_cache_bytes: Some(64 << 10),
             bloom_filter: Some(true),
+            min_blob_bytes: (profile.buffer_bytes == BLOB_BYTES).then_some(1),
             ..Tuning::default()
         };
     }
