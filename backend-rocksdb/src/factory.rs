@@ -3,7 +3,7 @@
 use alluvium_state_api::settings::Settings;
 use alluvium_state_api::{BackendFactory, KeyedStore, OpenEnv, Result};
 
-use crate::options::{KEYS, RocksOptions};
+use crate::options::{RocksOptions, keys};
 use crate::store::RocksStore;
 
 /// Opens [`RocksStore`]s. Registered as `rocksdb`; Flink's name `embedded-rocksdb` works too.
@@ -20,7 +20,7 @@ impl BackendFactory for RocksBackend {
     }
 
     fn setting_keys(&self) -> &'static [&'static str] {
-        KEYS
+        keys()
     }
 
     fn open(&self, env: OpenEnv, settings: &Settings) -> Result<Box<dyn KeyedStore>> {

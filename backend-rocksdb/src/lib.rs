@@ -44,7 +44,7 @@
 //! [`RocksStore`] implements the SPI with `ops`, over a `database`; `view` is what it
 //! held at one instant; `address` says where entries lie in it, `list`
 //! what lists consist of, `walk` goes through a state in order; `snapshot`, `restore` and `rewrite` are the life of
-//! a checkpoint; `local` is the private directory, `failure` what RocksDB's errors mean; [`RocksOptions`] are the
+//! a checkpoint; `local` is the private directory, `figures` tell the recorder what RocksDB counts, `failure` what RocksDB's errors mean; [`RocksOptions`] are the
 //! settings, and [`RocksBackend`] is the backend by name.
 
 mod address;
@@ -52,6 +52,7 @@ mod chain;
 mod database;
 mod factory;
 mod failure;
+mod figures;
 mod list;
 mod local;
 mod native;
@@ -67,8 +68,8 @@ mod walk;
 
 pub use factory::RocksBackend;
 pub use options::{
-    BatchLimits, CompactionStyle, LogLevel, MemoryBudget, OptionsHook, ProcessBudget, Profile,
-    RocksOptions, SharedMemory, TableCompression, Tuning,
+    BatchLimits, CompactionStyle, Figures, LogLevel, MemoryBudget, OptionsHook, ProcessBudget,
+    Profile, Rescaling, RocksOptions, SharedMemory, TableCompression, Tuning,
 };
 /// The crate whose options an [`OptionsHook`] changes.
 pub use rocksdb;

@@ -20,6 +20,7 @@ use rocksdb::WriteBatch;
 use crate::address::{set_entry_address, successor};
 use crate::chain::Chain;
 use crate::database::Database;
+use crate::figures::Recording;
 use crate::list::Head;
 use crate::local::LocalDirectory;
 use crate::native::{found, graft, is_native};
@@ -45,10 +46,9 @@ impl RocksStore {
     /// `InvalidInput` without a local directory, for options out of bounds, and where another store has the
     /// directory; `Incompatible` where parts do not fit the key space or each other; `Corrupted`, `NotFound`,
     /// `Unavailable` where files cannot be read, or RocksDB fails.
-    #[expect(clippy::needless_pass_by_value, reason = "what is restored goes with the environment")]
     pub fn open_with(env: OpenEnv, options: RocksOptions) -> Result<Self> {
         let tuned = options.tuned()?;
-        let parts = Parts::of(&env)?;
+        let parts = Parts::of(&env, options.rescaling.least_overlap)?;
         let local = LocalDirectory::open(&env)?;
         let space = env.key_space.clone();
         let mut directory = StateDirectory::default();
@@ -57,7 +57,7 @@ impl RocksStore {
         }
         let (database, numbers, chain) = match parts.founder {
             Some((part, range)) => {
-                let founded = found(local, tuned, part, range)?;
+                let founded = found(local, tuned, part, range, options.rescaling.drops_files)?;
                 let mut chain = Chain::default();
                 if let Some(base) = parts.common_base() {
                     chain.restored(base, founded.uploads);
@@ -68,7 +68,7 @@ impl RocksStore {
         };
         let mut states = States::of(directory.clone(), numbers, space.identity())?;
         for (part, range) in &parts.grafts {
-            graft(&database, part, *range, &states)?;
+            graft(&database, part, *range, &states, &options)?;
         }
         parts.estimate(&mut states)?;
         let mut loader = Loader {
@@ -88,8 +88,10 @@ impl RocksStore {
         }
         loader.write()?;
         let Loader { states, .. } = loader;
+        let recording = Recording::new(env.recorder, options.figures.clone());
         Ok(Self {
             database: Arc::new(database),
+            recording,
             space,
             states,
             buffers: Buffers::default(),
@@ -111,7 +113,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(env: &'a OpenEnv) -> Result<Self> {
+    /// `least_overlap` is the part of a former store's key groups that must be wanted of a founder.
+    fn of(env: &'a OpenEnv, least_overlap: f64) -> Result<Self> {
         let mut parts = Self::default();
         for (part, range) in env.restore.iter().zip(env.restore_plan()?) {
             let native = is_native(&part.snapshot)?;
@@ -124,7 +127,13 @@ impl<'a> Parts<'a> {
         let largest = (0..parts.grafts.len()).max_by_key(|at| {
             parts.grafts.get(*at).map_or(0, |(_, range)| range.end() - range.start())
         });
-        parts.founder = largest.map(|largest| parts.grafts.swap_remove(largest));
+        let founds = |at: &usize| {
+            parts.grafts.get(*at).is_some_and(|(part, range)| {
+                let groups = |range: KeyGroupRange| f64::from(range.end() - range.start());
+                groups(*range) >= least_overlap * groups(part.snapshot.range)
+            })
+        };
+        parts.founder = largest.filter(founds).map(|largest| parts.grafts.swap_remove(largest));
         Ok(parts)
     }
 

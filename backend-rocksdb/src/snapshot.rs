@@ -20,6 +20,8 @@ use alluvium_state_api::snapshot::{
 use alluvium_state_api::storage::{FileScope, InlinePolicy};
 use alluvium_state_api::{Error, KeyGroup, Result, StateOperation};
 
+use rocksdb::properties;
+
 use crate::address::{PREFIX_BYTES, set_entry_address};
 use crate::chain::{InFlight, Reports};
 use crate::list::Head;
@@ -53,6 +55,7 @@ impl RocksStore {
             return Err(Error::invalid_input("checkpoint numbers must ascend")
                 .with_checkpoint(request.checkpoint));
         }
+        self.recording.record(&self.database);
         let form = match request.kind {
             SnapshotKind::Canonical => FileForm::Canonical,
             _ => FileForm::Full,
@@ -85,7 +88,14 @@ impl RocksStore {
                 note_states(&self.database, unnoted.iter().map(|(id, name)| (*id, &**name)));
             self.written(noted)?;
         }
-        Ok(Native { linked: Linked::of(&self.database)?, base: self.chain.base() })
+        match Linked::of(&self.database) {
+            Ok(linked) => Ok(Native { linked, base: self.chain.base() }),
+            // Buffers that could not be written out are lost to later snapshots, too (F1).
+            Err(error) if self.database.figure(properties::BACKGROUND_ERRORS) > 0 => {
+                Err(self.poison.set(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

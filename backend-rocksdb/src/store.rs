@@ -25,6 +25,7 @@ use crate::address::END_OF_GROUPS;
 use crate::chain::Chain;
 use crate::database::Database;
 use crate::failure::Poison;
+use crate::figures::Recording;
 use crate::options::RocksOptions;
 use crate::states::States;
 
@@ -49,6 +50,7 @@ pub struct RocksStore {
     pub(crate) options: RocksOptions,
     pub(crate) poison: Poison,
     pub(crate) chain: Chain,
+    pub(crate) recording: Recording,
 }
 
 impl RocksStore {
@@ -66,6 +68,12 @@ impl RocksStore {
         let mut iterator = self.database.iterator(END_OF_GROUPS.to_be_bytes().to_vec());
         iterator.seek_to_first();
         !iterator.valid() && iterator.status().is_ok()
+    }
+}
+
+impl Drop for RocksStore {
+    fn drop(&mut self) {
+        self.recording.record(&self.database);
     }
 }
 

@@ -142,6 +142,48 @@ fn what_was_cut_off_does_not_come_back() {
     }
 }
 
+/// Nothing begins with former files, and what they have comes in batches.
+#[derive(Debug, Default)]
+struct Copying;
+
+impl Harness for Copying {
+    type Store = RocksStore;
+
+    fn profile(&self) -> Profile {
+        TINY
+    }
+
+    fn open(&self, env: OpenEnv) -> Result<RocksStore> {
+        let mut options = harness::options(TINY);
+        options.rescaling.least_overlap = 0.9;
+        options.rescaling.drops_files = false;
+        options.rescaling.ingests = false;
+        RocksStore::open_with(env, options)
+    }
+}
+
+#[test]
+fn a_rescale_copies_in_batches_where_settings_want_it() {
+    let kit = Kit::<Copying>::new();
+    let mut backend = kit.fresh::<u64>();
+    let states = Everything::open(&mut backend);
+    let image = image(300, 4);
+    fill(&mut backend, &states, &image);
+    let whole = kit.confirm(&mut backend, INCREMENTAL);
+    let groups = MaxParallelism::new(10).unwrap();
+    let mut halves = Vec::new();
+    for subtask in 0..2 {
+        let range = groups.range_of(subtask, 2).unwrap();
+        let mut half = kit.try_open::<u64>(groups, range, vec![whole.part_as_base()]).unwrap();
+        let taken = kit.take(&mut half, INCREMENTAL);
+        let is_shared = !shared(&taken.snapshot).is_disjoint(&shared(&whole.snapshot));
+        assert!(!is_shared, "less than nine tenths are wanted");
+        halves.push(taken);
+    }
+    let mut again = kit.restore::<u64>(&[&halves[0], &halves[1]]);
+    Everything::open(&mut again).check(&mut again, &image, 310);
+}
+
 #[test]
 fn states_in_another_order_are_grafted_under_their_names() {
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];

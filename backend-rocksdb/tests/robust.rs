@@ -61,6 +61,26 @@ fn a_database_that_cannot_write_poisons_its_store() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "pulls the directory away, as nobody should")]
+fn an_increment_that_cannot_write_buffers_out_poisons_its_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut backend = open(directory.path(), Vec::new()).unwrap();
+    let value = backend.open(VALUE).unwrap();
+    backend.at(&1).unwrap().value(value).set(&[1; 50][..]).unwrap();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        }
+    }
+    let request = SnapshotRequest::new(CheckpointId::new(1), SnapshotKind::Incremental);
+    let error = backend.snapshot(&request).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+    let error = backend.at(&1).unwrap().value(value).get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+}
+
+#[test]
 fn a_view_outlives_its_store() {
     let directory = tempfile::tempdir().unwrap();
     let mut backend = open(directory.path(), Vec::new()).unwrap();

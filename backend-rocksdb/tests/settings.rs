@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use alluvium_backend_rocksdb::{
     CompactionStyle, LogLevel, MemoryBudget, OptionsHook, ProcessBudget, Profile, RocksBackend,
@@ -24,7 +25,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<RocksOptions> {
 }
 
 /// Each setting with a value that is not the default.
-const ALL: [(&str, &str); 30] = [
+const ALL: [(&str, &str); 35] = [
     ("predefined-options", "flash_ssd_optimized"),
     ("memory.managed", "true"),
     ("memory.fixed-per-tm", "300 mb"),
@@ -50,6 +51,11 @@ const ALL: [(&str, &str); 30] = [
     ("use-bloom-filter", "true"),
     ("bloom-filter.bits-per-key", "12.5"),
     ("write-batch-size", "0"),
+    ("memory.fixed-per-slot", "200 mb"),
+    ("compaction.filter.periodic-compaction-time", "2 h"),
+    ("restore-overlap-fraction-threshold", "0.5"),
+    ("rescaling.use-delete-files-in-range", "false"),
+    ("use-ingest-db-restore-mode", "false"),
     ("block.partitioned-index-filters", "true"),
     ("blob.min-size", "3 kb"),
     ("blob.file-size", "9 mb"),
@@ -61,9 +67,9 @@ const ALL: [(&str, &str); 30] = [
 fn all_settings_are_read() {
     let options = read(&ALL).unwrap();
     assert_eq!(options.profile, Profile::FlashSsdOptimized);
-    let MemoryBudget::PerProcess(budget) = options.memory else { panic!("memory is managed") };
+    let MemoryBudget::PerSlot(budget) = options.memory else { panic!("memory is managed") };
     let expected = ProcessBudget {
-        total_bytes: 300 << 20,
+        total_bytes: 200 << 20,
         write_buffer_ratio: 0.3,
         partitioned_index_filters: true,
     };
@@ -88,6 +94,7 @@ fn all_settings_are_read() {
         block_cache_bytes: Some(8 << 20),
         bloom_filter: Some(true),
         bloom_bits_per_key: Some(12.5),
+        periodic_compaction: Some(Duration::from_hours(2)),
         partitioned_tables: Some(true),
         min_blob_bytes: Some(3 << 10),
         blob_file_bytes: Some(9 << 20),
@@ -96,9 +103,23 @@ fn all_settings_are_read() {
     };
     assert_eq!(options.tuning, expected);
     assert_eq!(options.batches.bytes, 0);
+    let rescaling = options.rescaling;
+    assert!(rescaling.least_overlap > 0.4 && !rescaling.drops_files && !rescaling.ingests);
     let keys: Vec<String> =
         ALL.iter().map(|(key, _)| format!("state.backend.rocksdb.{key}")).collect();
-    assert_eq!(RocksBackend.setting_keys(), keys, "each setting is read here");
+    let known = RocksBackend.setting_keys();
+    assert_eq!(known[..keys.len()], keys, "each setting is read here");
+    // The others ask for figures, or are Flink's and refused with a reason.
+    for key in &known[keys.len()..] {
+        let read = Settings::from_pairs([(*key, "true")]);
+        match RocksOptions::from_settings(&read.unwrap()) {
+            Ok(options) => assert!(options.figures.names().count() > 0, "{key}"),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{key}");
+                assert!(error.message().starts_with(key), "{error}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -139,6 +160,12 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("use-bloom-filter", "1"),
         ("bloom-filter.bits-per-key", "0"),
         ("write-batch-size", "-1"),
+        ("memory.fixed-per-slot", "1 kb"),
+        ("compaction.filter.periodic-compaction-time", "soon"),
+        ("restore-overlap-fraction-threshold", "1.5"),
+        ("rescaling.use-delete-files-in-range", "no"),
+        ("use-ingest-db-restore-mode", "no"),
+        ("metrics.bytes-written", "much"),
         ("blob.min-size", "2 gb"),
         ("blob.file-size", "0"),
         ("compaction.readahead-size", "1 kb"),

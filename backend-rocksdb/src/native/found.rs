@@ -26,7 +26,8 @@ pub(crate) struct Founded {
     pub(crate) uploads: Uploads,
 }
 
-/// Opens a database over the files of `part`, of which it keeps `range`.
+/// Opens a database over the files of `part`, of which it keeps `range`. Tables without anything of it go away at once,
+/// if `drops_files`.
 ///
 /// # Errors
 /// `Corrupted`, `NotFound`, `Unavailable`; `InvalidInput` for options that do not fit the files.
@@ -35,6 +36,7 @@ pub(crate) fn found(
     tuned: Tuned,
     part: &RestorePart,
     range: KeyGroupRange,
+    drops_files: bool,
 ) -> Result<Founded> {
     let path = directory.fresh_database()?;
     adopt(&**directory.fs(), part, &path)?;
@@ -43,10 +45,10 @@ pub(crate) fn found(
     check_noted(&part.snapshot, &numbers)?;
     let has = part.snapshot.range;
     if has.start() < range.start() {
-        cut(&database, 0, range.start())?;
+        cut(&database, 0, range.start(), drops_files)?;
     }
     if range.end() < has.end() {
-        cut(&database, range.end(), END_OF_GROUPS)?;
+        cut(&database, range.end(), END_OF_GROUPS, drops_files)?;
     }
     let referable = part.snapshot.files.iter().filter(|file| {
         Role::of(&file.label).is_some_and(Role::is_lasting)
@@ -71,12 +73,14 @@ pub(super) fn check_noted(
     })
 }
 
-/// Removes all key groups from `start` to below `end`: tables that have nothing else as a whole, the rest by one
-/// record.
-fn cut(database: &Database, start: u16, end: u16) -> Result<()> {
+/// Removes all key groups from `start` to below `end`: tables that have nothing else as a whole if
+/// `drops_files`, the rest by one record.
+fn cut(database: &Database, start: u16, end: u16, drops_files: bool) -> Result<()> {
     let (start, end) = (start.to_be_bytes(), end.to_be_bytes());
-    let removed = database.db.delete_file_in_range(start, end);
-    removed.map_err(|error| failed("delete files", error))?;
+    if drops_files {
+        let removed = database.db.delete_file_in_range(start, end);
+        removed.map_err(|error| failed("delete files", error))?;
+    }
     let mut batch = WriteBatch::default();
     batch.delete_range(start, end);
     database.write(batch)

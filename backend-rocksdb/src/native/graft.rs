@@ -1,10 +1,11 @@
 //! Adds key groups of further native snapshots to a database: their entries are read in order, written into tables, and
-//! these become part of the database as they are. So nothing goes through write buffers or is sorted again.
+//! these become part of the database as they are. So nothing goes through write buffers or is sorted again, unless settings
+//! want batches.
 
 use std::path::{Path, PathBuf};
 
 use alluvium_state_api::{KeyGroup, KeyGroupRange, RestorePart, Result};
-use rocksdb::{IngestExternalFileOptions, SstFileWriter};
+use rocksdb::{IngestExternalFileOptions, SstFileWriter, WriteBatch};
 
 use super::adopt::adopt;
 use super::found::check_noted;
@@ -12,6 +13,7 @@ use super::names::noted_states;
 use crate::address::{StateId, prefix};
 use crate::database::Database;
 use crate::failure::failed;
+use crate::options::RocksOptions;
 use crate::states::States;
 use crate::walk::check;
 
@@ -40,6 +42,7 @@ pub(crate) fn graft(
     part: &RestorePart,
     range: KeyGroupRange,
     states: &States,
+    options: &RocksOptions,
 ) -> Result<()> {
     let directory = database.directory();
     let scratch = Scratch { database, path: directory.fresh_database()? };
@@ -56,6 +59,7 @@ pub(crate) fn graft(
     }
     numbers.sort_unstable();
     let mut tables = Tables { database, directory: &scratch.path, current: None, made: Vec::new() };
+    let mut batch = WriteBatch::default();
     let mut iterator = other.raw_iterator();
     let mut address = Vec::new();
     for group in (range.start()..range.end()).map(KeyGroup::new) {
@@ -69,12 +73,20 @@ pub(crate) fn graft(
                 address.clear();
                 address.extend_from_slice(&to);
                 address.extend_from_slice(rest);
-                tables.put(&address, value)?;
+                if options.rescaling.ingests {
+                    tables.put(&address, value)?;
+                } else {
+                    batch.put(&address, value);
+                    if options.batches.reached(&batch) {
+                        database.write(std::mem::take(&mut batch))?;
+                    }
+                }
                 iterator.next();
             }
             check(&iterator)?;
         }
     }
+    database.write(batch)?;
     tables.ingest()
 }
 

@@ -21,6 +21,8 @@ const DEFAULT_TOTAL: u64 = 512 << 20;
 pub enum MemoryBudget {
     /// All stores of the process with the same figures share one budget.
     PerProcess(ProcessBudget),
+    /// The store has a budget of these figures for itself, as a slot of Flink's has.
+    PerSlot(ProcessBudget),
     /// A budget that the embedding program shares among the stores that it likes.
     Shared(SharedMemory),
     /// Each store has its own cache, and as many write buffers as it likes.
@@ -81,6 +83,11 @@ impl fmt::Debug for SharedMemory {
 }
 
 impl Figures {
+    fn of(budget: &ProcessBudget) -> Result<Self> {
+        let (total, ratio) = (budget.total_bytes, budget.write_buffer_ratio);
+        Self::new(total, ratio, budget.partitioned_index_filters)
+    }
+
     fn new(total: u64, ratio: f64, partitioned: bool) -> Result<Self> {
         if total < 1 << 20 || !(ratio > 0.0 && ratio < 1.0) {
             return Err(Error::invalid_input(format!(
@@ -188,11 +195,8 @@ impl MemoryBudget {
     /// `InvalidInput` for figures that cannot be had.
     pub(super) fn shared(&self) -> Result<Option<SharedMemory>> {
         match self {
-            Self::PerProcess(budget) => {
-                let (total, ratio) = (budget.total_bytes, budget.write_buffer_ratio);
-                let figures = Figures::new(total, ratio, budget.partitioned_index_filters)?;
-                Ok(Some(SharedMemory::of_process(figures)))
-            }
+            Self::PerProcess(budget) => Ok(Some(SharedMemory::of_process(Figures::of(budget)?))),
+            Self::PerSlot(budget) => Ok(Some(SharedMemory::of(Figures::of(budget)?))),
             Self::Shared(memory) => Ok(Some(memory.clone())),
             Self::PerStore => Ok(None),
         }
@@ -221,6 +225,9 @@ mod tests {
         let shared = |total| budget(total).shared().unwrap().unwrap();
         let (one, same, other) = (shared(50 << 20), shared(50 << 20), shared(60 << 20));
         assert!(Arc::ptr_eq(&one.0, &same.0) && !Arc::ptr_eq(&one.0, &other.0));
+        let own = MemoryBudget::PerSlot(ProcessBudget::default());
+        let own = || own.shared().unwrap().unwrap();
+        assert!(!Arc::ptr_eq(&own().0, &own().0), "a slot shares with nobody");
         assert!(MemoryBudget::PerStore.shared().unwrap().is_none());
     }
 

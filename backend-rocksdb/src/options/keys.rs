@@ -2,20 +2,22 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use alluvium_state_api::settings::{Settings, parse_size};
 use alluvium_state_api::{Error, Result};
 
 use super::{
-    BatchLimits, CompactionStyle, LogLevel, MemoryBudget, ProcessBudget, Profile, RocksOptions,
-    TableCompression,
+    BatchLimits, CompactionStyle, Figures, LogLevel, MemoryBudget, ProcessBudget, Profile,
+    Rescaling, RocksOptions, TableCompression, Tuning,
 };
 
 macro_rules! keys {
     ($($name:ident = $key:literal;)*) => {
         $(const $name: &str = concat!("state.backend.rocksdb.", $key);)*
-        /// All of them, as the registry wants them.
-        pub(crate) const KEYS: &[&str] = &[$($name),*];
+        /// Those that are read here.
+        const READ: &[&str] = &[$($name),*];
     };
 }
 
@@ -45,11 +47,23 @@ keys! {
     BLOOM = "use-bloom-filter";
     BLOOM_BITS = "bloom-filter.bits-per-key";
     BATCH = "write-batch-size";
+    PER_SLOT = "memory.fixed-per-slot";
+    PERIODIC = "compaction.filter.periodic-compaction-time";
+    OVERLAP = "restore-overlap-fraction-threshold";
+    DROP_FILES = "rescaling.use-delete-files-in-range";
+    INGEST = "use-ingest-db-restore-mode";
     PARTITIONED_TABLES = "block.partitioned-index-filters";
     MIN_BLOB = "blob.min-size";
     BLOB_FILE = "blob.file-size";
     READAHEAD = "compaction.readahead-size";
     SYNC = "bytes-per-sync";
+}
+
+/// All of them, also those that are refused, as the registry wants them.
+pub(crate) fn keys() -> &'static [&'static str] {
+    static KEYS: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| [READ, super::figures::KEYS, super::gone::KEYS].concat());
+    &KEYS
 }
 
 const SIZES: RangeInclusive<u64> = 1..=1 << 40;
@@ -63,6 +77,7 @@ impl RocksOptions {
     /// # Errors
     /// `InvalidInput`, naming the setting and what it takes.
     pub fn from_settings(settings: &Settings) -> Result<Self> {
+        super::gone::refuse(settings)?;
         let read = Read(settings);
         let mut options = Self::default();
         if let Some(name) = settings.get(PROFILE) {
@@ -75,13 +90,26 @@ impl RocksOptions {
             bytes: settings.size(BATCH, options.batches.bytes, 0..=1 << 40)?,
             ..options.batches
         };
-        let tuning = &mut options.tuning;
+        options.figures = Figures::from_settings(settings)?;
+        options.rescaling = read.rescaling()?;
+        read.tuning(&mut options.tuning)?;
+        Ok(options)
+    }
+}
+
+/// Settings, of which what is not set is `None`.
+struct Read<'s>(&'s Settings);
+
+impl Read<'_> {
+    /// What is set explicitly of RocksDB's values.
+    fn tuning(&self, tuning: &mut Tuning) -> Result<()> {
+        let read = self;
         tuning.background_jobs = read.number(THREADS, 1..=1024)?;
         tuning.open_files = read.open_files()?;
         tuning.log_level = read.choice(LOG_LEVEL, &LogLevel::NAMES)?;
         tuning.log_file_bytes = read.size(LOG_BYTES, 0..=1 << 40)?;
         tuning.log_files = read.number(LOG_FILES, 1..=1000)?;
-        tuning.log_dir = settings.get(LOG_DIR).map(PathBuf::from);
+        tuning.log_dir = read.0.get(LOG_DIR).map(PathBuf::from);
         let styles = [("LEVEL", CompactionStyle::Level), ("UNIVERSAL", CompactionStyle::Universal)];
         tuning.compaction_style = read.choice(STYLE, &styles)?;
         tuning.dynamic_level_bytes = read.flag(DYNAMIC)?;
@@ -96,19 +124,40 @@ impl RocksOptions {
         tuning.block_cache_bytes = read.size(CACHE, SIZES)?;
         tuning.bloom_filter = read.flag(BLOOM)?;
         tuning.bloom_bits_per_key = read.fraction(BLOOM_BITS)?;
+        tuning.periodic_compaction = read.duration(PERIODIC)?;
         tuning.partitioned_tables = read.flag(PARTITIONED_TABLES)?;
         tuning.min_blob_bytes = read.size(MIN_BLOB, 0..=1 << 30)?;
         tuning.blob_file_bytes = read.size(BLOB_FILE, SIZES)?;
         tuning.compaction_readahead_bytes = read.size(READAHEAD, 4 << 10..=1 << 30)?;
         tuning.bytes_per_sync = read.size(SYNC, 0..=1 << 40)?;
-        Ok(options)
+        Ok(())
     }
-}
 
-/// Settings, of which what is not set is `None`.
-struct Read<'s>(&'s Settings);
+    fn rescaling(&self) -> Result<Rescaling> {
+        let default = Rescaling::default();
+        Ok(Rescaling {
+            least_overlap: self.part(OVERLAP)?.unwrap_or(default.least_overlap),
+            drops_files: self.flag(DROP_FILES)?.unwrap_or(default.drops_files),
+            ingests: self.flag(INGEST)?.unwrap_or(default.ingests),
+        })
+    }
 
-impl Read<'_> {
+    fn duration(&self, key: &str) -> Result<Option<Duration>> {
+        let is_set = self.0.get(key).is_some();
+        is_set.then(|| self.0.duration(key, Duration::ZERO)).transpose()
+    }
+
+    /// A number from 0 to 1.
+    fn part(&self, key: &str) -> Result<Option<f64>> {
+        let Some(text) = self.0.get(key) else {
+            return Ok(None);
+        };
+        let number: Option<f64> = text.parse().ok();
+        number.filter(|number| (0.0..=1.0).contains(number)).map(Some).ok_or_else(|| {
+            Error::invalid_input(format!("{key} is {text:?}; it must be a number from 0 to 1"))
+        })
+    }
+
     fn size(&self, key: &str, bounds: RangeInclusive<u64>) -> Result<Option<u64>> {
         let Some(text) = self.0.get(key) else {
             return Ok(None);
@@ -165,13 +214,22 @@ impl Read<'_> {
         let default = ProcessBudget::default();
         if is_managed {
             let partitioned = self.flag(PARTITIONED)?;
-            return Ok(MemoryBudget::PerProcess(ProcessBudget {
-                total_bytes: self.0.size(TOTAL, default.total_bytes, BUDGETS)?,
+            let total_bytes = self.0.size(TOTAL, default.total_bytes, BUDGETS)?;
+            let per_slot = self.size(PER_SLOT, BUDGETS)?;
+            let budget = ProcessBudget {
+                total_bytes: per_slot.unwrap_or(total_bytes),
                 write_buffer_ratio: self.fraction(RATIO)?.unwrap_or(default.write_buffer_ratio),
                 partitioned_index_filters: partitioned.unwrap_or(default.partitioned_index_filters),
-            }));
+            };
+            return Ok(match per_slot {
+                Some(_) => MemoryBudget::PerSlot(budget),
+                None => MemoryBudget::PerProcess(budget),
+            });
         }
-        match [TOTAL, RATIO, PARTITIONED].into_iter().find(|key| self.0.get(key).is_some()) {
+        match [TOTAL, PER_SLOT, RATIO, PARTITIONED]
+            .into_iter()
+            .find(|key| self.0.get(key).is_some())
+        {
             Some(key) => Err(Error::invalid_input(format!(
                 "{key} is for memory that is managed, and {MANAGED} is false"
             ))),

@@ -5,6 +5,8 @@
 //! [`OptionsHook`]; then what the memory budget and the layout of the database demand.
 
 mod budget;
+mod figures;
+mod gone;
 mod hook;
 mod keys;
 mod profile;
@@ -13,8 +15,10 @@ mod tune;
 mod tuning;
 
 pub use budget::{MemoryBudget, ProcessBudget, SharedMemory};
+pub use figures::Figures;
+pub(crate) use figures::From;
 pub use hook::OptionsHook;
-pub(crate) use keys::KEYS;
+pub(crate) use keys::keys;
 pub use profile::Profile;
 pub(crate) use tune::Tuned;
 pub use tuning::{CompactionStyle, LogLevel, TableCompression, Tuning};
@@ -50,6 +54,12 @@ use std::sync::Arc;
 /// | `use-bloom-filter` | true, false | false |
 /// | `bloom-filter.bits-per-key` | number above 0, to 100 | 10.0 |
 /// | `block.partitioned-index-filters` | true, false; whether only needed parts of a table's index and filter are in memory | false |
+/// | `memory.fixed-per-slot` | size of a budget that the store has for itself, instead of that of the process | none |
+/// | `compaction.filter.periodic-compaction-time` | duration after which a table is compacted, whatever is in it; 0 leaves it to RocksDB: never, unless a hook has a compaction filter | 0 |
+/// | `restore-overlap-fraction-threshold` | 0 to 1: the part of a former database that must be wanted for a restore to begin with it | 0 |
+/// | `rescaling.use-delete-files-in-range` | whether tables that a rescale makes superfluous are dropped at once | true |
+/// | `use-ingest-db-restore-mode` | whether what other databases have is added as tables, instead of entry by entry | true |
+/// | `metrics.` and a name | whether that figure of RocksDB is recorded, see [`Figures`] | false |
 /// | `blob.min-size` | size from which on values lie in blob files, to 1 gb; 0 for none | 0 |
 /// | `blob.file-size` | size | 256 mb |
 /// | `compaction.readahead-size` | size that compaction reads at a time, 4 kb to 1 gb | 2 mb |
@@ -66,8 +76,31 @@ pub struct RocksOptions {
     pub memory: MemoryBudget,
     /// Sizes of batches.
     pub batches: BatchLimits,
+    /// Which of RocksDB's own figures are recorded.
+    pub figures: Figures,
+    /// How what other snapshots have comes into a database.
+    pub rescaling: Rescaling,
     /// Called last but for the budget.
     pub hook: Option<Arc<dyn OptionsHook>>,
+}
+
+/// How a store takes former databases at a restore with another parallelism.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Rescaling {
+    /// A former database becomes the store's, and is cut, only if at least this part of its key groups is wanted, from 0
+    /// to 1; what is wanted of others is copied out of them.
+    pub least_overlap: f64,
+    /// Whether tables that have nothing but what is cut off are dropped at once; otherwise compaction does it.
+    pub drops_files: bool,
+    /// Whether what is copied is written as tables, which then become part of the database, or as batches.
+    pub ingests: bool,
+}
+
+impl Default for Rescaling {
+    fn default() -> Self {
+        Self { least_overlap: 0.0, drops_files: true, ingests: true }
+    }
 }
 
 /// When a batch of a restore or a migration is written.

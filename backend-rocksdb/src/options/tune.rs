@@ -41,6 +41,10 @@ impl RocksOptions {
         }
         let hook = self.hook.as_deref();
         let mut database = database(&values);
+        if self.figures.needs_statistics() {
+            database.enable_statistics();
+            database.set_statistics_level(rocksdb::statistics::StatsLevel::ExceptHistogramOrTimers);
+        }
         let mut family = family(&values);
         let mut tables = tables(&values);
         if let Some(hook) = hook {
@@ -113,6 +117,9 @@ fn family(values: &Values) -> Options {
     options.set_write_buffer_size(size(values.write_buffer_bytes));
     options.set_max_write_buffer_number(count(values.write_buffers));
     options.set_min_write_buffer_number_to_merge(count(values.write_buffers_to_merge));
+    if !values.periodic_compaction.is_zero() {
+        options.set_periodic_compaction_seconds(values.periodic_compaction.as_secs().max(1));
+    }
     if values.min_blob_bytes > 0 {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(values.min_blob_bytes);

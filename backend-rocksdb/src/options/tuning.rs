@@ -1,6 +1,7 @@
 //! [`Tuning`]: the values of RocksDB that can be set, each or none.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use alluvium_state_api::{Error, Result};
 
@@ -141,6 +142,9 @@ tuning! {
     bloom_filter: bool = false;
     /// Bits of the filter for each key.
     bloom_bits_per_key: f64 = 10.0;
+    /// The time after which a table is compacted, whatever is in it; 0 leaves it to RocksDB, which does so only for a
+    /// compaction filter of a hook.
+    periodic_compaction: Duration = Duration::ZERO;
     /// Whether index and filter of a file are in blocks of which only the needed ones are in memory; a budget with
     /// [`ProcessBudget::partitioned_index_filters`](super::ProcessBudget::partitioned_index_filters) has them so anyway.
     partitioned_tables: bool = false;
