@@ -31,8 +31,12 @@ fn open(parts: Vec<RestorePart>) -> Result<(Backend, TempDir)> {
 
 /// A snapshot of `backend`, restored.
 fn again(backend: &mut Backend, number: u64) -> Result<(Backend, TempDir)> {
+    again_of(SnapshotKind::Full, backend, number)
+}
+
+fn again_of(kind: SnapshotKind, backend: &mut Backend, number: u64) -> Result<(Backend, TempDir)> {
     let (storage, id) = (TestStorage::default(), CheckpointId::new(number));
-    let task = backend.snapshot(&SnapshotRequest::new(id, SnapshotKind::Full))?;
+    let task = backend.snapshot(&SnapshotRequest::new(id, kind))?;
     let snapshot = run_task(task, &storage.sink(id), &CancelToken::default())?;
     open(vec![RestorePart { snapshot, source: storage.source(id), base: None }])
 }
@@ -72,7 +76,11 @@ fn a_list_reaches_its_limit_is_refused_and_read_whole() {
         assert_eq!(error.kind(), ErrorKind::LimitExceeded, "also after a restore");
     };
     check(&mut backend);
-    let (mut restored, _restored_directory) = again(&mut backend, 1).unwrap();
+    let (mut linked, _linked_directory) =
+        again_of(SnapshotKind::Incremental, &mut backend, 1).unwrap();
+    check(&mut linked);
+    drop(linked);
+    let (mut restored, _restored_directory) = again(&mut backend, 2).unwrap();
     check(&mut restored);
     let list = restored.open(LIST).unwrap();
     restored.at(&1).unwrap().list(list).clear().unwrap();
