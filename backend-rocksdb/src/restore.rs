@@ -23,7 +23,7 @@ use crate::database::Database;
 use crate::figures::Recording;
 use crate::list::Head;
 use crate::local::LocalDirectory;
-use crate::native::{found, graft, is_native};
+use crate::native::{Tidying, found, graft, is_native};
 use crate::ops::head_at;
 use crate::options::{BatchLimits, RocksOptions};
 use crate::states::{State, States};
@@ -55,16 +55,18 @@ impl RocksStore {
         for state in env.restore.iter().flat_map(|part| &part.snapshot.states) {
             directory.adopt(&state.meta)?;
         }
-        let (database, numbers, chain) = match parts.founder {
+        let (database, numbers, chain, cuts) = match parts.founder {
             Some((part, range)) => {
                 let founded = found(local, tuned, part, range, options.rescaling.drops_files)?;
                 let mut chain = Chain::default();
                 if let Some(base) = parts.common_base() {
                     chain.restored(base, founded.uploads);
                 }
-                (founded.database, founded.numbers, chain)
+                (founded.database, founded.numbers, chain, founded.cuts)
             }
-            None => (Database::create(local, tuned)?, BTreeMap::new(), Chain::default()),
+            None => {
+                (Database::create(local, tuned)?, BTreeMap::new(), Chain::default(), Vec::new())
+            }
         };
         let mut states = States::of(directory.clone(), numbers, space.identity())?;
         for (part, range) in &parts.grafts {
@@ -88,9 +90,16 @@ impl RocksStore {
         }
         loader.write()?;
         let Loader { states, .. } = loader;
+        let database = Arc::new(database);
+        let tidying = if options.rescaling.compacts {
+            Tidying::begin(&database, &*env.spawner, cuts)?
+        } else {
+            None
+        };
         let recording = Recording::new(env.recorder, options.figures.clone());
         Ok(Self {
-            database: Arc::new(database),
+            _tidying: tidying,
+            database,
             recording,
             space,
             states,

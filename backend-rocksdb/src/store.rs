@@ -26,6 +26,7 @@ use crate::chain::Chain;
 use crate::database::Database;
 use crate::failure::Poison;
 use crate::figures::Recording;
+use crate::native::Tidying;
 use crate::options::RocksOptions;
 use crate::states::States;
 
@@ -43,6 +44,8 @@ pub(crate) struct Buffers {
 /// Keyed state on RocksDB; see the crate's page.
 #[derive(Debug)]
 pub struct RocksStore {
+    /// Ends before the database does.
+    pub(crate) _tidying: Option<Tidying>,
     pub(crate) database: Arc<Database>,
     pub(crate) space: KeySpace,
     pub(crate) states: States,

@@ -25,7 +25,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<RocksOptions> {
 }
 
 /// Each setting with a value that is not the default.
-const ALL: [(&str, &str); 35] = [
+const ALL: [(&str, &str); 36] = [
     ("predefined-options", "flash_ssd_optimized"),
     ("memory.managed", "true"),
     ("memory.fixed-per-tm", "300 mb"),
@@ -56,6 +56,7 @@ const ALL: [(&str, &str); 35] = [
     ("restore-overlap-fraction-threshold", "0.5"),
     ("rescaling.use-delete-files-in-range", "false"),
     ("use-ingest-db-restore-mode", "false"),
+    ("incremental-restore-async-compact-after-rescale", "true"),
     ("block.partitioned-index-filters", "true"),
     ("blob.min-size", "3 kb"),
     ("blob.file-size", "9 mb"),
@@ -105,6 +106,7 @@ fn all_settings_are_read() {
     assert_eq!(options.batches.bytes, 0);
     let rescaling = options.rescaling;
     assert!(rescaling.least_overlap > 0.4 && !rescaling.drops_files && !rescaling.ingests);
+    assert!(rescaling.compacts);
     let keys: Vec<String> =
         ALL.iter().map(|(key, _)| format!("state.backend.rocksdb.{key}")).collect();
     let known = RocksBackend.setting_keys();
@@ -165,6 +167,7 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("restore-overlap-fraction-threshold", "1.5"),
         ("rescaling.use-delete-files-in-range", "no"),
         ("use-ingest-db-restore-mode", "no"),
+        ("incremental-restore-async-compact-after-rescale", "later"),
         ("metrics.bytes-written", "much"),
         ("blob.min-size", "2 gb"),
         ("blob.file-size", "0"),

@@ -9,6 +9,7 @@ use rocksdb::WriteBatch;
 use super::Role;
 use super::adopt::adopt;
 use super::names::noted_states;
+use super::tidy::Cut;
 use crate::address::{END_OF_GROUPS, StateId};
 use crate::chain::Uploads;
 use crate::database::Database;
@@ -24,6 +25,8 @@ pub(crate) struct Founded {
     pub(crate) numbers: BTreeMap<Box<str>, StateId>,
     /// Its tables in the storage, as far as increments may refer to them.
     pub(crate) uploads: Uploads,
+    /// What was cut off.
+    pub(crate) cuts: Vec<Cut>,
 }
 
 /// Opens a database over the files of `part`, of which it keeps `range`. Tables without anything of it go away at once,
@@ -44,18 +47,22 @@ pub(crate) fn found(
     let numbers = noted_states(&database.db)?;
     check_noted(&part.snapshot, &numbers)?;
     let has = part.snapshot.range;
+    let mut cuts = Vec::new();
     if has.start() < range.start() {
-        cut(&database, 0, range.start(), drops_files)?;
+        cuts.push((0, range.start()));
     }
     if range.end() < has.end() {
-        cut(&database, range.end(), END_OF_GROUPS, drops_files)?;
+        cuts.push((range.end(), END_OF_GROUPS));
+    }
+    for off in &cuts {
+        cut(&database, *off, drops_files)?;
     }
     let referable = part.snapshot.files.iter().filter(|file| {
         Role::of(&file.label).is_some_and(Role::is_lasting)
             && !matches!(file.stored.location, FileLocation::Own(_))
     });
     let uploads = referable.map(|file| (file.label.clone(), file.clone())).collect();
-    Ok(Founded { database, numbers, uploads })
+    Ok(Founded { database, numbers, uploads, cuts })
 }
 
 /// Whether a database has noted a number for each state of its snapshot.
@@ -75,7 +82,7 @@ pub(super) fn check_noted(
 
 /// Removes all key groups from `start` to below `end`: tables that have nothing else as a whole if
 /// `drops_files`, the rest by one record.
-fn cut(database: &Database, start: u16, end: u16, drops_files: bool) -> Result<()> {
+fn cut(database: &Database, (start, end): Cut, drops_files: bool) -> Result<()> {
     let (start, end) = (start.to_be_bytes(), end.to_be_bytes());
     if drops_files {
         let removed = database.db.delete_file_in_range(start, end);

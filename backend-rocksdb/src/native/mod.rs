@@ -2,7 +2,7 @@
 //!
 //! `FORMAT.md`, section 5, says what such a snapshot consists of. [`link`] gives the files of a database second names,
 //! [`upload`] makes a snapshot of them, [`adopt`] takes them into a directory again, [`found`] begins a store's
-//! database with them, [`graft`] adds what other snapshots have.
+//! database with them, [`graft`] adds what other snapshots have, [`tidy`] compacts what was cut off.
 //!
 //! # Invariants
 //! N1. RocksDB never changes a table or a blob file that is complete. Second names make it outlive the database that wrote it.
@@ -16,6 +16,7 @@ mod found;
 mod graft;
 mod link;
 mod names;
+mod tidy;
 mod upload;
 
 use alluvium_state_api::snapshot::{FileFormat, KeyedSnapshot};
@@ -25,6 +26,7 @@ pub(crate) use found::found;
 pub(crate) use graft::graft;
 pub(crate) use link::Linked;
 pub(crate) use names::note_states;
+pub(crate) use tidy::Tidying;
 pub(crate) use upload::Native;
 
 /// The file that names the manifest.

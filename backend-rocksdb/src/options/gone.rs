@@ -21,7 +21,6 @@ gone! {
     "memory.high-prio-pool-ratio": "the crate rocksdb makes caches without that; index and filter blocks have high priority";
     "bloom-filter.block-based-mode": "RocksDB has no such filters any more; leave it out";
     "compaction.filter.query-time-after-num-entries": "this backend has no filter for expiry";
-    "incremental-restore-async-compact-after-rescale": "what is cut off goes away as RocksDB compacts";
     "metrics.column-family-as-variable": "all states are in one column family";
     "manual-compaction.min-interval": "small tables are joined as RocksDB compacts";
     "manual-compaction.max-parallel-compactions": "small tables are joined as RocksDB compacts";

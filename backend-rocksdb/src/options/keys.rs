@@ -52,6 +52,7 @@ keys! {
     OVERLAP = "restore-overlap-fraction-threshold";
     DROP_FILES = "rescaling.use-delete-files-in-range";
     INGEST = "use-ingest-db-restore-mode";
+    COMPACT = "incremental-restore-async-compact-after-rescale";
     PARTITIONED_TABLES = "block.partitioned-index-filters";
     MIN_BLOB = "blob.min-size";
     BLOB_FILE = "blob.file-size";
@@ -139,6 +140,7 @@ impl Read<'_> {
             least_overlap: self.part(OVERLAP)?.unwrap_or(default.least_overlap),
             drops_files: self.flag(DROP_FILES)?.unwrap_or(default.drops_files),
             ingests: self.flag(INGEST)?.unwrap_or(default.ingests),
+            compacts: self.flag(COMPACT)?.unwrap_or(default.compacts),
         })
     }
 

@@ -59,6 +59,7 @@ use std::sync::Arc;
 /// | `restore-overlap-fraction-threshold` | 0 to 1: the part of a former database that must be wanted for a restore to begin with it | 0 |
 /// | `rescaling.use-delete-files-in-range` | whether tables that a rescale makes superfluous are dropped at once | true |
 /// | `use-ingest-db-restore-mode` | whether what other databases have is added as tables, instead of entry by entry | true |
+/// | `incremental-restore-async-compact-after-rescale` | whether what a rescale cuts off is compacted away in the background | false |
 /// | `metrics.` and a name | whether that figure of RocksDB is recorded, see [`Figures`] | false |
 /// | `blob.min-size` | size from which on values lie in blob files, to 1 gb; 0 for none | 0 |
 /// | `blob.file-size` | size | 256 mb |
@@ -95,11 +96,14 @@ pub struct Rescaling {
     pub drops_files: bool,
     /// Whether what is copied is written as tables, which then become part of the database, or as batches.
     pub ingests: bool,
+    /// Whether tables with something that is cut off are compacted in the background, once the store is open; it ends
+    /// when the store is closed.
+    pub compacts: bool,
 }
 
 impl Default for Rescaling {
     fn default() -> Self {
-        Self { least_overlap: 0.0, drops_files: true, ingests: true }
+        Self { least_overlap: 0.0, drops_files: true, ingests: true, compacts: false }
     }
 }
 

@@ -1,0 +1,81 @@
+//! What a rescale has cut off is compacted away in the background.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+use std::time::Duration;
+
+use alluvium_backend_rocksdb::RocksStore;
+use alluvium_state_api::snapshot::SnapshotKind;
+use alluvium_state_api::testkit::fixtures::group_of;
+use alluvium_state_api::testkit::{Harness, Kit, Profile};
+use alluvium_state_api::{
+    KeyedBackend, KeyedStore, MaxParallelism, OpenEnv, Result, ValueDescriptor, ValueState,
+};
+use harness::{PROFILE, harnesses};
+
+harnesses! {
+    /// Default options.
+    Plain: PROFILE;
+}
+
+/// Default options, and compaction after a rescale.
+#[derive(Debug, Default)]
+struct Tidy;
+
+impl Harness for Tidy {
+    type Store = RocksStore;
+
+    fn profile(&self) -> Profile {
+        PROFILE
+    }
+
+    fn open(&self, env: OpenEnv) -> Result<RocksStore> {
+        let mut options = harness::options(PROFILE);
+        options.rescaling.compacts = true;
+        RocksStore::open_with(env, options)
+    }
+}
+
+const VALUE: ValueDescriptor<u64> = ValueDescriptor::new("value");
+const KEYS: u64 = 30_000;
+
+/// Bytes of all tables of the first half, of a snapshot at once and of those that follow, until there are fewer.
+fn bytes_of_half<H: Harness>(tries: u32) -> (u64, u64) {
+    let kit = Kit::<H>::new();
+    let mut backend = kit.fresh::<u64>();
+    let value = backend.open(VALUE).unwrap();
+    for key in 0..KEYS {
+        backend.at(&key).unwrap().value(value).set(&key).unwrap();
+    }
+    let whole = kit.confirm(&mut backend, SnapshotKind::Incremental);
+    let groups = MaxParallelism::new(10).unwrap();
+    let range = groups.range_of(0, 2).unwrap();
+    // A store that is closed at once leaves nothing behind that holds its directory, and the next one begins anew.
+    drop(kit.try_open::<u64>(groups, range, vec![whole.part()]).unwrap());
+    let mut half: KeyedBackend<u64, H::Store> =
+        kit.try_open(groups, range, vec![whole.part()]).unwrap();
+    let mut bytes = whole.snapshot.bytes_full;
+    for _ in 0..tries {
+        bytes = kit.take(&mut half, SnapshotKind::Incremental).snapshot.bytes_full;
+        if bytes * 10 < whole.snapshot.bytes_full * 7 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let value = half.open(VALUE).unwrap();
+    let space = half.store().key_space().clone();
+    for key in (0..KEYS).filter(|key| range.contains(group_of(&space, key))) {
+        assert_eq!(half.at(&key).unwrap().value(value).get().unwrap(), Some(key));
+    }
+    (whole.snapshot.bytes_full, bytes)
+}
+
+#[test]
+fn what_was_cut_off_leaves_the_tables_where_that_is_wanted() {
+    let (whole, half) = bytes_of_half::<Tidy>(400);
+    assert!(half * 10 < whole * 7, "{half} of {whole} bytes are left");
+    let (whole, half) = bytes_of_half::<Plain>(4);
+    assert!(half * 10 > whole * 7, "{half} of {whole} bytes are left: the test shows nothing");
+}
