@@ -321,14 +321,14 @@ fn what_was_not_listed_does_not_come_back_after_a_power_cut() {
         let fs: Arc<dyn FileSystem> = Arc::new(faulty.clone());
         let storage = open_seeded(&fs).unwrap();
         storage.begin(id(1)).unwrap().publish(b"end").unwrap();
-        let before = faulty.operations();
+        let before = faulty.trace().len();
         let discarded = storage.discard(id(1), &[]).map_err(|error| error.kind());
         (memory, faulty, before, discarded)
     };
     let (_, faulty, before, _) = discard(None);
     let synced = |entry: &TraceEntry| entry.operation == Operation::SyncDirectory;
-    let sync = faulty.trace().iter().skip(before as usize).position(synced).unwrap();
-    let (memory, .., discarded) = discard(Some(before + sync as u64 + 1));
+    let sync = faulty.trace().iter().skip(before).position(synced).unwrap();
+    let (memory, .., discarded) = discard(Some((before + sync) as u64 + 1));
     assert_eq!(discarded, Err(ErrorKind::Unavailable));
     let fs: Arc<dyn FileSystem> = Arc::new(memory.clone());
     assert_eq!(open_seeded(&fs).unwrap().list().unwrap(), []);
