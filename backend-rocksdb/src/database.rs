@@ -8,8 +8,8 @@ use std::path::Path;
 
 use alluvium_state_api::{Error, Result};
 use rocksdb::{
-    ColumnFamilyDescriptor, DBPinnableSlice, DBRawIteratorWithThreadMode, DBWithThreadMode,
-    Options, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
+    CStrLike, ColumnFamilyDescriptor, DBPinnableSlice, DBRawIteratorWithThreadMode,
+    DBWithThreadMode, Options, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
 };
 
 use crate::failure::failed;
@@ -143,18 +143,13 @@ impl Database {
     }
 
     /// A property by its name; 0 where RocksDB does not know it.
-    pub(crate) fn property(&self, name: &str) -> u64 {
+    pub(crate) fn property(&self, name: impl CStrLike) -> u64 {
         self.db.property_int_value(name).ok().flatten().unwrap_or(0)
     }
 
     /// How often something happened, or how many bytes; 0 where RocksDB does not count.
     pub(crate) fn ticker(&self, ticker: rocksdb::statistics::Ticker) -> u64 {
         self.tuned.database.get_ticker_count(ticker)
-    }
-
-    /// A figure that RocksDB knows; 0 where it does not.
-    pub(crate) fn figure(&self, name: &std::ffi::CStr) -> u64 {
-        self.db.property_int_value(name).ok().flatten().unwrap_or(0)
     }
 }
 

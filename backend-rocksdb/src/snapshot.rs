@@ -91,7 +91,7 @@ impl RocksStore {
         match Linked::of(&self.database) {
             Ok(linked) => Ok(Native { linked, base: self.chain.base() }),
             // Buffers that could not be written out are lost to later snapshots, too (F1).
-            Err(error) if self.database.figure(properties::BACKGROUND_ERRORS) > 0 => {
+            Err(error) if self.database.property(properties::BACKGROUND_ERRORS) > 0 => {
                 Err(self.poison.set(error))
             }
             Err(error) => Err(error),

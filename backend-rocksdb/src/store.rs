@@ -197,12 +197,12 @@ impl KeyedStore for RocksStore {
         let all = if self.is_empty() {
             0
         } else {
-            self.database.figure(properties::ESTIMATE_NUM_KEYS).max(1)
+            self.database.property(properties::ESTIMATE_NUM_KEYS).max(1)
         };
         let count = |slot| EntryCount::Estimate(self.states.estimate(slot, all));
         let mut statistics = self.states.directory.statistics(count);
-        let buffers = self.database.figure(properties::CUR_SIZE_ALL_MEM_TABLES);
-        let readers = self.database.figure(properties::ESTIMATE_TABLE_READERS_MEM);
+        let buffers = self.database.property(properties::CUR_SIZE_ALL_MEM_TABLES);
+        let readers = self.database.property(properties::ESTIMATE_TABLE_READERS_MEM);
         statistics.memory_bytes = buffers.saturating_add(readers);
         statistics.snapshots_in_flight = self.chain.in_flight();
         statistics
