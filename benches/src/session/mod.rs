@@ -10,7 +10,9 @@
 //! 1. the state is filled: accesses per second;
 //! 2. throughput: a number of accesses at full speed, without a look at the clock between them;
 //! 3. latency ([`latency`]): single accesses that are due at regular times, at a quarter of that speed;
-//! 4. the same while a full and an incremental snapshot are taken, with their times and bytes.
+//! 4. the same while a full and an incremental snapshot are taken, with their times and bytes; between the
+//!    increment and the one that it builds on lie a twentieth as many accesses as for throughput, and those that were
+//!    made meanwhile.
 //!
 //! Then the plain computation plays the same accesses: digests must be equal (B1). What is not in it: the
 //! time in which accesses are made, since they are made beforehand, some thousands at a time.

@@ -31,6 +31,8 @@ const GROUPS: u32 = 128;
 const CHUNK: usize = 8_192;
 /// The most accesses that are kept ready while a snapshot is taken.
 const MOST_READY: u64 = 4_000_000;
+/// The part of the measured accesses that lies between an increment and what it builds on: one in so many.
+const CHANGES: u64 = 20;
 
 /// Whether this build has the backend; one that it lacks says so when it is opened.
 pub(super) fn is_built_in(
@@ -213,12 +215,18 @@ where
     let half = supply.next(usize::try_from(ready / 2)?);
     pace.play(&mut player, half, &mut latencies, || true)?;
     let mut taken = Vec::new();
-    let kinds = [("full", SnapshotKind::Full), ("incremental", SnapshotKind::Incremental)];
+    let increment = ("incremental", SnapshotKind::Incremental);
+    // The first increment has nothing below it and writes everything: it is what the reported one builds on.
+    let kinds = [("full", SnapshotKind::Full), ("base", increment.1), increment];
     for kind in kinds.into_iter().filter(|_| arguments.snapshots) {
         let ready = supply.next(usize::try_from(ready)?);
         let (snapshot, played) = snapshots::take(&mut player, kind, &mut disk, (pace, ready))?;
         supply.give_back(played);
-        taken.push(snapshot);
+        if kind.0 == "base" {
+            supply.play(&mut player, arguments.operations / CHANGES)?;
+        } else {
+            taken.push(snapshot);
+        }
     }
     let checked = filled.0 + supply.taken;
     let digest = check(&player, source, arguments, (filled.0, supply.taken))?;

@@ -32,6 +32,9 @@ fn every_backend_is_measured_and_reads_the_same() {
             let [full, increment] = &*report.snapshots else { panic!("two snapshots") };
             assert_eq!((full.kind, increment.kind), ("full", "incremental"));
             assert!(full.bytes_new > 0 && full.files > 0 && full.async_ms > 0.0);
+            let unchanged = more.starts_with("value.get");
+            let (new, all) = (increment.bytes_new, full.bytes_new);
+            assert!(!unchanged || new * 2 < all, "{new} of {all} bytes");
             let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
             assert_eq!(json["latency"]["count"], 1_000);
             assert_eq!(json["snapshots"][0]["kind"], "full");
