@@ -41,13 +41,14 @@
 //! ```
 //!
 //! # Map of the crate
-//! [`RocksStore`] implements the SPI with `ops`, over a `database`; `view` is what it
+//! [`RocksStore`] implements the SPI with `ops`, over a `database` and a write-back `cache` in front of it; `view` is what it
 //! held at one instant; `address` says where entries lie in it, `list`
 //! what lists consist of, `walk` goes through a state in order; `snapshot`, `restore` and `rewrite` are the life of
 //! a checkpoint; `local` is the private directory, `figures` tell the recorder what RocksDB counts, `failure` what RocksDB's errors mean; [`RocksOptions`] are the
 //! settings, and [`RocksBackend`] is the backend by name.
 
 mod address;
+mod cache;
 mod chain;
 mod database;
 mod factory;
@@ -69,7 +70,7 @@ mod walk;
 pub use factory::RocksBackend;
 pub use options::{
     BatchLimits, CompactionStyle, Figures, LogLevel, MemoryBudget, OptionsHook, ProcessBudget,
-    Profile, Rescaling, RocksOptions, SharedMemory, TableCompression, Tuning,
+    Profile, Rescaling, RocksOptions, SharedMemory, TableCompression, Tuning, WriteBackOptions,
 };
 /// The crate whose options an [`OptionsHook`] changes.
 pub use rocksdb;

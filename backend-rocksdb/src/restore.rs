@@ -18,6 +18,7 @@ use alluvium_state_api::{
 use rocksdb::WriteBatch;
 
 use crate::address::{set_entry_address, successor};
+use crate::cache::WriteBack;
 use crate::chain::Chain;
 use crate::database::Database;
 use crate::figures::Recording;
@@ -48,6 +49,8 @@ impl RocksStore {
     /// `Unavailable` where files cannot be read, or RocksDB fails.
     pub fn open_with(env: OpenEnv, options: RocksOptions) -> Result<Self> {
         let tuned = options.tuned()?;
+        let unwritten = options.write_back.unwritten_bytes;
+        let cache = WriteBack::new(Arc::clone(&tuned.write_back), unwritten, options.batches);
         let parts = Parts::of(&env, options.rescaling.least_overlap)?;
         let local = LocalDirectory::open(&env)?;
         let space = env.key_space.clone();
@@ -100,6 +103,7 @@ impl RocksStore {
         Ok(Self {
             _tidying: tidying,
             database,
+            cache,
             recording,
             space,
             states,

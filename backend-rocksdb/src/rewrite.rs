@@ -17,6 +17,8 @@ impl RocksStore {
     pub(crate) fn rewrite_state(&mut self, slot: Slot, rewrite: &mut Rewrite<'_>) -> Result<()> {
         self.poison.check()?;
         self.states.find(slot, StateOperation::Any)?;
+        let cleared = self.cache.clear(&self.database);
+        self.written(cleared)?;
         self.rewrite_entries(slot, rewrite).inspect_err(|error| {
             // Part of the state may have been rewritten.
             let cause = alluvium_state_api::Error::new(error.kind(), error.message());

@@ -55,6 +55,7 @@ impl RocksStore {
             return Err(Error::invalid_input("checkpoint numbers must ascend")
                 .with_checkpoint(request.checkpoint));
         }
+        self.flush()?;
         self.recording.record(&self.database);
         let form = match request.kind {
             SnapshotKind::Canonical => FileForm::Canonical,

@@ -22,6 +22,7 @@ use alluvium_state_api::{
 use rocksdb::properties;
 
 use crate::address::END_OF_GROUPS;
+use crate::cache::WriteBack;
 use crate::chain::Chain;
 use crate::database::Database;
 use crate::failure::Poison;
@@ -47,6 +48,8 @@ pub struct RocksStore {
     /// Ends before the database does.
     pub(crate) _tidying: Option<Tidying>,
     pub(crate) database: Arc<Database>,
+    /// In front of it.
+    pub(crate) cache: WriteBack,
     pub(crate) space: KeySpace,
     pub(crate) states: States,
     pub(crate) buffers: Buffers,
@@ -66,8 +69,17 @@ impl RocksStore {
         }
     }
 
-    /// Whether the database has no entry at all.
+    /// Brings the database up to date (B2).
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        let flushed = self.cache.flush(&self.database);
+        self.written(flushed)
+    }
+
+    /// Whether there is no entry at all, as far as is known.
     fn is_empty(&self) -> bool {
+        if self.cache.lacks_something() {
+            return false;
+        }
         let mut iterator = self.database.iterator(END_OF_GROUPS.to_be_bytes().to_vec());
         iterator.seek_to_first();
         !iterator.valid() && iterator.status().is_ok()
@@ -197,13 +209,15 @@ impl KeyedStore for RocksStore {
         let all = if self.is_empty() {
             0
         } else {
-            self.database.property(properties::ESTIMATE_NUM_KEYS).max(1)
+            let written = self.database.property(properties::ESTIMATE_NUM_KEYS);
+            written.saturating_add(self.cache.unwritten()).max(1)
         };
         let count = |slot| EntryCount::Estimate(self.states.estimate(slot, all));
         let mut statistics = self.states.directory.statistics(count);
         let buffers = self.database.property(properties::CUR_SIZE_ALL_MEM_TABLES);
         let readers = self.database.property(properties::ESTIMATE_TABLE_READERS_MEM);
-        statistics.memory_bytes = buffers.saturating_add(readers);
+        statistics.memory_bytes =
+            buffers.saturating_add(readers).saturating_add(self.cache.bytes());
         statistics.snapshots_in_flight = self.chain.in_flight();
         statistics
     }

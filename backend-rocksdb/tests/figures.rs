@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use alluvium_backend_rocksdb::{Figures, MemoryBudget, RocksOptions, RocksStore, Tuning};
+use alluvium_backend_rocksdb::{
+    Figures, MemoryBudget, ProcessBudget, RocksOptions, RocksStore, Tuning,
+};
 use alluvium_state_api::settings::Settings;
 use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
 use alluvium_state_api::{
@@ -51,7 +53,10 @@ fn all() -> RocksOptions {
 #[test]
 fn what_is_asked_for_is_recorded_at_snapshots_and_in_the_end() {
     let (told, local) = (Arc::new(Told::default()), tempfile::tempdir().unwrap());
-    let options = all();
+    let mut options = all();
+    // What is kept in front of RocksDB is written at snapshots only.
+    let budget = ProcessBudget { write_back_bytes: Some(0), ..ProcessBudget::default() };
+    options.memory = MemoryBudget::PerProcess(budget);
     assert_eq!(options.figures.names().count(), 26 + 11 + 7);
     let mut backend = open(options, &told, local.path());
     write(&mut backend, 1_000);

@@ -25,7 +25,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<RocksOptions> {
 }
 
 /// Each setting with a value that is not the default.
-const ALL: [(&str, &str); 36] = [
+const ALL: [(&str, &str); 38] = [
     ("predefined-options", "flash_ssd_optimized"),
     ("memory.managed", "true"),
     ("memory.fixed-per-tm", "300 mb"),
@@ -62,6 +62,8 @@ const ALL: [(&str, &str); 36] = [
     ("blob.file-size", "9 mb"),
     ("compaction.readahead-size", "1 mb"),
     ("bytes-per-sync", "512 kb"),
+    ("write-back.size", "20 mb"),
+    ("write-back.max-unwritten", "1 mb"),
 ];
 
 #[test]
@@ -73,8 +75,10 @@ fn all_settings_are_read() {
         total_bytes: 200 << 20,
         write_buffer_ratio: 0.3,
         partitioned_index_filters: true,
+        write_back_bytes: Some(20 << 20),
     };
     assert_eq!(budget, expected);
+    assert_eq!(options.write_back.unwritten_bytes, 1 << 20);
     let expected = Tuning {
         background_jobs: Some(3),
         open_files: Some(100),
@@ -173,6 +177,8 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("blob.file-size", "0"),
         ("compaction.readahead-size", "1 kb"),
         ("bytes-per-sync", "some"),
+        ("write-back.size", "all"),
+        ("write-back.max-unwritten", "-1"),
     ] {
         let error = read(&[(key, value)]).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{key}");
@@ -180,6 +186,8 @@ fn what_is_out_of_bounds_is_refused_by_name() {
     }
     let unmanaged = [("memory.managed", "false"), ("memory.fixed-per-tm", "300 mb")];
     assert!(read(&unmanaged).is_err(), "a budget that nobody keeps to");
+    let unmanaged = [("memory.managed", "false"), ("write-back.size", "3 mb")];
+    assert_eq!(read(&unmanaged).unwrap().write_back.store_bytes, 3 << 20);
 }
 
 #[test]
@@ -188,6 +196,7 @@ fn what_does_not_belong_together_is_refused() {
         [("writebuffer.count", "2"), ("writebuffer.number-to-merge", "2")],
         [("memory.fixed-per-tm", "20 mb"), ("writebuffer.size", "64 mb")],
         [("memory.write-buffer-ratio", "1.5"), ("thread.num", "2")],
+        [("memory.fixed-per-tm", "100 mb"), ("write-back.size", "60 mb")],
         [("log.dir", "relative"), ("thread.num", "2")],
         [("bloom-filter.bits-per-key", "1000"), ("thread.num", "2")],
     ] {

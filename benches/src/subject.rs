@@ -102,6 +102,18 @@ impl<S: KeyedStore> Subject<S> {
         Ok(sum)
     }
 
+    /// Sets the values of keys to their keys, one by one.
+    ///
+    /// # Errors
+    /// Where the backend fails.
+    #[inline(never)]
+    pub fn put(&mut self, keys: &[u64]) -> Result<()> {
+        for key in keys {
+            self.backend.at(key)?.value(self.count).set(key)?;
+        }
+        Ok(())
+    }
+
     /// Increments keys one by one; the sum of the values before.
     ///
     /// # Errors

@@ -172,6 +172,29 @@ impl ElementsBuffer {
         })
     }
 
+    /// Appends elements that are framed already.
+    ///
+    /// ```
+    /// # use alluvium_state_api::ElementsBuffer;
+    /// # fn main() -> alluvium_state_api::Result<()> {
+    /// let (mut all, mut more) = (ElementsBuffer::default(), ElementsBuffer::default());
+    /// all.push(b"one")?;
+    /// more.push(b"two")?;
+    /// all.extend(more.as_elements());
+    /// assert_eq!(all.as_elements().count(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn extend(&mut self, elements: Elements<'_>) {
+        self.framed.extend_from_slice(elements.framed);
+        self.count = self.count.saturating_add(elements.count);
+    }
+
+    /// Bytes of memory that the buffer has.
+    pub const fn capacity(&self) -> usize {
+        self.framed.capacity()
+    }
+
     fn seal(&mut self, start: usize) -> Result<()> {
         let payload = self.framed.len().saturating_sub(start + 4);
         let length = u32::try_from(payload).map_err(|_error| {

@@ -57,6 +57,9 @@ impl RocksStore {
         let plan = scan.plan(self.space.range())?;
         let (_, state) = self.states.find(slot, plan.operation)?;
         let state = *state;
+        if state.is_cached() {
+            self.flush()?;
+        }
         let end = if plan.operation == StateOperation::Map {
             successor(&[&prefix(plan.from.0, state.id), plan.prefix].concat())
         } else {

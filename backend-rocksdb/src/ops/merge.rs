@@ -1,4 +1,4 @@
-//! Merging of namespaces: one batch, so that it happens wholly or not at all, unless lists are long.
+//! Merging of namespaces: whatever can be refused is refused before anything is changed.
 
 use std::ops::ControlFlow;
 
@@ -8,7 +8,7 @@ use alluvium_state_api::{
 };
 use rocksdb::WriteBatch;
 
-use super::lists::head_at;
+use super::lists::{FoundList, head_at};
 use crate::address::set_address;
 use crate::list::CHUNK_BYTES;
 use crate::states::check_value;
@@ -28,8 +28,8 @@ impl RocksStore {
         if meta.kind == StateKind::List {
             return self.merge_lists(slot, target, sources);
         }
-        let (mut address, mut batch) = (Vec::new(), WriteBatch::default());
         let (mut folded, mut out) = (None::<Vec<u8>>, Vec::new());
+        let mut gone = Vec::new();
         for source in sources.iter() {
             let Some(value) = self.get_value(slot, &source)? else {
                 continue;
@@ -38,29 +38,21 @@ impl RocksStore {
                 None => value.to_vec(),
                 Some(before) => fold(&before, value, &mut out, merge)?,
             });
-            let (_, state) = self.states.find(slot, StateOperation::Merge)?;
-            set_address(&mut address, state.id, &source);
-            batch.delete(&address);
+            gone.push(source);
         }
         let Some(mut folded) = folded else {
             return Ok(());
         };
-        let gone = batch.len() as u64;
-        let old = self.get_value(slot, target)?;
-        let came = u64::from(old.is_none());
-        if let Some(value) = old {
+        if let Some(value) = self.get_value(slot, target)? {
             folded = fold(&folded, value, &mut out, merge)?;
         }
-        let (meta, state) = self.states.find(slot, StateOperation::Merge)?;
+        let (meta, _) = self.states.find(slot, StateOperation::Merge)?;
         check_value(meta, target, folded.len())?;
-        let mut stored = Vec::new();
-        state.shape.wrap(target.entry(), &mut stored)?;
-        stored.extend_from_slice(&folded);
-        set_address(&mut address, state.id, target);
-        batch.put(&address, &stored);
-        state.count(came, gone);
-        let written = self.database.write(batch);
-        self.written(written)
+        // From here on only the database can fail, which poisons the store.
+        for source in &gone {
+            self.remove_value(slot, source)?;
+        }
+        self.put_value(slot, target, &folded)
     }
 
     fn merge_lists(
@@ -76,7 +68,7 @@ impl RocksStore {
         let (meta, _) = self.states.find(slot, StateOperation::Merge)?;
         meta.check_size(|| target.key_group(), size)?;
         for source in sources.iter() {
-            if let Err(error) = self.move_list(slot, &source, target) {
+            if let Err(error) = self.merge_list(slot, &source, target) {
                 // Part of it may have been moved.
                 self.poison.check()?;
                 return Err(self.poison.set(error));
@@ -86,6 +78,34 @@ impl RocksStore {
     }
 
     /// Moves the elements of a list to the end of another one, and removes it.
+    fn merge_list(&mut self, slot: Slot, from: &StateKey<'_>, to: &StateKey<'_>) -> Result<()> {
+        let mut both = ElementsBuffer::default();
+        let source = self.find_list(slot, from)?;
+        if let FoundList::Kept(at) = source
+            && let Some(list) = self.cache.list(at)
+        {
+            if list.base.is_none() {
+                both.extend(list.added());
+                self.append_elements(slot, to, both.as_elements())?;
+                return self.remove_list(slot, from);
+            }
+            self.cache.flush_list(at, &self.database)?;
+        }
+        if let FoundList::Kept(at) = self.find_list(slot, to)? {
+            self.cache.flush_list(at, &self.database)?;
+        }
+        self.move_list(slot, from, to)?;
+        for moved in [from, to] {
+            let (_, state) = self.states.find(slot, StateOperation::List)?;
+            set_address(&mut self.buffers.address, state.id, moved);
+            if let Some(at) = self.cache.probe(&self.buffers.address).hit() {
+                self.cache.forget(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same in the database, which has all of both.
     fn move_list(&mut self, slot: Slot, from: &StateKey<'_>, to: &StateKey<'_>) -> Result<()> {
         let (_, state) = self.states.find(slot, StateOperation::List)?;
         let (shape, id) = (state.shape, state.id);

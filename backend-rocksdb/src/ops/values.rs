@@ -5,6 +5,7 @@ use alluvium_state_api::{
 };
 
 use crate::address::set_address;
+use crate::cache::{Below, Probe};
 use crate::failure::failed;
 use crate::states::check_value;
 use crate::store::{Buffers, RocksStore};
@@ -16,47 +17,69 @@ impl RocksStore {
     /// [`KeyedStore::get`](alluvium_state_api::KeyedStore::get).
     pub(crate) fn get_value(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
         self.poison.check()?;
-        let Self { states, database, buffers: Buffers { address, value, .. }, .. } = self;
+        let Self { states, database, cache, buffers: Buffers { address, value, .. }, .. } = self;
         let (_, state) = states.find(slot, StateOperation::Value)?;
         set_address(address, state.id, key);
+        let shape = state.shape;
+        let probe = state.is_cached().then(|| cache.probe(address));
+        if let Some(at) = probe.and_then(Probe::hit) {
+            return self.cache.value(at).map(|stored| shape.value(stored)).transpose();
+        }
         let found = database.db.get_pinned(&address).map_err(|error| failed("get", error))?;
-        let Some(stored) = found else {
-            return Ok(None);
-        };
+        let stored = found.as_deref();
+        let is_there = stored.is_some();
         value.clear();
-        value.extend_from_slice(state.shape.value(&stored)?);
-        Ok(Some(value))
+        value.extend_from_slice(stored.map_or(Ok(&[][..]), |stored| shape.value(stored))?);
+        if let Some(probe) = probe {
+            cache.keep(probe, address, stored);
+            let settled = cache.settle(database);
+            drop(found);
+            self.written(settled)?;
+        }
+        Ok(is_there.then_some(&self.buffers.value))
     }
 
     /// [`KeyedStore::put`](alluvium_state_api::KeyedStore::put).
     pub(crate) fn put_value(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         self.poison.check()?;
-        let Self { states, database, buffers: Buffers { address, stored, .. }, .. } = self;
+        let Self { states, database, cache, buffers: Buffers { address, stored, .. }, .. } = self;
         let (meta, state) = states.find(slot, StateOperation::Value)?;
         check_value(meta, key, value.len())?;
         set_address(address, state.id, key);
         stored.clear();
         state.shape.wrap(key.entry(), stored)?;
-        let value = if stored.is_empty() {
-            value
-        } else {
-            stored.extend_from_slice(value);
-            stored
+        let probe = state.is_cached().then(|| cache.probe(address));
+        let was_there = probe.and_then(Probe::hit).is_some_and(|at| cache.value(at).is_some());
+        state.count(u64::from(!was_there), 0);
+        let put = match probe {
+            Some(probe) if cache.put(probe, address, (stored, value), Below::Unknown) => {
+                cache.settle(database)
+            }
+            _ if stored.is_empty() => database.put(address, value),
+            _ => {
+                stored.extend_from_slice(value);
+                database.put(address, stored)
+            }
         };
-        let put = database.put(address, value);
-        state.count(1, 0);
         self.written(put)
     }
 
     /// [`KeyedStore::remove`](alluvium_state_api::KeyedStore::remove) of what is no list.
     pub(crate) fn remove_value(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<()> {
         self.poison.check()?;
-        let Self { states, database, buffers: Buffers { address, .. }, .. } = self;
+        let Self { states, database, cache, buffers: Buffers { address, .. }, .. } = self;
         let (_, state) = states.find(slot, StateOperation::Any)?;
         set_address(address, state.id, key);
-        let deleted = database.delete(address);
-        state.count(0, 1);
-        self.written(deleted)
+        let probe = state.is_cached().then(|| cache.probe(address));
+        let removed = if let Some(at) = probe.and_then(Probe::hit) {
+            state.count(0, u64::from(cache.value(at).is_some()));
+            cache.remove(at);
+            cache.settle(database)
+        } else {
+            state.count(0, 1);
+            database.delete(address)
+        };
+        self.written(removed)
     }
 
     /// [`KeyedStore::modify`](alluvium_state_api::KeyedStore::modify).
@@ -67,14 +90,20 @@ impl RocksStore {
         change: &mut Modify<'_>,
     ) -> Result<()> {
         self.poison.check()?;
-        let Self { states, database, buffers, .. } = self;
+        let Self { states, database, cache, buffers, .. } = self;
         let Buffers { address, stored, value } = buffers;
         let (meta, state) = states.find(slot, StateOperation::Value)?;
         set_address(address, state.id, key);
         value.clear();
-        let (was_there, change) = {
+        let probe = state.is_cached().then(|| cache.probe(address));
+        let hit = probe.and_then(Probe::hit);
+        let unwrap = |stored| state.shape.value(stored);
+        let (was_there, change) = if let Some(at) = hit {
+            let old = cache.value(at).map(unwrap).transpose()?;
+            (old.is_some(), change(old, value)?)
+        } else {
             let old = database.db.get_pinned(&address).map_err(|error| failed("get", error))?;
-            let old = old.as_ref().map(|stored| state.shape.value(stored)).transpose()?;
+            let old = old.as_deref().map(unwrap).transpose()?;
             (old.is_some(), change(old, value)?)
         };
         let outcome = match change {
@@ -82,15 +111,28 @@ impl RocksStore {
             Change::Remove if !was_there => return Ok(()),
             Change::Remove => {
                 state.count(0, 1);
-                database.delete(address)
+                if let Some(at) = hit {
+                    cache.remove(at);
+                    cache.settle(database)
+                } else {
+                    database.delete(address)
+                }
             }
             Change::Put => {
                 check_value(meta, key, value.len())?;
                 stored.clear();
                 state.shape.wrap(key.entry(), stored)?;
-                stored.extend_from_slice(value);
                 state.count(u64::from(!was_there), 0);
-                database.put(address, stored)
+                let below = if was_there { Below::Present } else { Below::Absent };
+                match probe {
+                    Some(probe) if cache.put(probe, address, (stored, value), below) => {
+                        cache.settle(database)
+                    }
+                    _ => {
+                        stored.extend_from_slice(value);
+                        database.put(address, stored)
+                    }
+                }
             }
         };
         self.written(outcome)
@@ -104,28 +146,41 @@ impl RocksStore {
         visit: &mut VisitEach<'_>,
     ) -> Result<()> {
         self.poison.check()?;
-        let Self { states, database, buffers: Buffers { address, .. }, .. } = self;
+        let Self { states, database, cache, buffers: Buffers { address, .. }, .. } = self;
         let (_, state) = states.find(slot, StateOperation::Value)?;
         let state = *state;
         let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(KEYS_AT_ONCE));
+        let mut hits = Vec::with_capacity(KEYS_AT_ONCE);
         let mut index = 0;
         let mut rest = keys.iter().peekable();
         while rest.peek().is_some() {
             bytes.clear();
             ends.clear();
+            hits.clear();
             for key in rest.by_ref().take(KEYS_AT_ONCE) {
                 set_address(address, state.id, &key);
-                bytes.extend_from_slice(address);
-                ends.push(bytes.len());
+                let hit = if state.is_cached() { cache.probe(address).hit() } else { None };
+                hits.push(hit);
+                if hit.is_none() {
+                    bytes.extend_from_slice(address);
+                    ends.push(bytes.len());
+                }
             }
             let mut start = 0;
             let addresses = ends.iter().map(|end| {
                 bytes.get(std::mem::replace(&mut start, *end)..*end).unwrap_or_default()
             });
-            for found in database.get_many(addresses)? {
-                let found = found.map_err(|error| failed("get", error))?;
-                let value = found.as_ref().map(|stored| state.shape.value(stored)).transpose()?;
-                visit(index, value)?;
+            let mut found = database.get_many(addresses)?.into_iter();
+            for hit in &hits {
+                let missed;
+                let stored = if let Some(at) = hit {
+                    cache.value(*at)
+                } else {
+                    let next = found.next().unwrap_or(Ok(None));
+                    missed = next.map_err(|error| failed("get", error))?;
+                    missed.as_deref()
+                };
+                visit(index, stored.map(|stored| state.shape.value(stored)).transpose()?)?;
                 index += 1;
             }
         }

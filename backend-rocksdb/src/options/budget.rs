@@ -1,6 +1,7 @@
-//! [`MemoryBudget`]: one cache and one limit of write buffers for all stores of a process.
+//! [`MemoryBudget`]: one cache, one limit of write buffers, and one of what is kept in front of RocksDB, for all stores of
+//! a process.
 //!
-//! The formula is Flink's: write buffers may exceed their limit by half before RocksDB acts, and are charged to
+//! The last one is taken off first. The formula for the rest is Flink's: write buffers may exceed their limit by half before RocksDB acts, and are charged to
 //! the cache, so that of a total `t` of which write buffers are to take the part `w`, the cache gets
 //! `(3 - w) * t / 3` and the limit of write buffers is `2 * t * w / 3`. The limit of the cache is not strict:
 //! a strict one makes reads fail.
@@ -12,8 +13,12 @@ use alluvium_state_api::{Error, Result};
 use parking_lot::Mutex;
 use rocksdb::{Cache, WriteBufferManager};
 
+use crate::cache::Purse;
+
 /// The budget of a process where no other is set.
 const DEFAULT_TOTAL: u64 = 512 << 20;
+/// By default, one in so many bytes of it are for what stores keep in front of RocksDB.
+const WRITE_BACK_PART: u64 = 8;
 
 /// Where the memory of caches and write buffers comes from.
 #[derive(Clone, Debug)]
@@ -38,6 +43,9 @@ pub struct ProcessBudget {
     pub write_buffer_ratio: f64,
     /// Whether index and filter of a file are in blocks of which only the needed ones are in memory.
     pub partitioned_index_filters: bool,
+    /// Bytes of the total for what stores keep in front of RocksDB ([`WriteBackOptions`](super::WriteBackOptions)); by
+    /// default an eighth. Flink's formula divides the rest.
+    pub write_back_bytes: Option<u64>,
 }
 
 impl Default for ProcessBudget {
@@ -46,6 +54,7 @@ impl Default for ProcessBudget {
             total_bytes: DEFAULT_TOTAL,
             write_buffer_ratio: 0.5,
             partitioned_index_filters: false,
+            write_back_bytes: None,
         }
     }
 }
@@ -64,6 +73,7 @@ struct Shared {
     figures: Figures,
     cache: Cache,
     buffers: WriteBufferManager,
+    write_back: Arc<Purse>,
 }
 
 /// What tells budgets of a process apart.
@@ -71,6 +81,7 @@ struct Shared {
 struct Figures {
     cache_bytes: u64,
     buffer_bytes: u64,
+    write_back_bytes: u64,
     partitioned: bool,
 }
 
@@ -85,27 +96,32 @@ impl fmt::Debug for SharedMemory {
 impl Figures {
     fn of(budget: &ProcessBudget) -> Result<Self> {
         let (total, ratio) = (budget.total_bytes, budget.write_buffer_ratio);
-        Self::new(total, ratio, budget.partitioned_index_filters)
-    }
-
-    fn new(total: u64, ratio: f64, partitioned: bool) -> Result<Self> {
         if total < 1 << 20 || !(ratio > 0.0 && ratio < 1.0) {
             return Err(Error::invalid_input(format!(
                 "a budget of {total} bytes with {ratio} of it for write buffers cannot be had: it must have \
                  at least 1 mb, and the part be above 0 and below 1"
             )));
         }
+        let write_back_bytes = budget.write_back_bytes.unwrap_or(total / WRITE_BACK_PART);
+        if write_back_bytes > total / 2 {
+            return Err(Error::invalid_input(format!(
+                "{write_back_bytes} bytes in front of RocksDB are more than half of the budget of {total} bytes; lower \
+                 state.backend.rocksdb.write-back.size, or raise the budget"
+            )));
+        }
+        let rest = total - write_back_bytes;
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "rounding of sizes; the ratio is between 0 and 1"
         )]
-        let part = |factor: f64| (total as f64 * factor) as u64;
+        let part = |factor: f64| (rest as f64 * factor) as u64;
         Ok(Self {
             cache_bytes: part((3.0 - ratio) / 3.0),
             buffer_bytes: part(2.0 * ratio / 3.0),
-            partitioned,
+            write_back_bytes,
+            partitioned: budget.partitioned_index_filters,
         })
     }
 }
@@ -114,9 +130,10 @@ impl SharedMemory {
     /// A budget of its own.
     ///
     /// # Errors
-    /// `InvalidInput` below 1 MiB, or where the part for write buffers is not above 0 and below 1.
-    pub fn new(total_bytes: u64, write_buffer_ratio: f64) -> Result<Self> {
-        Ok(Self::of(Figures::new(total_bytes, write_buffer_ratio, false)?))
+    /// `InvalidInput` below 1 MiB, where the part for write buffers is not above 0 and below 1, and where more than half
+    /// of it is to be in front of RocksDB.
+    pub fn new(budget: &ProcessBudget) -> Result<Self> {
+        Ok(Self::of(Figures::of(budget)?))
     }
 
     fn of(figures: Figures) -> Self {
@@ -127,7 +144,8 @@ impl SharedMemory {
             false,
             cache.clone(),
         );
-        Self(Arc::new(Shared { figures, cache, buffers }))
+        let write_back = Purse::new(figures.write_back_bytes);
+        Self(Arc::new(Shared { figures, cache, buffers, write_back }))
     }
 
     /// The budget of the process with these figures.
@@ -156,6 +174,15 @@ impl SharedMemory {
     /// Bytes in the cache, with those of write buffers.
     pub fn usage_bytes(&self) -> u64 {
         self.0.cache.get_usage() as u64
+    }
+
+    /// What stores may keep in front of RocksDB, in bytes.
+    pub fn write_back_bytes(&self) -> u64 {
+        self.0.figures.write_back_bytes
+    }
+
+    pub(super) fn write_back(&self) -> Arc<Purse> {
+        Arc::clone(&self.0.write_back)
     }
 
     pub(super) fn cache(&self) -> &Cache {
@@ -209,12 +236,26 @@ mod tests {
 
     #[test]
     fn a_budget_is_divided_as_in_flink() {
-        let memory = SharedMemory::new(600 << 20, 0.5).unwrap();
-        assert_eq!(memory.cache_bytes(), 500 << 20);
-        assert_eq!(memory.write_buffer_bytes(), 200 << 20);
-        assert!(SharedMemory::new(600 << 20, 1.0).is_err());
-        assert!(SharedMemory::new(600 << 20, f64::NAN).is_err());
-        assert!(SharedMemory::new(1000, 0.5).is_err());
+        let memory = |total_bytes, write_buffer_ratio, write_back_bytes| {
+            let partitioned_index_filters = false;
+            SharedMemory::new(&ProcessBudget {
+                total_bytes,
+                write_buffer_ratio,
+                partitioned_index_filters,
+                write_back_bytes,
+            })
+        };
+        let flink = memory(600 << 20, 0.5, Some(0)).unwrap();
+        assert_eq!(flink.cache_bytes(), 500 << 20);
+        assert_eq!(flink.write_buffer_bytes(), 200 << 20);
+        let default = memory(800 << 20, 0.5, None).unwrap();
+        assert_eq!(default.write_back_bytes(), 100 << 20);
+        let rest = default.cache_bytes() + default.write_buffer_bytes() / 2;
+        assert!((700u64 << 20).abs_diff(rest) <= 2, "{rest}");
+        assert!(memory(600 << 20, 1.0, None).is_err());
+        assert!(memory(600 << 20, f64::NAN, None).is_err());
+        assert!(memory(1000, 0.5, None).is_err());
+        assert!(memory(10 << 20, 0.5, Some(6 << 20)).is_err());
     }
 
     #[test]
@@ -234,7 +275,16 @@ mod tests {
     #[test]
     fn write_buffers_must_fit_the_budget() {
         // Flink's example: below about 27.4 MB buffers of 64 MB do not fit.
-        SharedMemory::new(28 << 20, 0.5).unwrap().check_write_buffer(64 << 20).unwrap();
-        assert!(SharedMemory::new(27 << 20, 0.5).unwrap().check_write_buffer(64 << 20).is_err());
+        let memory = |total_bytes| {
+            let write_back_bytes = Some(0);
+            SharedMemory::new(&ProcessBudget {
+                total_bytes,
+                write_back_bytes,
+                ..ProcessBudget::default()
+            })
+            .unwrap()
+        };
+        memory(28 << 20).check_write_buffer(64 << 20).unwrap();
+        assert!(memory(27 << 20).check_write_buffer(64 << 20).is_err());
     }
 }

@@ -10,7 +10,7 @@ use alluvium_state_api::{Error, Result};
 
 use super::{
     BatchLimits, CompactionStyle, Figures, LogLevel, MemoryBudget, ProcessBudget, Profile,
-    Rescaling, RocksOptions, TableCompression, Tuning,
+    Rescaling, RocksOptions, TableCompression, Tuning, WriteBackOptions,
 };
 
 macro_rules! keys {
@@ -58,6 +58,8 @@ keys! {
     BLOB_FILE = "blob.file-size";
     READAHEAD = "compaction.readahead-size";
     SYNC = "bytes-per-sync";
+    WRITE_BACK = "write-back.size";
+    UNWRITTEN = "write-back.max-unwritten";
 }
 
 /// All of them, also those that are refused, as the registry wants them.
@@ -87,6 +89,11 @@ impl RocksOptions {
                 .map_err(|error| Error::invalid_input(format!("{PROFILE}: {}", error.message())))?;
         }
         options.memory = read.memory()?;
+        let default = options.write_back;
+        options.write_back = WriteBackOptions {
+            store_bytes: settings.size(WRITE_BACK, default.store_bytes, 0..=1 << 40)?,
+            unwritten_bytes: settings.size(UNWRITTEN, default.unwritten_bytes, 0..=1 << 40)?,
+        };
         options.batches = BatchLimits {
             bytes: settings.size(BATCH, options.batches.bytes, 0..=1 << 40)?,
             ..options.batches
@@ -222,6 +229,7 @@ impl Read<'_> {
                 total_bytes: per_slot.unwrap_or(total_bytes),
                 write_buffer_ratio: self.fraction(RATIO)?.unwrap_or(default.write_buffer_ratio),
                 partitioned_index_filters: partitioned.unwrap_or(default.partitioned_index_filters),
+                write_back_bytes: self.size(WRITE_BACK, 0..=1 << 40)?,
             };
             return Ok(match per_slot {
                 Some(_) => MemoryBudget::PerSlot(budget),

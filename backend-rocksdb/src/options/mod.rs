@@ -13,6 +13,7 @@ mod profile;
 mod shutdown;
 mod tune;
 mod tuning;
+mod write_back;
 
 pub use budget::{MemoryBudget, ProcessBudget, SharedMemory};
 pub use figures::Figures;
@@ -22,8 +23,11 @@ pub(crate) use keys::keys;
 pub use profile::Profile;
 pub(crate) use tune::Tuned;
 pub use tuning::{CompactionStyle, LogLevel, TableCompression, Tuning};
+pub use write_back::WriteBackOptions;
 
 use std::sync::Arc;
+
+use alluvium_state_api::Result;
 
 /// The settings of the backend. As text they are `state.backend.rocksdb.` and
 ///
@@ -65,6 +69,8 @@ use std::sync::Arc;
 /// | `blob.file-size` | size | 256 mb |
 /// | `compaction.readahead-size` | size that compaction reads at a time, 4 kb to 1 gb | 2 mb |
 /// | `bytes-per-sync` | size after which the disk begins to write a file; 0 for none | 0 |
+/// | `write-back.size` | size of what is kept in memory in front of RocksDB, up to half of the budget; 0 for nothing | an eighth of the budget; 8 mb for a store where memory is not managed |
+/// | `write-back.max-unwritten` | size of what of it is not in RocksDB yet, which a snapshot waits for | 8 mb |
 /// | `write-batch-size` | size of the batches of a restore; 0 to limit only the number of their records | 2 mb |
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -75,6 +81,8 @@ pub struct RocksOptions {
     pub tuning: Tuning,
     /// The budget of caches and write buffers.
     pub memory: MemoryBudget,
+    /// What is kept in front of RocksDB.
+    pub write_back: WriteBackOptions,
     /// Sizes of batches.
     pub batches: BatchLimits,
     /// Which of RocksDB's own figures are recorded.
@@ -83,6 +91,18 @@ pub struct RocksOptions {
     pub rescaling: Rescaling,
     /// Called last but for the budget.
     pub hook: Option<Arc<dyn OptionsHook>>,
+}
+
+impl RocksOptions {
+    /// RocksDB's options of the database and of its column family as a store with these options opens it: for tools
+    /// that look into a database, and for measuring what a store adds to it.
+    ///
+    /// # Errors
+    /// `InvalidInput` for options that exclude one another.
+    pub fn to_rocksdb(&self) -> Result<(rocksdb::Options, rocksdb::Options)> {
+        let Tuned { database, family, .. } = self.tuned()?;
+        Ok((database, family))
+    }
 }
 
 /// How a store takes former databases at a restore with another parallelism.

@@ -1,11 +1,14 @@
 //! [`Tuned`]: RocksDB's options, made of a store's.
 
+use std::sync::Arc;
+
 use alluvium_state_api::Result;
 use rocksdb::{BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, Options};
 
 use super::RocksOptions;
 use super::budget::SharedMemory;
 use super::tuning::{CompactionStyle, LogLevel, TableCompression, Values};
+use crate::cache::Purse;
 use crate::list;
 
 /// Levels of a database, RocksDB's default.
@@ -24,6 +27,8 @@ const DEAD_BLOBS: f64 = 0.5;
 pub(crate) struct Tuned {
     pub(crate) database: Options,
     pub(crate) family: Options,
+    /// What the store may keep in front of RocksDB.
+    pub(crate) write_back: Arc<Purse>,
     _memory: Option<SharedMemory>,
 }
 
@@ -63,7 +68,11 @@ impl RocksOptions {
         database.set_max_manifest_file_size(MOST_MANIFEST_BYTES);
         super::shutdown::avoid_flush(&mut database);
         family.set_merge_operator_associative(list::MERGE_OPERATOR, list::merge);
-        Ok(Tuned { database, family, _memory: memory })
+        let write_back = match &memory {
+            Some(memory) => memory.write_back(),
+            None => Purse::new(self.write_back.store_bytes),
+        };
+        Ok(Tuned { database, family, write_back, _memory: memory })
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) fn options(profile: Profile) -> RocksOptions {
     let mut options = RocksOptions::default();
     if profile.buffer_bytes < PROFILE.buffer_bytes {
         options.memory = MemoryBudget::PerStore;
+        options.write_back.store_bytes = 16 << 10;
+        options.write_back.unwritten_bytes = 2 << 10;
         options.tuning = Tuning {
             write_buffer_bytes: Some(64 << 10),
             target_file_bytes: Some(64 << 10),

@@ -8,7 +8,8 @@
 //! * `restore`: how soon a store is ready;
 //! * `mapped`: the backend on the file system against the one in memory;
 //! * `merging`: what merging in the background costs the writer;
-//! * `peers`: the backend on the file system against embedded databases.
+//! * `peers`: the backend on the file system against embedded databases;
+//! * `rocks`: the backend on RocksDB against the bare crate.
 
 mod bytes;
 mod during;
@@ -19,6 +20,8 @@ mod merging;
 mod peers;
 mod point;
 mod restore;
+#[cfg(feature = "rocksdb")]
+mod rocks;
 mod sync;
 
 use std::any::Any;
@@ -199,4 +202,18 @@ pub const ALL: &[Measurement] = measurements! {
     "fs.incremental.bytes" => increments::one::<FsStore>,
     "fs.incremental.series" => increments::series::<FsStore>,
     "fs.restore.chain" => increments::chain::<FsStore>,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.get.uniform" => rocks::get_small,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.get.uniform.10m" => rocks::get_large,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.put.uniform" => rocks::put_small,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.put.uniform.10m" => rocks::put_large,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.rmw.zipf" => rocks::update_small,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.rmw.zipf.10m" => rocks::update_large,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.append.uniform" => rocks::append,
 };

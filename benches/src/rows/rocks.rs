@@ -1,0 +1,233 @@
+//! The backend on RocksDB against the bare crate `rocksdb` with the same options, on the same keys and values of 8
+//! bytes, in wall-clock time, since both have threads of their own.
+//!
+//! What makes it fair: both sides have a memory budget of their own of the same size; the bare one gives all of it to
+//! cache and write buffers. Its keys are those of the state, without key group and state. Neither has a write-ahead
+//! log. A round of ours that writes ends with the synchronous phase of a snapshot, so that nothing of it is put off
+//! to the next one.
+
+use alluvium_backend_rocksdb::rocksdb::{ColumnFamilyDescriptor, DB, WriteOptions};
+use alluvium_backend_rocksdb::{MemoryBudget, ProcessBudget, RocksOptions, RocksStore};
+use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
+use alluvium_state_api::{ListDescriptor, ListState, RestorePart, Result};
+
+use super::Lab;
+use crate::clock::Meter;
+use crate::disk::Disk;
+use crate::engine::{Engine, environment};
+use crate::keys::{accesses, key};
+use crate::rounds::against;
+use crate::row::{Bar, Row};
+use crate::subject::Subject;
+use crate::workload::draw::Pattern;
+use crate::{Outcome, float};
+
+const UNIFORM: Bar = Bar::AtLeast(0.9, 1.2);
+const ZIPF: Bar = Bar::AtLeast(3.0, 10.0);
+const APPEND: Bar = Bar::AtLeast(1.0, 2.0);
+/// The merge operator of lists puts pieces end to end, whoever's they are.
+const LIST: ListDescriptor<u64> = ListDescriptor::new("list");
+
+/// The options of a side: default ones, and a memory budget of its own.
+fn options() -> RocksOptions {
+    let mut options = RocksOptions::default();
+    options.memory = MemoryBudget::PerSlot(ProcessBudget::default());
+    options
+}
+
+impl Engine for RocksStore {
+    fn store(disk: &mut Disk, parts: Vec<RestorePart>) -> Result<Self> {
+        let environment = environment(parts)?.with_local_dir(disk.fresh_path());
+        Self::open_with(environment, options())
+    }
+}
+
+/// The bare crate.
+struct Bare {
+    db: DB,
+    write: WriteOptions,
+}
+
+impl Bare {
+    fn open(disk: &mut Disk) -> Outcome<Self> {
+        let (mut database, family) = options().to_rocksdb()?;
+        database.create_if_missing(true);
+        let family = ColumnFamilyDescriptor::new("default", family);
+        let db = DB::open_cf_descriptors(&database, disk.fresh_path(), [family])?;
+        let mut write = WriteOptions::default();
+        write.disable_wal(true);
+        Ok(Self { db, write })
+    }
+
+    fn value(&self, key: u64) -> Outcome<u64> {
+        Ok(match self.db.get_pinned(key.to_be_bytes())? {
+            Some(value) => u64::from_le_bytes(value.as_ref().try_into()?),
+            None => 0,
+        })
+    }
+
+    fn set(&self, key: u64, value: u64) -> Outcome<()> {
+        Ok(self.db.put_opt(key.to_be_bytes(), value.to_le_bytes(), &self.write)?)
+    }
+
+    #[inline(never)]
+    fn get(&self, keys: &[u64]) -> Outcome<u64> {
+        keys.iter().try_fold(0u64, |sum, key| Ok(sum.wrapping_add(self.value(*key)?)))
+    }
+
+    #[inline(never)]
+    fn put(&self, keys: &[u64]) -> Outcome<u64> {
+        keys.iter().try_for_each(|key| self.set(*key, *key))?;
+        Ok(0)
+    }
+
+    #[inline(never)]
+    fn update(&self, keys: &[u64]) -> Outcome<u64> {
+        keys.iter().try_fold(0u64, |sum, key| {
+            let value = self.value(*key)?;
+            self.set(*key, value.wrapping_add(1))?;
+            Ok(sum.wrapping_add(value))
+        })
+    }
+
+    /// Appends an element with its length in front of it, as a list has it.
+    #[inline(never)]
+    fn append(&self, keys: &[u64]) -> Outcome<u64> {
+        for key in keys {
+            let mut element = [8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let (_, payload) = element.split_at_mut(4);
+            payload.copy_from_slice(&key.to_le_bytes());
+            self.db.merge_opt(key.to_be_bytes(), element, &self.write)?;
+        }
+        Ok(0)
+    }
+}
+
+/// Both sides with the same entries.
+struct Sides {
+    ours: Subject<RocksStore>,
+    bare: Bare,
+    disk: Disk,
+}
+
+impl Sides {
+    fn filled(lab: &mut Lab, keys: u64) -> Outcome<Self> {
+        let mut disk = lab.disk()?;
+        let ours = Subject::<RocksStore>::filled(&mut disk, keys)?;
+        let bare = Bare::open(&mut disk)?;
+        (0..keys).try_for_each(|number| bare.set(key(number), number))?;
+        let mut sides = Self { ours, bare, disk };
+        sides.settle()?;
+        Ok(sides)
+    }
+
+    /// Begins a snapshot of ours and abandons it: what is not in the database yet goes there.
+    fn settle(&mut self) -> Outcome<()> {
+        let attempt = self.disk.begin()?;
+        drop(self.ours.backend.snapshot(&SnapshotRequest::new(attempt.id, SnapshotKind::Full))?);
+        self.ours.backend.checkpoint_aborted(attempt.id)?;
+        Ok(attempt.remove()?)
+    }
+}
+
+type Side = fn(&mut Sides, &[u64]) -> Outcome<u64>;
+
+/// How keys are drawn, and how many there are.
+type Drawn = (Pattern, u64);
+
+fn compare(
+    lab: &mut Lab,
+    name: &str,
+    (pattern, keys): Drawn,
+    bar: Bar,
+    (ours, bare): (Side, Side),
+) -> Outcome<Vec<Row>> {
+    let mut sides = Sides::filled(lab, keys)?;
+    let count = lab.sizes.accesses;
+    let mut sequences = Vec::new();
+    for seed in 50..53 {
+        sequences.push(match pattern {
+            Pattern::Uniform => accesses(keys, count, seed),
+            pattern => pattern.draw(keys, seed)?.take(count).collect(),
+        });
+    }
+    let of = |round: usize| sequences.get(round % 3).map_or(&[][..], Vec::as_slice);
+    let mut rates = Vec::new();
+    let rounds = against(
+        Meter::Wall,
+        lab.sizes.rounds,
+        &mut sides,
+        |sides, round| {
+            let (sum, seconds) = Meter::Wall.time(|| ours(sides, of(round)));
+            rates.push(float(count as u64) / seconds / 1e6);
+            sum
+        },
+        |sides, round| bare(sides, of(round)),
+    )?;
+    lab.disk = Some(sides.disk);
+    Ok(vec![Row::new(name, "x", bar, rounds), Row::note(format!("{name}/rate"), "M/s", rates)])
+}
+
+const GET: (Side, Side) =
+    (|sides, keys| Ok(sides.ours.get(keys)?), |sides, keys| sides.bare.get(keys));
+
+fn put_ours(sides: &mut Sides, keys: &[u64]) -> Outcome<u64> {
+    sides.ours.put(keys)?;
+    sides.settle()?;
+    Ok(0)
+}
+
+fn update_ours(sides: &mut Sides, keys: &[u64]) -> Outcome<u64> {
+    let sum = sides.ours.update(keys)?;
+    sides.settle()?;
+    Ok(sum)
+}
+
+fn append_ours(sides: &mut Sides, keys: &[u64]) -> Outcome<u64> {
+    let list = sides.ours.backend.open(LIST)?;
+    for key in keys {
+        sides.ours.backend.at(key)?.list(list).add(key)?;
+    }
+    sides.settle()?;
+    Ok(0)
+}
+
+const PUT: (Side, Side) = (put_ours, |sides, keys| sides.bare.put(keys));
+const UPDATE: (Side, Side) = (update_ours, |sides, keys| sides.bare.update(keys));
+const ADD: (Side, Side) = (append_ours, |sides, keys| sides.bare.append(keys));
+const SKEWED: Pattern = Pattern::Zipf(0.99);
+
+pub(super) fn get_small(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let drawn = (Pattern::Uniform, lab.sizes.small);
+    compare(lab, name, drawn, UNIFORM, GET)
+}
+
+pub(super) fn get_large(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let drawn = (Pattern::Uniform, lab.sizes.large);
+    compare(lab, name, drawn, UNIFORM, GET)
+}
+
+pub(super) fn put_small(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let drawn = (Pattern::Uniform, lab.sizes.small);
+    compare(lab, name, drawn, UNIFORM, PUT)
+}
+
+pub(super) fn put_large(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let drawn = (Pattern::Uniform, lab.sizes.large);
+    compare(lab, name, drawn, UNIFORM, PUT)
+}
+
+pub(super) fn update_small(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let drawn = (SKEWED, lab.sizes.small);
+    compare(lab, name, drawn, ZIPF, UPDATE)
+}
+
+pub(super) fn update_large(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let drawn = (SKEWED, lab.sizes.large);
+    compare(lab, name, drawn, ZIPF, UPDATE)
+}
+
+pub(super) fn append(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
+    let drawn = (Pattern::Uniform, lab.sizes.tiny);
+    compare(lab, name, drawn, APPEND, ADD)
+}
