@@ -17,6 +17,7 @@
 //! * [`rounds`]: alternating rounds and what is made of them;
 //! * [`row`]: a row with its bar;
 //! * [`rows`]: all rows;
+//! * [`report`]: pages and plots from what was measured, for the binary of that name;
 //! * [`footprint`]: what a backend takes of memory and disk, for the binary of that name;
 //! * [`beyond`], [`resident`]: state larger than its memory, for the binary `beyond-memory`.
 //!
@@ -33,6 +34,7 @@ pub mod footprint;
 pub mod keys;
 #[cfg(feature = "peers")]
 pub mod peers;
+pub mod report;
 pub mod resident;
 pub mod rounds;
 pub mod row;

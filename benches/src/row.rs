@@ -15,6 +15,18 @@ pub enum Bar {
     None,
 }
 
+impl Bar {
+    /// As [`Row::sense`].
+    const fn sense(self) -> Option<&'static str> {
+        match self {
+            Self::AtLeast(..) => Some("at-least"),
+            Self::AtMost(..) => Some("at-most"),
+            Self::WorstBelow(..) => Some("worst-below"),
+            Self::None => None,
+        }
+    }
+}
+
 /// One line of results.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -32,6 +44,8 @@ pub struct Row {
     pub bar: Option<f64>,
     /// Where we are going.
     pub goal: Option<f64>,
+    /// How the bar is meant, as its JSON has it: `at-least`, `at-most` or `worst-below`; none without a bar.
+    pub sense: Option<&'static str>,
     /// Whether it reaches the bar.
     pub ok: bool,
     /// Whether it reaches the goal.
@@ -50,13 +64,14 @@ impl Row {
         let at = |index: usize| rounds.get(index).copied().unwrap_or(f64::NAN);
         let (min, max) = (at(0), at(rounds.len().saturating_sub(1)));
         let median = at(rounds.len() / 2);
+        let sense = bar.sense();
         let (bar, goal, ok, at_goal) = match bar {
             Bar::AtLeast(bar, goal) => (Some(bar), Some(goal), median >= bar, median >= goal),
             Bar::AtMost(bar, goal) => (Some(bar), Some(goal), median <= bar, median <= goal),
             Bar::WorstBelow(bar, goal) => (Some(bar), Some(goal), max < bar, max < goal),
             Bar::None => (None, None, true, true),
         };
-        Self { name: name.into(), unit, median, min, max, bar, goal, ok, at_goal }
+        Self { name: name.into(), unit, median, min, max, bar, goal, sense, ok, at_goal }
     }
 
     /// A row without a bar.
@@ -66,9 +81,10 @@ impl Row {
 
     /// The row as one JSON object.
     pub fn to_json(&self) -> String {
-        let Self { name, median, min, max, bar, ok, .. } = self;
+        let Self { name, unit, median, min, max, bar, goal, sense, ok, .. } = self;
         serde_json::json!({
-            "name": name, "median": median, "min": min, "max": max, "bar": bar, "ok": ok
+            "name": name, "unit": unit, "median": median, "min": min, "max": max,
+            "bar": bar, "goal": goal, "sense": sense, "ok": ok,
         })
         .to_string()
     }
@@ -123,7 +139,7 @@ mod tests {
         assert!(Row::new("a", "x", Bar::AtMost(2.0, 1.0), rounds.clone()).ok);
         assert!(!Row::new("a", "ms", Bar::WorstBelow(3.0, 1.0), rounds.clone()).ok);
         let row = Row::note("a", "x", rounds);
-        let json = r#"{"bar":null,"max":3.0,"median":2.0,"min":1.0,"name":"a","ok":true}"#;
+        let json = r#"{"bar":null,"goal":null,"max":3.0,"median":2.0,"min":1.0,"name":"a","ok":true,"sense":null,"unit":"x"}"#;
         let read: serde_json::Value = serde_json::from_str(&row.to_json()).unwrap();
         assert_eq!(read, serde_json::from_str::<serde_json::Value>(json).unwrap());
     }
