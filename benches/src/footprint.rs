@@ -70,7 +70,7 @@ pub struct Io {
 }
 
 impl Io {
-    fn now() -> Outcome<Self> {
+    pub(crate) fn now() -> Outcome<Self> {
         Self::parse(&std::fs::read_to_string("/proc/self/io")?)
     }
 
@@ -86,7 +86,7 @@ impl Io {
         })
     }
 
-    fn since(self, before: Self) -> Self {
+    pub(crate) fn since(self, before: Self) -> Self {
         Self {
             reads: self.reads.saturating_sub(before.reads),
             read_bytes: self.read_bytes.saturating_sub(before.read_bytes),

@@ -11,7 +11,7 @@
 //! * [`session`]: workloads on backends by name, for the binary `workloads`;
 //! * [`workload`]: sequences of accesses as operators make them, played on any backend;
 //! * [`watch`]: whether a store works in the background;
-//! * `peers` (a feature): embedded databases;
+//! * [`peers`]: maps and embedded databases, most of them behind features;
 //! * [`disk`]: snapshots into a directory of a job, and the plain file that they are compared with;
 //! * [`clock`]: wall clock and processor time; the only module that reads them;
 //! * [`rounds`]: alternating rounds and what is made of them;
@@ -32,7 +32,6 @@ pub mod disk;
 pub mod engine;
 pub mod footprint;
 pub mod keys;
-#[cfg(feature = "peers")]
 pub mod peers;
 pub mod report;
 pub mod resident;

@@ -16,7 +16,7 @@ use crate::clock::Meter;
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::keys::accesses;
-use crate::peers::Database;
+use crate::peers::database::Database;
 use crate::rounds::against;
 use crate::row::{Bar, Row};
 use crate::subject::Subject;

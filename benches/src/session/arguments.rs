@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use alluvium_state_api::BackendRegistry;
 use alluvium_state_api::settings::Settings;
 
-use super::play::Source;
+use super::Session;
+use super::source::Source;
 use crate::Outcome;
 use crate::workload::{self, Shape, draw::Pattern};
 
@@ -15,7 +15,8 @@ pub const USAGE: &str = "usage: workloads [OPTION]... [NAME]...
 Plays the workloads whose names contain one of NAME, all of them without, on each backend, and compares what was
 read with a plain computation.
 
-  --backend NAMES      backends by name, separated by commas; all that are built in by default
+  --backend NAMES      backends by name and peers as peer:NAME, or peers for all of them, separated by commas; all
+                       backends that are built in by default
   --set KEY=VALUE      a setting of the backends that know it
   --keys N             keys that there are (1000000)
   --key-bytes N        keys of so many bytes, at least 8, instead of 64-bit numbers
@@ -71,7 +72,7 @@ impl Arguments {
     /// # Errors
     /// What is wrong, and what would be right.
     pub fn parse(
-        registry: &BackendRegistry,
+        session: &Session<'_>,
         mut words: impl Iterator<Item = String>,
     ) -> Outcome<Option<Self>> {
         let mut raw = Raw::default();
@@ -102,7 +103,7 @@ impl Arguments {
                 _ => raw.names.push(word),
             }
         }
-        parsed.settle(registry, raw).map(Some)
+        parsed.settle(session, raw).map(Some)
     }
 
     /// Takes an option that has a value.
@@ -131,15 +132,15 @@ impl Arguments {
     }
 
     /// Finds what was named, and refuses what does not go together.
-    fn settle(mut self, registry: &BackendRegistry, raw: Raw) -> Outcome<Self> {
+    fn settle(mut self, session: &Session<'_>, raw: Raw) -> Outcome<Self> {
         self.shape.rate = raw.rate.unwrap_or(self.operations / STREAM_S).max(1);
         self.shape.draw.draw(self.shape.keys, self.shape.seed)?;
         if !self.directory.is_dir() {
             return Err(format!("{} is not a directory", self.directory.display()).into());
         }
-        for name in &mut self.backends {
-            registry.find(name)?.name().clone_into(name);
-        }
+        let registry = session.registry;
+        let found = self.backends.iter().map(|name| session.find(name));
+        self.backends = found.collect::<Outcome<Vec<_>>>()?.concat();
         let mut named: Vec<&str> = self.backends.iter().map(String::as_str).collect();
         if named.is_empty() {
             named = registry.names();
@@ -213,7 +214,7 @@ fn pattern(text: &str) -> Outcome<Pattern> {
 
 #[cfg(test)]
 mod tests {
-    use alluvium_state_api::MissingBackend;
+    use alluvium_state_api::{BackendRegistry, MissingBackend};
 
     use super::*;
 
@@ -221,7 +222,7 @@ mod tests {
         let registry = BackendRegistry::new()
             .with(MissingBackend::new("one", &["uno"], "one"))
             .with(MissingBackend::new("two", &[], "two"));
-        Arguments::parse(&registry, text.split_whitespace().map(str::to_owned))
+        Arguments::parse(&Session::new(&registry), text.split_whitespace().map(str::to_owned))
     }
 
     #[test]
@@ -238,12 +239,15 @@ mod tests {
         assert_eq!(some.shape.draw, Pattern::Zipf(0.8));
         assert!(some.json && some.sources.len() == 1 && some.sources[0].name() == "list.append");
         assert!(parse("--help --keys").unwrap().is_none());
+        let peers = parse("--backend peer:redb,two,peers").unwrap().unwrap().backends;
+        assert_eq!(peers[..4], ["peer:redb", "two", "peer:hashbrown", "peer:btreemap"]);
     }
 
     #[test]
     fn wrong_words_are_refused_with_what_would_be_right() {
         for (text, hint) in [
             ("--backend three", "choose one of one, two"),
+            ("--backend one,peer:three", "choose one of hashbrown, btreemap, redb, fjall, rocksdb"),
             ("--keys", "needs a value"),
             ("--keys 0", "between 1 and"),
             ("--keys many", "needs a number"),

@@ -10,6 +10,15 @@ use crate::float;
 pub struct Snapshot {
     /// `full` or `incremental`.
     pub kind: &'static str,
+    /// What it was.
+    pub taken: Taken,
+    /// Latencies of accesses from its beginning on, its synchronous phase included.
+    pub latencies: Latencies,
+}
+
+/// What a snapshot was.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
     /// Milliseconds of the synchronous phase.
     pub sync_ms: f64,
     /// Milliseconds of the asynchronous phase.
@@ -20,8 +29,6 @@ pub struct Snapshot {
     pub bytes_full: u64,
     /// Files that it refers to.
     pub files: usize,
-    /// Latencies of accesses while it was taken.
-    pub latencies: Latencies,
 }
 
 /// See the module.
@@ -49,7 +56,7 @@ impl Report {
     /// The head of the table.
     pub fn heading() -> String {
         format!(
-            "{:<26} {:<10} {:>8} {:>29}   {:>29}   {}",
+            "{:<26} {:<14} {:>8} {:>29}   {:>29}   {}",
             "workload",
             "backend",
             "k/s",
@@ -67,9 +74,10 @@ impl Report {
     /// The report as one JSON object.
     pub fn to_json(&self) -> String {
         let snapshot = |one: &Snapshot| {
+            let taken = one.taken;
             serde_json::json!({
-                "kind": one.kind, "sync_ms": one.sync_ms, "async_ms": one.async_ms,
-                "bytes_new": one.bytes_new, "bytes_full": one.bytes_full, "files": one.files,
+                "kind": one.kind, "sync_ms": taken.sync_ms, "async_ms": taken.async_ms,
+                "bytes_new": taken.bytes_new, "bytes_full": taken.bytes_full, "files": taken.files,
                 "latency": one.latencies.to_json(),
             })
         };
@@ -95,10 +103,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { workload, backend, .. } = self;
         let idle = latencies(&self.latencies);
-        write!(f, "{workload:<26} {backend:<10} {:>8.0} {idle}", self.rate() / 1e3)?;
+        write!(f, "{workload:<26} {backend:<14} {:>8.0} {idle}", self.rate() / 1e3)?;
         if let Some(full) = self.snapshots.first() {
-            let (sync, asynchronous) = (full.sync_ms, full.async_ms);
-            let megabytes = float(full.bytes_new) / 1e6;
+            let (sync, asynchronous) = (full.taken.sync_ms, full.taken.async_ms);
+            let megabytes = float(full.taken.bytes_new) / 1e6;
             let beside = latencies(&full.latencies);
             write!(f, "   {beside}   {sync:>9.3} {asynchronous:>9.1} {megabytes:>7.1}")?;
         }

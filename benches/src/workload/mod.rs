@@ -2,9 +2,9 @@
 //!
 //! # Role
 //! A [`Workload`] is a sequence of [`Access`]es, determined by a seed and independent of any backend. It is
-//! played on a backend by a [`Player`], and by [`Plain`] on maps of the standard library; both fold what
-//! they read into a digest, and the digests must agree, so that nobody is fast by being wrong. What a
-//! sequence costs is measured around the player, with the accesses made beforehand.
+//! played on a backend by a [`Player`], on a peer by [`crate::peers::Bytes`] or [`Maps`], and by [`Plain`] on maps of
+//! the standard library; all fold what they read into a digest, and the digests must agree, so that nobody is fast by
+//! being wrong. What a sequence costs is measured around the player, with the accesses made beforehand.
 //!
 //! * [`access`]: what an access is;
 //! * [`draw`]: which keys are accessed how often;
@@ -12,7 +12,7 @@
 //!   and sweeps over sizes of keys and values;
 //! * [`windows`], [`joins`]: the operators that Gadget models, over events of [`stream`];
 //! * [`nexmark`]: the queries of Nexmark that keep state;
-//! * [`plain`], [`player`]: who plays them;
+//! * [`maps`], [`player`]: who plays them;
 //! * [`trace`]: sequences in a file, to be brought along or taken away.
 //!
 //! # Sources
@@ -24,8 +24,8 @@
 pub mod access;
 pub mod draw;
 pub mod joins;
+pub mod maps;
 pub mod nexmark;
-pub mod plain;
 pub mod player;
 pub mod states;
 pub mod stream;
@@ -33,7 +33,7 @@ pub mod trace;
 pub mod windows;
 
 pub use access::{Access, Blob, Operation};
-pub use plain::Plain;
+pub use maps::{Maps, Plain};
 pub use player::Player;
 
 use alluvium_state_api::Result;

@@ -11,7 +11,7 @@ use alluvium_state_api::{
 
 use super::Target;
 use super::access::{Access, Blob, Fold, Operation};
-use super::plain::{series, unwindowed};
+use super::maps::{series, unwindowed};
 
 /// Windows are named by their numbers.
 type Window = InNamespace<u64>;

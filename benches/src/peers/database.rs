@@ -1,0 +1,67 @@
+//! [`Database`]: what the rows of `ratios` ask of an embedded database that the backend on the file system is
+//! compared with, on the same keys and values of 8 bytes. [`crate::peers`] says what makes it fair.
+//!
+//! Updates become durable once, at the end of a round; ours by an incremental checkpoint, which is confirmed.
+
+use std::path::Path;
+
+use crate::Outcome;
+
+/// Values by key in a directory or file.
+pub trait Database: Sized {
+    /// Opens what is at `path`, or makes it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    fn open(path: &Path) -> Outcome<Self>;
+
+    /// Sets the keys numbered 0 to `keys` to their numbers.
+    ///
+    /// # Errors
+    /// Those of the database.
+    fn fill(&mut self, keys: u64) -> Outcome<()>;
+
+    /// Reads keys one by one; the sum of the values.
+    ///
+    /// # Errors
+    /// Those of the database.
+    fn get(&mut self, keys: &[u64]) -> Outcome<u64>;
+
+    /// Increments keys one by one, and makes that durable; the sum of the values before.
+    ///
+    /// # Errors
+    /// Those of the database.
+    fn update(&mut self, keys: &[u64]) -> Outcome<u64>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Fjall, Redb};
+    use super::*;
+    use crate::keys::accesses;
+
+    fn keeps_values<D: Database>() -> Outcome<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("database");
+        let keys = accesses(1000, 5000, 7);
+        let mut database = D::open(&path)?;
+        database.fill(1000)?;
+        let before = database.get(&keys)?;
+        let mut peer = crate::subject::Peer::new(1000);
+        assert_eq!(before, peer.get(&keys));
+        assert_eq!(database.update(&keys)?, peer.update(&keys));
+        drop(database);
+        assert_eq!(D::open(&path)?.get(&keys)?, peer.get(&keys));
+        Ok(())
+    }
+
+    #[test]
+    fn redb_does_what_is_asked() -> Outcome<()> {
+        keeps_values::<Redb>()
+    }
+
+    #[test]
+    fn fjall_does_what_is_asked() -> Outcome<()> {
+        keeps_values::<Fjall>()
+    }
+}

@@ -1,0 +1,96 @@
+//! A peer as a [`Side`]: one that has checkpoints stops its writer for them.
+
+use std::hash::Hash;
+
+use alluvium_state_api::Result;
+use alluvium_state_api::snapshot::SnapshotKind;
+use tempfile::TempDir;
+
+use super::play::Run;
+use super::report::{Report, Taken};
+use super::side::{Beside, Side};
+use crate::Outcome;
+use crate::clock::timed;
+use crate::peers::bytes::EncodedKey;
+use crate::peers::{Bytes, Kind, OpenStore, Peer};
+use crate::workload::maps::{Family, Hashbrown, Ordered};
+use crate::workload::player::PlayedKey;
+use crate::workload::{Access, Maps, Target};
+
+/// Plays on a fresh peer.
+pub(super) fn play(peer: Peer, run: Run<'_>) -> Outcome<Report> {
+    match run.arguments.key_bytes {
+        None => with::<u64>(peer, run, ()),
+        Some(length) => with::<Vec<u8>>(peer, run, length),
+    }
+}
+
+fn with<K: EncodedKey + Hash + Ord + Clone>(
+    peer: Peer,
+    run: Run<'_>,
+    form: K::Form,
+) -> Outcome<Report> {
+    match peer.kind {
+        Kind::Hashbrown => run.on(Maps::<Hashbrown, K>::new(form)),
+        Kind::Ordered => run.on(Maps::<Ordered, K>::new(form)),
+        Kind::Store(open) => run.on(Database::<K>::open(open, run, form)?),
+        #[cfg(not(all(feature = "peers", feature = "rocksdb")))]
+        Kind::Missing(feature) => Err(format!(
+            "the peer {:?} was not built in; build with --features {feature}",
+            peer.name
+        )
+        .into()),
+    }
+}
+
+/// Maps of the program cannot be snapshotted.
+impl<F: Family, K: PlayedKey + Hash + Ord + Clone> Side for Maps<F, K> {
+    fn snapshot(&mut self, _: SnapshotKind, _: Beside<'_, Self>) -> Outcome<Option<Taken>> {
+        Ok(None)
+    }
+}
+
+/// A database of bytes that is played on, and where it lies.
+struct Database<K: EncodedKey> {
+    player: Bytes<K>,
+    directory: TempDir,
+    checkpoints: u64,
+}
+
+impl<K: EncodedKey> Database<K> {
+    fn open(open: OpenStore, run: Run<'_>, form: K::Form) -> Outcome<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix("alluvium-peer-")
+            .tempdir_in(&run.arguments.directory)?;
+        let store = open(&directory.path().join("store"))?;
+        Ok(Self { player: Bytes::over(store, form), directory, checkpoints: 0 })
+    }
+}
+
+impl<K: EncodedKey> Target for Database<K> {
+    #[inline]
+    fn apply(&mut self, access: &Access) -> Result<()> {
+        self.player.apply(access)
+    }
+
+    fn digest(&self) -> u64 {
+        self.player.digest()
+    }
+}
+
+impl<K: EncodedKey> Side for Database<K> {
+    fn snapshot(&mut self, _: SnapshotKind, beside: Beside<'_, Self>) -> Outcome<Option<Taken>> {
+        self.checkpoints += 1;
+        let fresh = self.directory.path().join(format!("checkpoint-{}", self.checkpoints));
+        let (kept, sync_s) = timed(|| self.player.store.checkpoint(&fresh));
+        let kept = kept?;
+        beside(self, &|| false)?;
+        Ok(Some(Taken {
+            sync_ms: sync_s * 1e3,
+            async_ms: 0.0,
+            bytes_new: kept.bytes_new,
+            bytes_full: kept.bytes_full,
+            files: kept.files,
+        }))
+    }
+}
