@@ -264,15 +264,17 @@ impl WriteBack {
     /// Changes an entry, from which on the database lacks something (B3).
     #[inline]
     fn change_unwritten(&mut self, at: u32, change: impl FnOnce(&mut Entry)) {
-        let mut counted = false;
+        let (mut counted, mut all) = (false, 0);
         let (before, after) = self.table.change(at, |entry| {
             counted = std::mem::replace(&mut entry.is_unwritten, true);
             change(entry);
+            all = entry.bytes();
         });
-        self.unwritten_bytes = self.unwritten_bytes.saturating_add(after);
         if counted {
-            self.unwritten_bytes = self.unwritten_bytes.saturating_sub(before);
+            self.unwritten_bytes =
+                self.unwritten_bytes.saturating_add(after).saturating_sub(before);
         } else {
+            self.unwritten_bytes = self.unwritten_bytes.saturating_add(all);
             self.unwritten.push(at);
         }
     }

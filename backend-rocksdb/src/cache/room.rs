@@ -115,7 +115,7 @@ impl WriteBack {
                 continue;
             };
             let head = record(entry, &mut batch);
-            self.unwritten_bytes = self.unwritten_bytes.saturating_sub(entry.heap_bytes());
+            self.unwritten_bytes = self.unwritten_bytes.saturating_sub(entry.bytes());
             if matches!(entry.held, Held::Forgotten) {
                 self.table.remove(at);
                 continue;

@@ -13,6 +13,8 @@ use super::tail::Tail;
 
 /// What the allocator takes for each piece of memory, about.
 const ALLOCATION_BYTES: usize = 16;
+/// What the index takes for an entry, about.
+const INDEX_BYTES: usize = 8;
 /// Slots grow by this part of them at a time: twice as many at once would exceed the limit for good.
 const GROWTH: usize = 8;
 
@@ -81,9 +83,15 @@ impl Entry {
         self.bytes.extend_from_slice(second);
     }
 
+    /// Bytes of memory, with its slot and its place in the index.
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Option<Self>>() + INDEX_BYTES + self.heap_bytes()
+    }
+
     /// Bytes that it has allocated.
     #[inline]
-    pub(super) fn heap_bytes(&self) -> usize {
+    fn heap_bytes(&self) -> usize {
         let list = match &self.held {
             Held::List(tail) => tail.heap_bytes() + ALLOCATION_BYTES,
             _ => 0,

@@ -25,6 +25,10 @@ use crate::{Outcome, float};
 const UNIFORM: Bar = Bar::AtLeast(0.9, 1.2);
 const ZIPF: Bar = Bar::AtLeast(3.0, 10.0);
 const APPEND: Bar = Bar::AtLeast(1.0, 2.0);
+/// An access takes microseconds: one in so many of those that rows of other backends have.
+const PART_OF_READS: usize = 8;
+/// The same of writes, of which a round must have many more than a snapshot finds unwritten.
+const PART_OF_WRITES: usize = 2;
 /// The merge operator of lists puts pieces end to end, whoever's they are.
 const LIST: ListDescriptor<u64> = ListDescriptor::new("list");
 
@@ -132,6 +136,9 @@ impl Sides {
 
 type Side = fn(&mut Sides, &[u64]) -> Outcome<u64>;
 
+/// What both sides do, and what part of the accesses of other rows.
+type Work = (Side, Side, usize);
+
 /// How keys are drawn, and how many there are.
 type Drawn = (Pattern, u64);
 
@@ -140,10 +147,10 @@ fn compare(
     name: &str,
     (pattern, keys): Drawn,
     bar: Bar,
-    (ours, bare): (Side, Side),
+    (ours, bare, part): Work,
 ) -> Outcome<Vec<Row>> {
     let mut sides = Sides::filled(lab, keys)?;
-    let count = lab.sizes.accesses;
+    let count = lab.sizes.accesses / part;
     let mut sequences = Vec::new();
     for seed in 50..53 {
         sequences.push(match pattern {
@@ -168,8 +175,8 @@ fn compare(
     Ok(vec![Row::new(name, "x", bar, rounds), Row::note(format!("{name}/rate"), "M/s", rates)])
 }
 
-const GET: (Side, Side) =
-    (|sides, keys| Ok(sides.ours.get(keys)?), |sides, keys| sides.bare.get(keys));
+const GET: Work =
+    (|sides, keys| Ok(sides.ours.get(keys)?), |sides, keys| sides.bare.get(keys), PART_OF_READS);
 
 fn put_ours(sides: &mut Sides, keys: &[u64]) -> Outcome<u64> {
     sides.ours.put(keys)?;
@@ -192,9 +199,9 @@ fn append_ours(sides: &mut Sides, keys: &[u64]) -> Outcome<u64> {
     Ok(0)
 }
 
-const PUT: (Side, Side) = (put_ours, |sides, keys| sides.bare.put(keys));
-const UPDATE: (Side, Side) = (update_ours, |sides, keys| sides.bare.update(keys));
-const ADD: (Side, Side) = (append_ours, |sides, keys| sides.bare.append(keys));
+const PUT: Work = (put_ours, |sides, keys| sides.bare.put(keys), PART_OF_WRITES);
+const UPDATE: Work = (update_ours, |sides, keys| sides.bare.update(keys), PART_OF_WRITES);
+const ADD: Work = (append_ours, |sides, keys| sides.bare.append(keys), PART_OF_WRITES);
 const SKEWED: Pattern = Pattern::Zipf(0.99);
 
 pub(super) fn get_small(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
