@@ -269,4 +269,8 @@ impl<K: EncodedKey> Target for Bytes<K> {
     fn digest(&self) -> u64 {
         self.fold.digest()
     }
+
+    fn restart(&mut self) {
+        self.fold = Fold::default();
+    }
 }

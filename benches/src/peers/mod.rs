@@ -3,10 +3,10 @@
 //! # Role
 //! A [`Peer`] has a name, under which `--backend peer:NAME` plays it. Most are databases of bytes: [`Store`] says
 //! what is asked of them, and [`Bytes`] plays accesses on any. Maps of a program of one's own are
-//! [`Maps`](crate::workload::Maps). One
-//! from outside is registered with [`crate::session::Session::with_peer`].
+//! [`Maps`](crate::workload::Maps). One from outside is registered with
+//! [`Session::with_peer`](crate::session::Session::with_peer).
 //!
-//! The rows `fs/peer` of `ratios` compare the backend on the file system with two of them by `database`.
+//! The rows of `ratios` that end in `redb` and `fjall` compare the backend on the file system with these by `database`.
 //!
 //! # What makes it fair
 //! * Keys are spread over the whole of the key space. A key is encoded as a user of the database would do it: the

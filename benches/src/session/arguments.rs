@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use alluvium_state_api::BackendRegistry;
 use alluvium_state_api::settings::Settings;
+use alluvium_state_api::settings::keys::COMPRESSION;
+use alluvium_state_api::snapshot::Compression;
 
 use super::Session;
 use super::source::Source;
@@ -17,7 +20,7 @@ read with a plain computation.
 
   --backend NAMES      backends by name and peers as peer:NAME, or peers for all of them, separated by commas; all
                        backends that are built in by default
-  --set KEY=VALUE      a setting of the backends that know it
+  --set KEY=VALUE      a setting of the backends that know it, or execution.checkpointing.snapshot-compression
   --keys N             keys that there are (1000000)
   --key-bytes N        keys of so many bytes, at least 8, instead of 64-bit numbers
   --value-bytes N      bytes of a value, and of an element of a list (8)
@@ -25,7 +28,10 @@ read with a plain computation.
   --rate N             events per second of the stream's own time; by default the operations last for 25 seconds or less
   --operations N       accesses that are measured, and as many again for latencies (1000000)
   --seed N             determines everything that is random (1)
-  --no-snapshots       takes no snapshots
+  --sizes N,..         plays everything with each of these numbers of keys
+  --churn SHARE,..     increments after these shares of the keys were changed, from 0 to 1, besides the one after a
+                       twentieth of the operations
+  --no-snapshots       takes no snapshots, and restores none
   --dir DIR            a directory on a local disk; the system's temporary one by default
   --record FILE        plays nothing, and writes the accesses of the one workload to FILE
   --replay FILE        plays the accesses that are in FILE
@@ -51,6 +57,9 @@ pub struct Arguments {
     pub(super) shape: Shape,
     pub(super) key_bytes: Option<u32>,
     pub(super) operations: u64,
+    /// Numbers of keys; never none.
+    pub(super) sizes: Vec<u64>,
+    pub(super) churn: Vec<f64>,
     pub(super) snapshots: bool,
     pub(super) directory: PathBuf,
     pub(super) record: Option<PathBuf>,
@@ -64,6 +73,7 @@ struct Raw {
     names: Vec<String>,
     replay: Option<PathBuf>,
     rate: Option<u64>,
+    keys: Option<u64>,
 }
 
 impl Arguments {
@@ -83,6 +93,8 @@ impl Arguments {
             shape: Shape::default(),
             key_bytes: None,
             operations: 1_000_000,
+            sizes: Vec::new(),
+            churn: Vec::new(),
             snapshots: true,
             directory: std::env::temp_dir(),
             record: None,
@@ -116,7 +128,14 @@ impl Arguments {
                 Settings::new().set(key, value)?;
                 self.settings.push((key.trim().to_owned(), value.to_owned()));
             }
-            "--keys" => self.shape.keys = number(MOST)?,
+            "--keys" => raw.keys = Some(number(MOST)?),
+            "--sizes" => {
+                let sizes = value.split(',').map(|size| self::number(flag, size, MOST));
+                self.sizes = sizes.collect::<Outcome<_>>()?;
+            }
+            "--churn" => {
+                self.churn = value.split(',').map(share).collect::<Outcome<_>>()?;
+            }
             "--key-bytes" => self.key_bytes = Some(u32::try_from(number(1 << 16)?.max(8))?),
             "--value-bytes" => self.shape.value_bytes = u32::try_from(number(MOST_BYTES)?)?,
             "--rate" => raw.rate = Some(number(MOST)?),
@@ -131,21 +150,25 @@ impl Arguments {
         Ok(())
     }
 
-    /// Finds what was named, and refuses what does not go together.
-    fn settle(mut self, session: &Session<'_>, raw: Raw) -> Outcome<Self> {
-        self.shape.rate = raw.rate.unwrap_or(self.operations / STREAM_S).max(1);
-        self.shape.draw.draw(self.shape.keys, self.shape.seed)?;
-        if !self.directory.is_dir() {
-            return Err(format!("{} is not a directory", self.directory.display()).into());
+    /// How blocks of snapshots are compressed.
+    ///
+    /// # Errors
+    /// None after [`parse`](Self::parse).
+    pub(super) fn compression(&self) -> Outcome<Compression> {
+        let mut settings = Settings::new();
+        for (key, value) in self.settings.iter().filter(|(key, _)| key == COMPRESSION) {
+            settings.set(key, value)?;
         }
-        let registry = session.registry;
-        let found = self.backends.iter().map(|name| session.find(name));
-        self.backends = found.collect::<Outcome<Vec<_>>>()?.concat();
+        Ok(settings.compression())
+    }
+
+    /// Refuses settings that none of the backends knows.
+    fn check_settings(&self, registry: &BackendRegistry) -> Outcome<()> {
         let mut named: Vec<&str> = self.backends.iter().map(String::as_str).collect();
         if named.is_empty() {
             named = registry.names();
         }
-        for (key, _) in &self.settings {
+        for (key, _) in self.settings.iter().filter(|(key, _)| key != COMPRESSION) {
             let known = |name: &&str| {
                 registry.find(name).is_ok_and(|found| found.setting_keys().contains(&key.as_str()))
             };
@@ -154,6 +177,35 @@ impl Arguments {
                 return Err(format!("none of {named} knows the setting {key}").into());
             }
         }
+        Ok(())
+    }
+
+    /// Finds what was named, and refuses what does not go together.
+    fn settle(mut self, session: &Session<'_>, raw: Raw) -> Outcome<Self> {
+        if raw.keys.is_some() && !self.sizes.is_empty() {
+            return Err("--keys and --sizes say the same: leave one out".into());
+        }
+        if !self.sizes.is_empty() && (self.record.is_some() || raw.replay.is_some()) {
+            return Err("--sizes is for workloads that are made: a trace has its size".into());
+        }
+        if !self.churn.is_empty() && (raw.replay.is_some() || !self.snapshots) {
+            return Err("--churn is for snapshots of workloads that are made".into());
+        }
+        if self.sizes.is_empty() {
+            self.sizes.push(raw.keys.unwrap_or(self.shape.keys));
+        }
+        for size in &self.sizes {
+            self.shape.draw.draw(*size, self.shape.seed)?;
+        }
+        self.shape.keys = self.sizes.first().copied().unwrap_or_default();
+        self.shape.rate = raw.rate.unwrap_or(self.operations / STREAM_S).max(1);
+        if !self.directory.is_dir() {
+            return Err(format!("{} is not a directory", self.directory.display()).into());
+        }
+        let registry = session.registry;
+        let found = self.backends.iter().map(|name| session.find(name));
+        self.backends = found.collect::<Outcome<Vec<_>>>()?.concat();
+        self.check_settings(registry)?;
         if let Some(path) = raw.replay {
             if self.record.is_some() || !raw.names.is_empty() {
                 return Err(
@@ -195,6 +247,14 @@ fn number(flag: &str, text: &str, most: u64) -> Outcome<u64> {
     Ok(number)
 }
 
+/// A share of all keys.
+fn share(text: &str) -> Outcome<f64> {
+    let share: Option<f64> = text.parse().ok();
+    share
+        .filter(|share| *share > 0.0 && *share <= 1.0)
+        .ok_or_else(|| format!("--churn needs shares above 0 and up to 1, not {text:?}").into())
+}
+
 fn pattern(text: &str) -> Outcome<Pattern> {
     let known = "the pattern must be uniform, zipf:EXPONENT or moving:HOT";
     match text.split_once(':') {
@@ -214,7 +274,7 @@ fn pattern(text: &str) -> Outcome<Pattern> {
 
 #[cfg(test)]
 mod tests {
-    use alluvium_state_api::{BackendRegistry, MissingBackend};
+    use alluvium_state_api::MissingBackend;
 
     use super::*;
 
@@ -239,6 +299,13 @@ mod tests {
         assert_eq!(some.shape.draw, Pattern::Zipf(0.8));
         assert!(some.json && some.sources.len() == 1 && some.sources[0].name() == "list.append");
         assert!(parse("--help --keys").unwrap().is_none());
+        let sizes = parse(
+            "--sizes 5,70 --churn 0.01,1 --set execution.checkpointing.snapshot-compression=lz4",
+        );
+        let sizes = sizes.unwrap().unwrap();
+        assert_eq!((&*sizes.sizes, &*sizes.churn), (&[5, 70][..], &[0.01, 1.0][..]));
+        assert_eq!((sizes.shape.keys, sizes.compression().unwrap()), (5, Compression::Lz4));
+        assert_eq!(some.compression().unwrap(), Compression::None);
         let peers = parse("--backend peer:redb,two,peers").unwrap().unwrap().backends;
         assert_eq!(peers[..4], ["peer:redb", "two", "peer:hashbrown", "peer:btreemap"]);
     }
@@ -262,6 +329,16 @@ mod tests {
             ("--record /tmp/x", "name of one workload"),
             ("--replay /nowhere/at/all", "/nowhere/at/all"),
             ("--set x", "KEY=VALUE"),
+            ("--set execution.checkpointing.snapshot-compression=gzip", "snapshot-compression"),
+            ("--sizes 5,0", "between 1 and"),
+            ("--sizes 5, --json", "needs a number"),
+            ("--sizes 5 --keys 6", "leave one out"),
+            ("--sizes 5 --replay x", "a trace has its size"),
+            ("--sizes 5 --record x value.get", "a trace has its size"),
+            ("--churn 0.1,0", "above 0"),
+            ("--churn 1.5", "up to 1"),
+            ("--churn much", "up to 1"),
+            ("--churn 0.1 --no-snapshots", "--churn is for snapshots"),
             ("--set state.backend.one.x=1", "none of one, two knows"),
         ] {
             let refused = parse(text).unwrap_err().to_string();

@@ -1,20 +1,21 @@
-//! A backend as a [`Side`]: snapshots into a job's directory, on a second thread.
+//! A backend as a [`Side`]: snapshots into a job's directory, on a second thread, and stores restored from them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use alluvium_state_api::codec::{KeyCodec, Native};
 use alluvium_state_api::settings::Settings;
-use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
+use alluvium_state_api::snapshot::{Compression, KeyedSnapshot, SnapshotKind, SnapshotRequest};
 use alluvium_state_api::{
-    BackendRegistry, ErrorKind, KeyHash, KeyedBackend, KeyedStore, MaxParallelism, OpenEnv, Result,
-    StableHash,
+    BackendRegistry, CheckpointId, ErrorKind, KeyGroup, KeyHash, KeyedBackend, KeyedStore,
+    MaxParallelism, OpenEnv, Result, StableHash,
 };
 
 use super::arguments::Arguments;
+use super::check::Probe;
 use super::play::Run;
-use super::report::{Report, Taken};
-use super::side::{Beside, Side};
+use super::report::{Report, Rescale, Restore, Taken};
+use super::side::{Beside, Restored, Side, Stand, read};
 use crate::Outcome;
 use crate::clock::{Stopwatch, timed};
 use crate::disk::Disk;
@@ -30,8 +31,9 @@ pub(super) fn is_built_in(
     backend: &str,
     arguments: &Arguments,
 ) -> bool {
-    let opened = Disk::new(&arguments.directory)
-        .and_then(|mut disk| open::<u64>(registry, backend, arguments, &mut disk));
+    let opened = Disk::new(&arguments.directory).and_then(|mut disk| {
+        Opener::new(registry, backend, arguments, ())?.open::<u64>(&mut disk, &[], (0, 1))
+    });
     let lacking = |error: &alluvium_state_api::Error| error.kind() == ErrorKind::Unsupported;
     !opened.is_err_and(|error| error.downcast_ref().is_some_and(lacking))
 }
@@ -39,56 +41,88 @@ pub(super) fn is_built_in(
 /// Plays on a fresh store.
 pub(super) fn play(registry: &BackendRegistry, run: Run<'_>) -> Outcome<Report> {
     match run.arguments.key_bytes {
-        None => run.on(Ours::<u64>::open(registry, run, ())?),
-        Some(length) => run.on(Ours::<Vec<u8>>::open(registry, run, length)?),
+        None => run.on(|| Ours::<u64>::open(registry, run, ())),
+        Some(length) => run.on(|| Ours::<Vec<u8>>::open(registry, run, length)),
     }
 }
 
-pub(super) fn open<K>(
-    registry: &BackendRegistry,
-    backend: &str,
-    arguments: &Arguments,
-    disk: &mut Disk,
-) -> Outcome<Box<dyn KeyedStore>>
-where
-    Native: KeyCodec<K>,
-    StableHash: KeyHash<K>,
-{
-    let factory = registry.find(backend)?;
-    let mut settings = Settings::new();
-    settings.set("state.backend", backend)?;
-    for (key, value) in &arguments.settings {
-        if factory.setting_keys().contains(&key.as_str()) {
-            settings.set(key, value)?;
-        }
-    }
-    let groups = MaxParallelism::new(GROUPS)?;
-    let env = OpenEnv::new(KeyedBackend::<K>::key_space(groups, groups.all())?);
-    Ok(registry.open(env.with_local_dir(disk.fresh_path()), &settings)?)
+/// Opens stores.
+pub(super) struct Opener<'a, F> {
+    registry: &'a BackendRegistry,
+    settings: Settings,
+    /// Of keys.
+    form: F,
 }
+
+impl<'a, F: Copy> Opener<'a, F> {
+    pub(super) fn new(
+        registry: &'a BackendRegistry,
+        backend: &str,
+        arguments: &Arguments,
+        form: F,
+    ) -> Outcome<Self> {
+        let factory = registry.find(backend)?;
+        let mut settings = Settings::new();
+        settings.set("state.backend", backend)?;
+        for (key, value) in &arguments.settings {
+            if factory.setting_keys().contains(&key.as_str()) {
+                settings.set(key, value)?;
+            }
+        }
+        Ok(Self { registry, settings, form })
+    }
+
+    /// Opens the store of one of so many subtasks, fresh or over the checkpoints of former ones.
+    pub(super) fn open<K: PlayedKey<Form = F>>(
+        &self,
+        disk: &mut Disk,
+        former: &[Checkpoint],
+        (subtask, parallelism): (u32, u32),
+    ) -> Outcome<Player<Box<dyn KeyedStore>, K>>
+    where
+        Native: KeyCodec<K>,
+        StableHash: KeyHash<K>,
+    {
+        let groups = MaxParallelism::new(GROUPS)?;
+        let range = groups.range_of(subtask, parallelism)?;
+        let wanted =
+            former.iter().filter(|(snapshot, _)| !range.intersection(snapshot.range).is_empty());
+        let parts = wanted.map(|checkpoint| disk.part(checkpoint)).collect();
+        let env = OpenEnv::new(KeyedBackend::<K>::key_space(groups, range)?).with_restore(parts);
+        let store = self.registry.open(env.with_local_dir(disk.fresh_path()), &self.settings)?;
+        Ok(Player::over(store, self.form)?)
+    }
+}
+
+/// What a store is restored from.
+type Checkpoint = (KeyedSnapshot, CheckpointId);
 
 /// A store that is played on, and where its snapshots go.
-struct Ours<K: PlayedKey>
+struct Ours<'a, K: PlayedKey>
 where
     Native: KeyCodec<K>,
 {
     player: Player<Box<dyn KeyedStore>, K>,
+    opener: Opener<'a, K::Form>,
+    compression: Compression,
     disk: Disk,
+    last: Option<Checkpoint>,
 }
 
-impl<K: PlayedKey> Ours<K>
+impl<'a, K: PlayedKey> Ours<'a, K>
 where
     Native: KeyCodec<K>,
     StableHash: KeyHash<K>,
 {
-    fn open(registry: &BackendRegistry, run: Run<'_>, form: K::Form) -> Outcome<Self> {
+    fn open(registry: &'a BackendRegistry, run: Run<'_>, form: K::Form) -> Outcome<Self> {
         let mut disk = Disk::new(&run.arguments.directory)?;
-        let store = open::<K>(registry, run.name, run.arguments, &mut disk)?;
-        Ok(Self { player: Player::over(store, form)?, disk })
+        let opener = Opener::new(registry, run.name, run.arguments, form)?;
+        let player = opener.open(&mut disk, &[], (0, 1))?;
+        Ok(Self { player, opener, compression: run.arguments.compression()?, disk, last: None })
     }
 }
 
-impl<K: PlayedKey> Target for Ours<K>
+impl<K: PlayedKey> Target for Ours<'_, K>
 where
     Native: KeyCodec<K>,
     StableHash: KeyHash<K>,
@@ -101,16 +135,20 @@ where
     fn digest(&self) -> u64 {
         self.player.digest()
     }
+
+    fn restart(&mut self) {
+        self.player.restart();
+    }
 }
 
-impl<K: PlayedKey> Side for Ours<K>
+impl<K: PlayedKey> Side for Ours<'_, K>
 where
     Native: KeyCodec<K>,
     StableHash: KeyHash<K>,
 {
     fn snapshot(&mut self, kind: SnapshotKind, beside: Beside<'_, Self>) -> Outcome<Option<Taken>> {
         let attempt = self.disk.begin()?;
-        let request = SnapshotRequest::new(attempt.id, kind);
+        let request = SnapshotRequest::new(attempt.id, kind).with_compression(self.compression);
         let (task, sync_s) = timed(|| self.player.backend.snapshot(&request));
         let task = task?;
         let done = AtomicBool::new(false);
@@ -125,15 +163,93 @@ where
             let played = beside(self, &|| !done.load(Ordering::Acquire));
             (worker.join(), played)
         });
-        let (taken, async_s) = taken.map_err(|_panic| "the snapshot's thread panicked")??;
+        let (snapshot, async_s) = taken.map_err(|_panic| "the snapshot's thread panicked")??;
         played?;
         self.player.backend.checkpoint_completed(attempt.id)?;
-        Ok(Some(Taken {
+        let taken = Taken {
             sync_ms: sync_s * 1e3,
             async_ms: async_s * 1e3,
-            bytes_new: taken.bytes_new,
-            bytes_full: taken.bytes_full,
-            files: taken.files.len(),
-        }))
+            bytes_new: snapshot.bytes_new,
+            bytes_full: snapshot.bytes_full,
+            files: snapshot.files.len(),
+        };
+        self.last = Some((snapshot, attempt.id));
+        Ok(Some(taken))
+    }
+
+    fn stand(&self) -> Stand {
+        if self.last.is_some() { Stand::Snapshot } else { Stand::Nothing }
+    }
+
+    fn restore(self, probes: &[Probe]) -> Outcome<Restored> {
+        let Self { player, opener, compression, mut disk, last } = self;
+        drop(player);
+        let Some(last) = last.filter(|_| !probes.is_empty()) else {
+            return Ok(Restored::default());
+        };
+        let bytes = last.0.bytes_full;
+        let mut restores =
+            Restores::<K> { opener, compression, disk: &mut disk, probes: Vec::new() };
+        let (first_ms, all_ms) = restores.whole(&last, probes)?;
+        let (two, halves) = restores.subtasks(&[last], 2)?;
+        let (one, _) = restores.subtasks(&halves, 1)?;
+        let (three, _) = restores.subtasks(&halves, 3)?;
+        let reads = probes.len() as u64;
+        let rescale = [(1, 2, two), (2, 1, one), (2, 3, three)];
+        let rescale =
+            rescale.map(|(from, to, (first_ms, all_ms))| Rescale { from, to, first_ms, all_ms });
+        let restore = Restore { first_ms, all_ms, reads, bytes };
+        Ok(Restored { restore: Some(restore), rescale: rescale.into() })
+    }
+}
+
+/// Restores and what they must read.
+struct Restores<'a, K: PlayedKey> {
+    opener: Opener<'a, K::Form>,
+    compression: Compression,
+    disk: &'a mut Disk,
+    /// With the key groups of their keys.
+    probes: Vec<(KeyGroup, Probe)>,
+}
+
+/// Milliseconds to the first correct read, and to all of them.
+type Times = (f64, f64);
+
+impl<K: PlayedKey> Restores<'_, K>
+where
+    Native: KeyCodec<K>,
+    StableHash: KeyHash<K>,
+{
+    /// Restores one store with everything, and learns which key groups the probes have.
+    fn whole(&mut self, last: &Checkpoint, probes: &[Probe]) -> Outcome<Times> {
+        let watch = Stopwatch::start();
+        let former = std::slice::from_ref(last);
+        let mut player = self.opener.open::<K>(self.disk, former, (0, 1))?;
+        let times = read(&mut player, &probes.iter().collect::<Vec<_>>(), watch)?;
+        for probe in probes {
+            self.probes.push((player.group_of(probe.read.key)?, *probe));
+        }
+        Ok(times)
+    }
+
+    /// Restores so many subtasks, one after the other, each of which then takes a snapshot. The times are those of the
+    /// slowest.
+    fn subtasks(&mut self, former: &[Checkpoint], count: u32) -> Outcome<(Times, Vec<Checkpoint>)> {
+        let (mut slowest, mut checkpoints) = ((0.0f64, 0.0f64), Vec::new());
+        for subtask in 0..count {
+            let range = MaxParallelism::new(GROUPS)?.range_of(subtask, count)?;
+            let own = self.probes.iter().filter(|(group, _)| range.contains(*group));
+            let own: Vec<_> = own.map(|(_, probe)| probe).collect();
+            let watch = Stopwatch::start();
+            let mut player = self.opener.open::<K>(self.disk, former, (subtask, count))?;
+            let (first_ms, all_ms) = read(&mut player, &own, watch)?;
+            slowest = (slowest.0.max(first_ms), slowest.1.max(all_ms));
+            let attempt = self.disk.begin()?;
+            let request = SnapshotRequest::new(attempt.id, SnapshotKind::Incremental);
+            let request = request.with_compression(self.compression);
+            let snapshot = attempt.run(player.backend.snapshot(&request)?)?;
+            checkpoints.push((snapshot, attempt.id));
+        }
+        Ok((slowest, checkpoints))
     }
 }

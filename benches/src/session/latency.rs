@@ -162,6 +162,8 @@ mod tests {
         fn digest(&self) -> u64 {
             0
         }
+
+        fn restart(&mut self) {}
     }
 
     #[test]

@@ -8,24 +8,36 @@
 //! # What is measured
 //! Of each workload on each side, one after the other, each time in a fresh store:
 //!
-//! 1. the state is filled: accesses per second;
+//! 1. the state is filled: accesses per second, and the memory that entries take ([`Memory`]);
 //! 2. throughput: a number of accesses at full speed, without a look at the clock between them;
 //! 3. latency ([`latency`]): single accesses that are due at regular times, at a quarter of that speed;
 //! 4. the same while a full and an incremental snapshot are taken, with their times and bytes; between the
 //!    increment and the one that it builds on lie a twentieth as many accesses as for throughput, and those that were
-//!    made meanwhile.
+//!    made meanwhile. [`timeline`] has the latencies of 3 and 4 by time. Further increments on request, each after a
+//!    share of the keys has changed;
+//! 5. restore: from opening a fresh store over the last snapshot to the first read that is right, and to a read of each
+//!    key, or of some hundred thousand spread over all. What is restored is in the kernel's cache;
+//! 6. rescale: two subtasks restored from that snapshot, and one and three from increments of these two. They
+//!    are restored one after the other, and the slowest counts, as each would have a machine of its own.
 //!
-//! Then the plain computation plays the same accesses: digests must be equal (B1). What is not in it: the
-//! time in which accesses are made, since they are made beforehand, some thousands at a time.
+//! Before 5 the plain computation plays the same accesses: digests must be equal (B1), it tells what restored
+//! stores must read, and which part of the keys an increment had to save. What is not in any figure: the time in
+//! which accesses are made, since they are made beforehand. Each workload on each side is played in a process of its
+//! own, so that memory is that of one store.
 
 pub mod arguments;
 mod backend;
+mod check;
+mod child;
+mod environment;
 pub mod latency;
+mod memory;
 mod peer;
 mod play;
 pub mod report;
 mod side;
 mod source;
+pub mod timeline;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -34,9 +46,13 @@ use alluvium_state_api::BackendRegistry;
 
 use crate::Outcome;
 use crate::peers::{self, Peer};
-use crate::workload;
+use crate::workload::{self, Shape};
 use arguments::{Arguments, USAGE};
+use child::Part;
+pub use memory::Memory;
+use play::Run;
 use report::Report;
+use source::Source;
 
 /// Before the name of a peer.
 const PEER: &str = "peer:";
@@ -74,19 +90,21 @@ impl<'a> Session<'a> {
 
     /// Runs the program: see [`run`].
     pub fn run(&self, words: impl Iterator<Item = String>) -> ExitCode {
-        match Arguments::parse(self, words) {
+        let parsed = Part::of_this_process()
+            .and_then(|part| Ok(Arguments::parse(self, words)?.map(|arguments| (arguments, part))));
+        match parsed {
             Ok(None) => {
                 print(USAGE);
                 ExitCode::SUCCESS
             }
-            Ok(Some(arguments)) => {
+            Ok(Some((arguments, part))) => {
                 if arguments.list {
                     for workload in workload::all() {
                         print(workload.name());
                     }
                     return ExitCode::SUCCESS;
                 }
-                if self.play(&arguments) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+                if self.play(&arguments, part) { ExitCode::SUCCESS } else { ExitCode::from(1) }
             }
             Err(error) => {
                 note(&format!("workloads: {error}; --help tells more"));
@@ -118,41 +136,78 @@ impl<'a> Session<'a> {
     }
 
     /// Plays everything that was asked for; returns whether all of it was right.
-    fn play(&self, arguments: &Arguments) -> bool {
-        let mut right = true;
-        let mut backends = arguments.backends.clone();
-        if backends.is_empty() {
+    fn play(&self, arguments: &Arguments, part: Option<Part>) -> bool {
+        let mut sides = arguments.backends.clone();
+        if sides.is_empty() {
             let built_in = |name: &&str| backend::is_built_in(self.registry, name, arguments);
-            backends.extend(self.registry.names().into_iter().filter(built_in).map(str::to_owned));
+            sides.extend(self.registry.names().into_iter().filter(built_in).map(str::to_owned));
         }
-        if !arguments.json && arguments.record.is_none() {
+        if let Some(part) = part {
+            return self.play_part(arguments, &sides, part);
+        }
+        if arguments.record.is_some() {
+            return arguments.sources.iter().all(|source| record(source, arguments));
+        }
+        if arguments.json {
+            print(&environment::line(&std::env::args().collect::<Vec<_>>()));
+        } else {
             print(&Report::heading());
         }
-        for source in &arguments.sources {
-            if let Some(path) = &arguments.record {
-                match source::record(source, arguments, path) {
-                    Ok(accesses) => note(&format!("{accesses} accesses are in {}", path.display())),
-                    Err(error) => {
-                        note(&format!("workloads: {}: {error}", source.name()));
-                        right = false;
-                    }
-                }
-                continue;
-            }
-            for backend in &backends {
-                match play::play(self, backend, source, arguments) {
-                    Ok(report) => {
-                        print(&if arguments.json { report.to_json() } else { report.to_string() });
-                    }
-                    Err(error) => {
-                        note(&format!("workloads: {} on {backend}: {error}", source.name()));
-                        right = false;
-                    }
-                }
-            }
+        let mut right = true;
+        for (source, size, side) in
+            indices(&[arguments.sources.len(), arguments.sizes.len(), sides.len()])
+        {
+            let part = Part { source, size, side };
+            right &= part.play().unwrap_or_else(|error| {
+                let names = (arguments.sources.get(source), sides.get(side));
+                let (source, side) = (names.0.map_or("", Source::name), names.1);
+                note(&format!("workloads: {source} on {}: {error}", side.map_or("", |side| side)));
+                false
+            });
         }
         right
     }
+
+    /// Plays one of them in this process.
+    fn play_part(&self, arguments: &Arguments, sides: &[String], part: Part) -> bool {
+        let shape = arguments.sizes.get(part.size);
+        let shape = shape.map(|keys| Shape { keys: *keys, ..arguments.shape.clone() });
+        let (Some(source), Some(shape), Some(name)) =
+            (arguments.sources.get(part.source), shape, sides.get(part.side))
+        else {
+            note("workloads: there is no such part");
+            return false;
+        };
+        match play::play(self, Run { name, source, shape: &shape, arguments }) {
+            Ok(report) => {
+                print(&if arguments.json { report.to_json() } else { report.to_string() });
+                true
+            }
+            Err(error) => {
+                note(&format!("workloads: {} on {name}: {error}", source.name()));
+                false
+            }
+        }
+    }
+}
+
+fn record(source: &Source, arguments: &Arguments) -> bool {
+    let path = arguments.record.as_deref().unwrap_or_else(|| "".as_ref());
+    match source::record(source, arguments, path) {
+        Ok(accesses) => {
+            note(&format!("{accesses} accesses are in {}", path.display()));
+            true
+        }
+        Err(error) => {
+            note(&format!("workloads: {}: {error}", source.name()));
+            false
+        }
+    }
+}
+
+/// All triples of numbers below these, the last one changing first.
+fn indices(&[a, b, c]: &[usize; 3]) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..a).flat_map(move |a| (0..b).flat_map(move |b| (0..c).map(move |c| (a, b, c))))
 }
 
 /// Prints a line. Nobody reads on where it cannot be written.

@@ -6,13 +6,14 @@ use alluvium_state_api::Result;
 use alluvium_state_api::snapshot::SnapshotKind;
 use tempfile::TempDir;
 
+use super::check::Probe;
 use super::play::Run;
-use super::report::{Report, Taken};
-use super::side::{Beside, Side};
+use super::report::{Report, Restore, Taken};
+use super::side::{Beside, Restored, Side, Stand, read};
 use crate::Outcome;
-use crate::clock::timed;
+use crate::clock::{Stopwatch, timed};
 use crate::peers::bytes::EncodedKey;
-use crate::peers::{Bytes, Kind, OpenStore, Peer};
+use crate::peers::{Bytes, Kept, Kind, OpenStore, Peer};
 use crate::workload::maps::{Family, Hashbrown, Ordered};
 use crate::workload::player::PlayedKey;
 use crate::workload::{Access, Maps, Target};
@@ -31,9 +32,9 @@ fn with<K: EncodedKey + Hash + Ord + Clone>(
     form: K::Form,
 ) -> Outcome<Report> {
     match peer.kind {
-        Kind::Hashbrown => run.on(Maps::<Hashbrown, K>::new(form)),
-        Kind::Ordered => run.on(Maps::<Ordered, K>::new(form)),
-        Kind::Store(open) => run.on(Database::<K>::open(open, run, form)?),
+        Kind::Hashbrown => run.on(|| Ok(Maps::<Hashbrown, K>::new(form))),
+        Kind::Ordered => run.on(|| Ok(Maps::<Ordered, K>::new(form))),
+        Kind::Store(open) => run.on(|| Database::<K>::open(open, run, form)),
         #[cfg(not(all(feature = "peers", feature = "rocksdb")))]
         Kind::Missing(feature) => Err(format!(
             "the peer {:?} was not built in; build with --features {feature}",
@@ -48,13 +49,24 @@ impl<F: Family, K: PlayedKey + Hash + Ord + Clone> Side for Maps<F, K> {
     fn snapshot(&mut self, _: SnapshotKind, _: Beside<'_, Self>) -> Outcome<Option<Taken>> {
         Ok(None)
     }
+
+    fn stand(&self) -> Stand {
+        Stand::Nothing
+    }
+
+    fn restore(self, _: &[Probe]) -> Outcome<Restored> {
+        Ok(Restored::default())
+    }
 }
 
 /// A database of bytes that is played on, and where it lies.
 struct Database<K: EncodedKey> {
     player: Bytes<K>,
+    open: OpenStore,
+    form: K::Form,
     directory: TempDir,
     checkpoints: u64,
+    last: Option<Kept>,
 }
 
 impl<K: EncodedKey> Database<K> {
@@ -63,7 +75,8 @@ impl<K: EncodedKey> Database<K> {
             .prefix("alluvium-peer-")
             .tempdir_in(&run.arguments.directory)?;
         let store = open(&directory.path().join("store"))?;
-        Ok(Self { player: Bytes::over(store, form), directory, checkpoints: 0 })
+        let player = Bytes::over(store, form);
+        Ok(Self { player, open, form, directory, checkpoints: 0, last: None })
     }
 }
 
@@ -76,6 +89,10 @@ impl<K: EncodedKey> Target for Database<K> {
     fn digest(&self) -> u64 {
         self.player.digest()
     }
+
+    fn restart(&mut self) {
+        self.player.restart();
+    }
 }
 
 impl<K: EncodedKey> Side for Database<K> {
@@ -85,12 +102,37 @@ impl<K: EncodedKey> Side for Database<K> {
         let (kept, sync_s) = timed(|| self.player.store.checkpoint(&fresh));
         let kept = kept?;
         beside(self, &|| false)?;
-        Ok(Some(Taken {
+        let taken = Taken {
             sync_ms: sync_s * 1e3,
             async_ms: 0.0,
             bytes_new: kept.bytes_new,
             bytes_full: kept.bytes_full,
             files: kept.files,
-        }))
+        };
+        self.last = Some(kept);
+        Ok(Some(taken))
+    }
+
+    fn stand(&self) -> Stand {
+        match &self.last {
+            None => Stand::Nothing,
+            Some(kept) if kept.goes_on => Stand::End,
+            Some(_) => Stand::Snapshot,
+        }
+    }
+
+    fn restore(self, probes: &[Probe]) -> Outcome<Restored> {
+        let Self { player, open, form, directory, last, .. } = self;
+        drop(player);
+        let Some(kept) = last.filter(|_| !probes.is_empty()) else {
+            return Ok(Restored::default());
+        };
+        let watch = Stopwatch::start();
+        let mut player = Bytes::<K>::over(open(&kept.path)?, form);
+        let (first_ms, all_ms) = read(&mut player, &probes.iter().collect::<Vec<_>>(), watch)?;
+        drop((player, directory));
+        let (reads, bytes) = (probes.len() as u64, kept.bytes_full);
+        let restore = Restore { first_ms, all_ms, reads, bytes };
+        Ok(Restored { restore: Some(restore), rescale: Vec::new() })
     }
 }

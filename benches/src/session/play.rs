@@ -4,28 +4,34 @@ use alluvium_state_api::snapshot::SnapshotKind;
 
 use super::Session;
 use super::arguments::Arguments;
+use super::check::{self, Marks};
 use super::latency::{Latencies, Pace, Schedule};
-use super::report::{Report, Snapshot};
-use super::side::Side;
+use super::memory::Meter;
+use super::report::{Report, Snapshot, Taken};
+use super::side::{Side, Stand};
 use super::source::{Source, Supply};
+use super::timeline::Timeline;
 use super::{backend, peer};
-use crate::workload::{Plain, Target};
+use crate::workload::Shape;
 use crate::{Outcome, float};
 
 /// The most accesses that are kept ready while a snapshot is taken.
 const MOST_READY: u64 = 4_000_000;
+/// After a snapshot, while nothing else goes on, one in so many of them is played.
+const AFTERWARDS: usize = 8;
+/// A share of keys is changed with at most so many times the measured accesses.
+const MOST_CHANGES: u64 = 4;
+
+const FULL: &str = "full";
+/// What the reported increments build on.
+const BASE: &str = "base";
+const INCREMENTAL: &str = "incremental";
 /// The part of the measured accesses that lies between an increment and what it builds on: one in so many.
 const CHANGES: u64 = 20;
 
 /// Plays a workload on the backend or peer with this name.
-pub(super) fn play(
-    session: &Session<'_>,
-    name: &str,
-    source: &Source,
-    arguments: &Arguments,
-) -> Outcome<Report> {
-    let run = Run { name, source, arguments };
-    match session.peer(name) {
+pub(super) fn play(session: &Session<'_>, run: Run<'_>) -> Outcome<Report> {
+    match session.peer(run.name) {
         Some(peer) => peer::play(peer?, run),
         None => backend::play(session.registry, run),
     }
@@ -36,98 +42,201 @@ pub(super) fn play(
 pub(super) struct Run<'a> {
     pub(super) name: &'a str,
     pub(super) source: &'a Source,
+    pub(super) shape: &'a Shape,
     pub(super) arguments: &'a Arguments,
 }
 
 impl Run<'_> {
-    /// Plays it on a fresh side.
-    pub(super) fn on(self, mut side: impl Side) -> Outcome<Report> {
-        let Self { name, source, arguments } = self;
-        let (fill, run) = source.accesses(&arguments.shape)?;
-        let filled = Supply::new(fill).play(&mut side, u64::MAX)?;
+    /// Plays it on a fresh side, which is not there yet.
+    pub(super) fn on<S: Side>(self, open: impl FnOnce() -> Outcome<S>) -> Outcome<Report> {
+        let Self { name, source, shape, arguments } = self;
+        let (fill, run) = source.accesses(shape)?;
         let mut supply = Supply::new(run);
+        supply.reserve(ready(arguments)?);
+        let mut fill = Supply::new(fill);
+        fill.reserve(0);
+        let mut memory = Meter::start()?;
+        let mut side = open()?;
+        let filled = fill.play(&mut side, u64::MAX)?;
+        drop(fill);
+        if filled.0 > 0 {
+            memory.filled()?;
+        }
         let ran = supply.play(&mut side, arguments.operations)?;
-        let mut schedule = Pace::of(ran.1 / float(ran.0.max(1))).begin();
-        let mut latencies = Latencies::new()?;
-        // A trace that has ended is played no further: what follows would be another workload.
-        supply.prepare(usize::try_from(arguments.operations.min(MOST_READY) / 2)?);
-        schedule.skip();
-        let record = |_, nanoseconds| latencies.record(nanoseconds);
-        let idle = schedule.play(&mut side, supply.ready(), record, || true)?;
-        supply.advance(idle);
+        if filled.0 == 0 {
+            memory.filled()?;
+        }
+        let pace = Pace::of(ran.1 / float(ran.0.max(1)));
+        let mut paced = Paced::new(&mut side, &mut supply, pace)?;
+        let latencies = paced.idle(ready(arguments)? / 2)?;
+        let mut marks =
+            Marks { filled: if filled.0 > 0 { filled.0 } else { ran.0 }, ..Marks::default() };
         let snapshots = if arguments.snapshots {
-            snapshots(&mut side, &mut supply, &mut schedule, arguments)?
+            let taken = paced.snapshots(shape.keys, arguments)?;
+            paced.idle(ready(arguments)? / AFTERWARDS)?;
+            taken
         } else {
             Vec::new()
         };
-        let checked = filled.0 + supply.played();
-        let digest = check(&side, source, arguments, (filled.0, supply.played()))?;
+        let timeline = paced.end();
+        let memory = memory.end()?;
+        let played = (filled.0, supply.played());
+        let ends = filled.0 + supply.played();
+        drop(supply);
+        marks.snapshots = snapshots.iter().map(|one| filled.0 + one.after).collect();
+        marks.restored = match side.stand() {
+            Stand::Nothing => None,
+            Stand::Snapshot => marks.snapshots.last().copied(),
+            Stand::End => Some(ends),
+        };
+        let checked = check::play(source, shape, played, &marks)?;
+        checked.compare(&side)?;
+        let restored = side.restore(&checked.probes)?;
+        let told = snapshots.into_iter().zip(&checked.churn).filter(|(one, _)| one.kind != BASE);
+        let told = told.map(|(one, churn)| one.told(*churn)).collect();
         Ok(Report {
             backend: name.to_owned(),
+            peer: name.starts_with(super::PEER),
             workload: source.name().to_owned(),
+            shape: shape.clone(),
+            sized: source.is_made(),
+            key_bytes: arguments.key_bytes,
+            operations: arguments.operations,
             fill: filled,
             run: ran,
             latencies,
-            snapshots,
-            checked,
-            digest,
+            snapshots: told,
+            timeline,
+            memory: memory.with(checked.entries),
+            restore: restored.restore,
+            rescale: restored.rescale,
+            checked: ends,
+            digest: checked.digest,
         })
     }
 }
 
-/// Takes snapshots while accesses go on: a full one, and an increment on another one. None where there are no snapshots.
-fn snapshots(
-    side: &mut impl Side,
-    supply: &mut Supply,
-    schedule: &mut Schedule,
-    arguments: &Arguments,
-) -> Outcome<Vec<Snapshot>> {
-    let ready = usize::try_from(arguments.operations.min(MOST_READY))?;
-    let increment = ("incremental", SnapshotKind::Incremental);
-    let mut taken = Vec::new();
-    // The first increment has nothing below it and writes everything: it is what the reported one builds on.
-    for (name, kind) in [("full", SnapshotKind::Full), ("base", increment.1), increment] {
-        supply.prepare(ready);
+/// How many accesses are kept ready.
+fn ready(arguments: &Arguments) -> Outcome<usize> {
+    Ok(usize::try_from(arguments.operations.min(MOST_READY))?)
+}
+
+/// A snapshot as it was taken, before the plain computation tells what had changed.
+struct Took {
+    kind: &'static str,
+    /// How many accesses were played before it, those that filled the state left out.
+    after: u64,
+    taken: Taken,
+    latencies: Latencies,
+}
+
+impl Took {
+    fn told(self, churn: Option<f64>) -> Snapshot {
+        let Self { kind, taken, latencies, .. } = self;
+        let churn = churn.filter(|_| kind == INCREMENTAL);
+        Snapshot { kind, taken, churn, latencies }
+    }
+}
+
+/// Accesses that are due at regular times.
+struct Paced<'a, S> {
+    side: &'a mut S,
+    supply: &'a mut Supply,
+    schedule: Schedule,
+    timeline: Timeline,
+}
+
+impl<'a, S: Side> Paced<'a, S> {
+    fn new(side: &'a mut S, supply: &'a mut Supply, pace: Pace) -> Outcome<Self> {
+        Ok(Self { side, supply, schedule: pace.begin(), timeline: Timeline::new()? })
+    }
+
+    fn end(mut self) -> Timeline {
+        self.timeline.close();
+        self.timeline
+    }
+
+    /// So many accesses while nothing else goes on. A trace that has ended is played no further: what follows would be
+    /// another workload.
+    fn idle(&mut self, accesses: usize) -> Outcome<Latencies> {
         let mut latencies = Latencies::new()?;
-        let mut played = 0;
+        self.supply.prepare(accesses);
+        self.schedule.skip();
+        let timeline = &mut self.timeline;
+        let record = |due, nanoseconds| {
+            latencies.record(nanoseconds);
+            timeline.record(due, nanoseconds);
+        };
+        let ready = self.supply.ready();
+        let ready = ready.get(..accesses).unwrap_or(ready);
+        let played = self.schedule.play(self.side, ready, record, || true)?;
+        self.supply.advance(played);
+        Ok(latencies)
+    }
+
+    /// A full snapshot, an increment that has nothing below it and writes everything, and those on it: one after
+    /// some accesses, and one for each share of changed keys that was asked for. None where there are no snapshots.
+    fn snapshots(&mut self, keys: u64, arguments: &Arguments) -> Outcome<Vec<Took>> {
+        let mut all = Vec::new();
+        for kind in [FULL, BASE, INCREMENTAL] {
+            let Some(took) = self.snapshot(kind, ready(arguments)?)? else { return Ok(all) };
+            all.push(took);
+            self.idle(ready(arguments)? / AFTERWARDS)?;
+            if kind == BASE {
+                self.supply.play(self.side, arguments.operations / CHANGES)?;
+            }
+        }
+        for share in &arguments.churn {
+            // What it builds on is taken while nobody changes anything.
+            all.extend(self.snapshot(BASE, 0)?);
+            self.supply.watch_changes();
+            let changed = share_of(keys, *share);
+            self.supply.change(
+                self.side,
+                changed,
+                arguments.operations.saturating_mul(MOST_CHANGES),
+            )?;
+            all.extend(self.snapshot(INCREMENTAL, ready(arguments)?)?);
+        }
+        Ok(all)
+    }
+
+    /// Takes a snapshot while accesses go on, at most so many.
+    fn snapshot(&mut self, kind: &'static str, most: usize) -> Outcome<Option<Took>> {
+        let Self { side, supply, schedule, timeline } = self;
+        supply.prepare(most);
+        let after = supply.played();
+        let (mut latencies, mut played) = (Latencies::new()?, 0);
         schedule.skip();
-        let snapshot = side.snapshot(kind, &mut |side, goes_on| {
-            let record = |_, nanoseconds| latencies.record(nanoseconds);
-            played = schedule.play(side, supply.ready(), record, goes_on)?;
+        let from_ns = schedule.now_ns();
+        let asked = if kind == FULL { SnapshotKind::Full } else { SnapshotKind::Incremental };
+        let taken = side.snapshot(asked, &mut |side, goes_on| {
+            let record = |due, nanoseconds| {
+                latencies.record(nanoseconds);
+                timeline.record(due, nanoseconds);
+            };
+            let ready = supply.ready();
+            let ready = ready.get(..most).unwrap_or(ready);
+            played = schedule.play(side, ready, record, goes_on)?;
             Ok(())
         })?;
         supply.advance(played);
-        let Some(snapshot) = snapshot else { break };
-        if name == "base" {
-            supply.play(side, arguments.operations / CHANGES)?;
-        } else {
-            taken.push(Snapshot { kind: name, taken: snapshot, latencies });
-        }
+        Ok(taken.map(|taken| {
+            let told = if kind == BASE { INCREMENTAL } else { kind };
+            timeline.window(told, from_ns, taken.sync_ms + taken.async_ms);
+            Took { kind, after, taken, latencies }
+        }))
     }
-    Ok(taken)
 }
 
-/// Compares what was read with the plain computation over as many accesses.
-fn check(
-    side: &impl Target,
-    source: &Source,
-    arguments: &Arguments,
-    (filled, ran): (u64, u64),
-) -> Outcome<u64> {
-    let (fill, run) = source.accesses(&arguments.shape)?;
-    let mut plain = Plain::default();
-    let run = run.take(usize::try_from(ran)?);
-    for access in fill.take(usize::try_from(filled)?).chain(run) {
-        plain.apply(&access)?;
-    }
-    let (wanted, found) = (plain.digest(), side.digest());
-    if wanted != found {
-        return Err(format!(
-            "it has read something else than the plain computation: {found:016x} instead of {wanted:016x}"
-        )
-        .into());
-    }
-    Ok(found)
+/// A part of the keys, at least one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number between 0 and the number of keys"
+)]
+fn share_of(keys: u64, share: f64) -> u64 {
+    ((float(keys) * share) as u64).max(1)
 }
 
 #[cfg(test)]

@@ -2,9 +2,55 @@
 
 use alluvium_state_api::snapshot::SnapshotKind;
 
-use super::report::Taken;
+use super::check::Probe;
+use super::report::{Rescale, Restore, Taken};
 use crate::Outcome;
+use crate::clock::Stopwatch;
 use crate::workload::Target;
+
+/// What a restored side has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// There is nothing to restore from.
+    Nothing,
+    /// What there was at the last snapshot.
+    Snapshot,
+    /// What there was at the end.
+    End,
+}
+
+/// What restores have shown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Restored {
+    pub(super) restore: Option<Restore>,
+    pub(super) rescale: Vec<Rescale>,
+}
+
+/// Reads all probes; how long the first read and all of them took from `watch` on, in milliseconds.
+///
+/// # Errors
+/// Where one reads something else.
+pub(super) fn read(
+    target: &mut impl Target,
+    probes: &[&Probe],
+    watch: Stopwatch,
+) -> Outcome<(f64, f64)> {
+    let mut first_ms = None;
+    for probe in probes {
+        target.restart();
+        target.apply(&probe.read)?;
+        if target.digest() != probe.digest {
+            let read = probe.read;
+            return Err(format!(
+                "after a restore it reads something else than the plain computation: {read:?}"
+            )
+            .into());
+        }
+        first_ms.get_or_insert_with(|| watch.seconds() * 1e3);
+    }
+    let all_ms = watch.seconds() * 1e3;
+    Ok((first_ms.unwrap_or(all_ms), all_ms))
+}
 
 /// Plays accesses for as long as it is told to.
 pub(super) type Beside<'a, S> = &'a mut dyn FnMut(&mut S, &dyn Fn() -> bool) -> Outcome<()>;
@@ -13,4 +59,11 @@ pub(super) type Beside<'a, S> = &'a mut dyn FnMut(&mut S, &dyn Fn() -> bool) -> 
 pub(super) trait Side: Target + Sized {
     /// Takes a snapshot, and has accesses played meanwhile; it is confirmed. None where there are no snapshots.
     fn snapshot(&mut self, kind: SnapshotKind, beside: Beside<'_, Self>) -> Outcome<Option<Taken>>;
+
+    /// What a restore would have: what there was at the last snapshot, or what there is now.
+    fn stand(&self) -> Stand;
+
+    /// Closes it, restores a fresh one from the last snapshot, and as another number of subtasks where it can be;
+    /// all must read what the probes say.
+    fn restore(self, probes: &[Probe]) -> Outcome<Restored>;
 }

@@ -1,5 +1,6 @@
 //! Where accesses come from: a workload that makes them, or a trace in a file.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
@@ -11,10 +12,12 @@ use super::arguments::Arguments;
 use crate::Outcome;
 use crate::clock::Stopwatch;
 use crate::workload::trace::{Recorder, Replay};
-use crate::workload::{Access, Accesses, Shape, Target, Workload};
+use crate::workload::{Access, Accesses, Operation, Shape, Target, Workload};
 
 /// So many accesses are made at a time.
 const CHUNK: usize = 8_192;
+/// So few are played between two looks at what has changed.
+const LEAST_CHUNK: u64 = 64;
 
 /// Where accesses come from.
 #[derive(Debug)]
@@ -37,6 +40,11 @@ impl Source {
         }
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
         Ok(Self::Trace(name, accesses))
+    }
+
+    /// Whether its size follows from the shape.
+    pub(super) const fn is_made(&self) -> bool {
+        matches!(self, Self::Made(_))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -79,11 +87,38 @@ pub(super) struct Supply {
     /// The first of the ready ones that was not played yet.
     at: usize,
     played: u64,
+    /// Keys that were written since this was set, where somebody wants to know.
+    changed: Option<HashSet<u64>>,
 }
 
 impl Supply {
     pub(super) fn new(accesses: Accesses) -> Self {
-        Self { accesses, ready: Vec::with_capacity(CHUNK), at: 0, played: 0 }
+        Self { accesses, ready: Vec::new(), at: 0, played: 0, changed: None }
+    }
+
+    /// Has memory for so many ready accesses, resident, before anything is measured.
+    pub(super) fn reserve(&mut self, most: usize) {
+        let filler = Access::of(0, Operation::ValueGet);
+        self.ready.resize(most.max(CHUNK), filler);
+        self.ready.clear();
+    }
+
+    /// Counts from now on which keys are written.
+    pub(super) fn watch_changes(&mut self) {
+        self.changed = Some(HashSet::new());
+    }
+
+    /// Plays at full speed until about so many keys were written, but no more than `most` accesses.
+    pub(super) fn change(&mut self, target: &mut impl Target, keys: u64, most: u64) -> Outcome<()> {
+        let end = self.played.saturating_add(most);
+        loop {
+            let changed = self.changed.as_ref().map_or(0, |changed| changed.len() as u64);
+            let left = keys.saturating_sub(changed).clamp(LEAST_CHUNK, CHUNK as u64);
+            let left = left.min(end.saturating_sub(self.played));
+            if changed >= keys || left == 0 || self.play(target, left)?.0 == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// How many were played.
@@ -108,6 +143,10 @@ impl Supply {
 
     /// So many of those that were ready have been played.
     pub(super) fn advance(&mut self, played: usize) {
+        if let Some(changed) = &mut self.changed {
+            let played = self.ready.get(self.at..).unwrap_or_default().iter().take(played);
+            changed.extend(played.filter(|one| one.operation.writes()).map(|one| one.key));
+        }
         self.at = self.at.saturating_add(played).min(self.ready.len());
         self.played += played as u64;
     }

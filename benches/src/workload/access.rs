@@ -70,6 +70,28 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it changes something.
+    pub const fn writes(self) -> bool {
+        !matches!(
+            self,
+            Self::ValueGet | Self::SumGet | Self::ListGet | Self::MapGet(_) | Self::MapScan
+        )
+    }
+
+    /// The kind of state that it is for: the first part of its name, but for merging.
+    pub const fn state(self) -> &'static str {
+        match self {
+            Self::ValueGet | Self::ValueSet(_) | Self::ValueClear => "value",
+            Self::SumAdd(_) | Self::SumGet | Self::SumClear | Self::MergeSum(_) => "sum",
+            Self::MapGet(_)
+            | Self::MapInsert(..)
+            | Self::MapRemove(_)
+            | Self::MapScan
+            | Self::MapClear => "map",
+            _ => "list",
+        }
+    }
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {

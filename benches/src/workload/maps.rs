@@ -16,6 +16,7 @@ use alluvium_state_api::{Error, Result};
 use super::Target;
 use super::access::{Access, Blob, Fold, Operation};
 use super::player::PlayedKey;
+use crate::keys::mix;
 
 /// A map of a [`Family`].
 pub trait Map<K, V: Default>: Default {
@@ -134,6 +135,23 @@ impl<F: Family, K: Hash + Ord + Clone> States<F, K> {
     fn entries(&self) -> u64 {
         let maps: usize = self.maps.each().map(|(_, map)| map.len()).sum();
         (self.values.count() + self.sums.count() + self.lists.count() + maps) as u64
+    }
+
+    fn holds(&self, key: &K, state: &str) -> bool {
+        match state {
+            "value" => self.values.get(key).is_some(),
+            "sum" => self.sums.get(key).is_some(),
+            "list" => self.lists.get(key).is_some(),
+            _ => self.maps.get(key).is_some(),
+        }
+    }
+
+    /// Each key, with an operation that reads all that it has in one of the states.
+    fn each(&self, mut show: impl FnMut(&K, Operation)) {
+        self.values.each().for_each(|(key, _)| show(key, Operation::ValueGet));
+        self.sums.each().for_each(|(key, _)| show(key, Operation::SumGet));
+        self.lists.each().for_each(|(key, _)| show(key, Operation::ListGet));
+        self.maps.each().for_each(|(key, _)| show(key, Operation::MapScan));
     }
 
     #[inline]
@@ -262,6 +280,46 @@ impl<F: Family, K: PlayedKey + Hash + Ord + Clone> Maps<F, K> {
     }
 }
 
+impl<F: Family> Maps<F> {
+    /// Whether a key has something in this kind of state ([`Operation::state`]), in a window or without one.
+    pub fn holds(&self, key: u64, window: Option<u64>, state: &str) -> bool {
+        match window {
+            None => self.plain.holds(&key, state),
+            Some(window) => self.windowed.holds(&(key, window), state),
+        }
+    }
+
+    /// Reads of what is held, at most about so many: the same ones and in the same order whatever the maps.
+    pub fn reads(&self, most: usize) -> Vec<Access> {
+        let step = (self.len() / most.max(1)).max(1) as u64;
+        let mut reads = Vec::new();
+        let mut take = |key: u64, window: Option<u64>, operation| {
+            let order = mix(key ^ window.map_or(0, mix));
+            if order.is_multiple_of(step) {
+                reads.push((order, Access { key, window, operation }));
+            }
+        };
+        self.plain.each(|key, operation| take(*key, None, operation));
+        self.windowed.each(|at, operation| take(at.0, Some(at.1), operation));
+        reads.sort_unstable_by_key(|(order, access)| {
+            (*order, access.key, access.window, access.operation.name())
+        });
+        reads.into_iter().map(|(_, access)| access).collect()
+    }
+
+    /// The digest of this read by itself; what was read before counts on.
+    ///
+    /// # Errors
+    /// None that occurs.
+    pub fn peek(&mut self, read: &Access) -> Result<u64> {
+        let before = std::mem::take(&mut self.fold);
+        self.apply(read)?;
+        let digest = self.fold.digest();
+        self.fold = before;
+        Ok(digest)
+    }
+}
+
 /// Merging is for windows.
 #[cold]
 pub(crate) fn unwindowed() -> Error {
@@ -315,5 +373,9 @@ impl<F: Family, K: PlayedKey + Hash + Ord + Clone> Target for Maps<F, K> {
 
     fn digest(&self) -> u64 {
         self.fold.digest()
+    }
+
+    fn restart(&mut self) {
+        self.fold = Fold::default();
     }
 }

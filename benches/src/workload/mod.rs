@@ -51,6 +51,9 @@ pub trait Target {
 
     /// The digest of everything read so far, in this order.
     fn digest(&self) -> u64;
+
+    /// Forgets what was read so far: the digest is that of nothing.
+    fn restart(&mut self);
 }
 
 /// A sequence of accesses, made as it is asked for.

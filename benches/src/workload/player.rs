@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 
 use alluvium_state_api::codec::{KeyCodec, Native};
 use alluvium_state_api::{
-    InNamespace, KeyContext, KeyHash, KeyedBackend, KeyedStore, ListDescriptor, ListHandle,
-    ListState, MapDescriptor, MapHandle, NamespaceSpec, NoNamespace, ReducingDescriptor,
-    ReducingHandle, ReducingState, Result, StableHash, ValueDescriptor, ValueHandle,
+    InNamespace, KeyContext, KeyGroup, KeyHash, KeyedBackend, KeyedStore, ListDescriptor,
+    ListHandle, ListState, MapDescriptor, MapHandle, NamespaceSpec, NoNamespace,
+    ReducingDescriptor, ReducingHandle, ReducingState, Result, StableHash, ValueDescriptor,
+    ValueHandle,
 };
 
 use super::Target;
@@ -163,6 +164,21 @@ where
     }
 }
 
+impl<S: KeyedStore, K: PlayedKey> Player<S, K>
+where
+    Native: KeyCodec<K>,
+    StableHash: KeyHash<K>,
+{
+    /// The key group of the key with this number.
+    ///
+    /// # Errors
+    /// Where the backend does not own it.
+    pub fn group_of(&mut self, number: u64) -> Result<KeyGroup> {
+        self.key.remake(number, self.form);
+        Ok(self.backend.at(&self.key)?.key_group())
+    }
+}
+
 #[inline]
 fn apply<S: KeyedStore, N: NamespaceSpec>(
     context: &mut KeyContext<'_, S, N>,
@@ -245,5 +261,9 @@ where
 
     fn digest(&self) -> u64 {
         self.fold.digest()
+    }
+
+    fn restart(&mut self) {
+        self.fold = Fold::default();
     }
 }
