@@ -17,6 +17,7 @@
 //! * [`rounds`]: alternating rounds and what is made of them;
 //! * [`row`]: a row with its bar;
 //! * [`rows`]: all rows;
+//! * [`flink`]: our side of `peers/flink`, where Apache Flink's own backends do the same;
 //! * [`report`]: pages and plots from what was measured, for the binary of that name;
 //! * [`footprint`]: what a backend takes of memory and disk, for the binary of that name;
 //! * [`beyond`], [`resident`]: state larger than its memory, for the binary `beyond-memory`.
@@ -30,6 +31,7 @@ pub mod beyond;
 pub mod clock;
 pub mod disk;
 pub mod engine;
+pub mod flink;
 pub mod footprint;
 pub mod keys;
 pub mod peers;

@@ -234,7 +234,7 @@ fn played(line: &Fields<'_>) -> Read<Played> {
     Ok(Played {
         workload: line.text("workload")?,
         backend: line.text("backend")?,
-        peer: line.flag("peer")?,
+        peer: line.flag("peer")? || line.text("backend")?.starts_with("peer:"),
         shape: line.maybe_object("shape")?.map_or_else(|| Ok(Shape::default()), |it| shape(&it))?,
         fill_per_s: fill_per_s.transpose()?.flatten(),
         per_s: run.number("per_s")?,
