@@ -6,7 +6,7 @@ use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::database;
 use super::space::files;
-use super::{CACHE_BYTES, Kept, Store};
+use super::{CACHE_BYTES, Finish, Kept, Store};
 use crate::Outcome;
 use crate::footprint::Io;
 use crate::keys::key;
@@ -120,16 +120,17 @@ impl Store for Fjall {
         Ok(())
     }
 
-    fn checkpoint(&mut self, _: &Path) -> Outcome<Kept> {
+    fn checkpoint(&mut self, _: &Path) -> Outcome<Finish> {
         self.database.persist(PersistMode::SyncAll)?;
         let before = std::mem::replace(&mut self.written, Io::now()?);
         let files = files(&self.path)?;
-        Ok(Kept {
+        let kept = Kept {
             path: self.path.clone(),
             goes_on: true,
             bytes_new: self.written.since(before).written_bytes,
             bytes_full: files.values().sum(),
             files: files.len(),
-        })
+        };
+        Ok(Box::new(|| Ok(kept)))
     }
 }

@@ -27,8 +27,8 @@
 //!   have none, and read and write the whole. A sum is read and written everywhere.
 //!
 //! # What is not comparable
-//! These databases stop their writer while they make a checkpoint, and keep it where the database is; ours writes
-//! a copy of its own meanwhile. What a checkpoint of redb and fjall wrote is what the process wrote since the last
+//! redb, fjall and `RocksDB` stop their writer while they make a checkpoint, and all keep it where the database is; ours
+//! writes a copy of its own meanwhile. What a checkpoint of redb and fjall wrote is what the process wrote since the last
 //! one, since neither tells.
 
 pub mod bytes;
@@ -97,12 +97,16 @@ pub trait Store: Send {
     /// As [`get`](Self::get).
     fn remove_all(&mut self, prefix: &[u8]) -> Outcome<()>;
 
-    /// Makes what was written durable, in the directory `fresh`, which is not there yet, or where the store is.
+    /// Makes what was written durable, in the directory `fresh`, which is not there yet, or where the store is. What
+    /// can go on beside the writer is left to the task, which another thread runs.
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    fn checkpoint(&mut self, fresh: &Path) -> Outcome<Kept>;
+    fn checkpoint(&mut self, fresh: &Path) -> Outcome<Finish>;
 }
+
+/// The rest of a checkpoint.
+pub type Finish = Box<dyn FnOnce() -> Outcome<Kept> + Send>;
 
 /// What a checkpoint left behind.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use self_cell::self_cell;
 
 use super::database;
 use super::space::files;
-use super::{CACHE_BYTES, Kept, Store};
+use super::{CACHE_BYTES, Finish, Kept, Store};
 use crate::Outcome;
 use crate::footprint::Io;
 use crate::keys::key;
@@ -157,18 +157,19 @@ impl Store for State {
         self.with(|table| Ok(table.retain_in(prefix..end.as_slice(), |_, _| false)?))
     }
 
-    fn checkpoint(&mut self, _: &Path) -> Outcome<Kept> {
+    fn checkpoint(&mut self, _: &Path) -> Outcome<Finish> {
         if let Some(writing) = self.writing.take() {
             writing.into_owner().commit()?;
         }
         self.writing = Some(writing(&self.database)?);
         let before = std::mem::replace(&mut self.written, Io::now()?);
-        Ok(Kept {
+        let kept = Kept {
             path: self.path.clone(),
             goes_on: false,
             bytes_new: self.written.since(before).written_bytes,
             bytes_full: files(&self.path)?.values().sum(),
             files: 1,
-        })
+        };
+        Ok(Box::new(|| Ok(kept)))
     }
 }

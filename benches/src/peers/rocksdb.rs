@@ -10,7 +10,7 @@ use ::rocksdb::{
 };
 
 use super::space::files;
-use super::{CACHE_BYTES, Kept, Store};
+use super::{CACHE_BYTES, Finish, Kept, Store};
 use crate::Outcome;
 
 /// Memory of a write buffer, of which there are two: as much as our backend has by default.
@@ -88,7 +88,7 @@ impl Store for Rocks {
         Ok(self.database.write_opt(batch, &self.unlogged)?)
     }
 
-    fn checkpoint(&mut self, fresh: &Path) -> Outcome<Kept> {
+    fn checkpoint(&mut self, fresh: &Path) -> Outcome<Finish> {
         Checkpoint::new(&self.database)?.create_checkpoint(fresh)?;
         let now = files(fresh)?;
         let new = now.iter().filter(|(file, _)| !self.last.contains_key(file));
@@ -100,6 +100,6 @@ impl Store for Rocks {
             files: now.len(),
         };
         self.last = now;
-        Ok(kept)
+        Ok(Box::new(|| Ok(kept)))
     }
 }

@@ -71,11 +71,11 @@ fn keeps(open: OpenStore) {
         }
     };
     put(&mut store, 0..10_000);
-    let full = store.checkpoint(&directory.path().join("1")).unwrap();
+    let full = store.checkpoint(&directory.path().join("1")).unwrap()().unwrap();
     put(&mut store, 10_000..10_100);
     store.append(&5u32.to_be_bytes(), &[8]).unwrap();
     store.remove_all(&0u32.to_be_bytes()[..3]).unwrap();
-    let kept = store.checkpoint(&directory.path().join("2")).unwrap();
+    let kept = store.checkpoint(&directory.path().join("2")).unwrap()().unwrap();
     put(&mut store, 20_000..20_001);
     assert!(full.bytes_new > 10_000 && full.bytes_full > 10_000 && full.files > 0, "{full:?}");
     assert!(kept.bytes_new > 100 && kept.bytes_new < full.bytes_new, "{full:?} {kept:?}");

@@ -1,8 +1,5 @@
 //! A backend as a [`Side`]: snapshots into a job's directory, on a second thread, and stores restored from them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-
 use alluvium_state_api::codec::{KeyCodec, Native};
 use alluvium_state_api::settings::Settings;
 use alluvium_state_api::snapshot::{Compression, KeyedSnapshot, SnapshotKind, SnapshotRequest};
@@ -15,7 +12,7 @@ use super::arguments::Arguments;
 use super::check::Probe;
 use super::play::Run;
 use super::report::{Report, Rescale, Restore, Taken};
-use super::side::{Beside, Restored, Side, Stand, read};
+use super::side::{Beside, Restored, Side, Stand, meanwhile, read};
 use crate::Outcome;
 use crate::clock::{Stopwatch, timed};
 use crate::disk::Disk;
@@ -151,20 +148,9 @@ where
         let request = SnapshotRequest::new(attempt.id, kind).with_compression(self.compression);
         let (task, sync_s) = timed(|| self.player.backend.snapshot(&request));
         let task = task?;
-        let done = AtomicBool::new(false);
-        let (taken, played) = thread::scope(|scope| {
-            let worker = scope.spawn(|| {
-                let watch = Stopwatch::start();
-                let taken = attempt.run(task);
-                let seconds = watch.seconds();
-                done.store(true, Ordering::Release);
-                taken.map(|taken| (taken, seconds))
-            });
-            let played = beside(self, &|| !done.load(Ordering::Acquire));
-            (worker.join(), played)
-        });
-        let (snapshot, async_s) = taken.map_err(|_panic| "the snapshot's thread panicked")??;
-        played?;
+        let finish = || attempt.run(task);
+        let (snapshot, async_s) = meanwhile(finish, |goes_on| beside(self, goes_on))?;
+        let snapshot = snapshot?;
         self.player.backend.checkpoint_completed(attempt.id)?;
         let taken = Taken {
             sync_ms: sync_s * 1e3,

@@ -1,4 +1,4 @@
-//! A peer as a [`Side`]: one that has checkpoints stops its writer for them.
+//! A peer as a [`Side`].
 
 use std::hash::Hash;
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::check::Probe;
 use super::play::Run;
 use super::report::{Report, Restore, Taken};
-use super::side::{Beside, Restored, Side, Stand, read};
+use super::side::{Beside, Restored, Side, Stand, meanwhile, read};
 use crate::Outcome;
 use crate::clock::{Stopwatch, timed};
 use crate::peers::bytes::EncodedKey;
@@ -99,12 +99,12 @@ impl<K: EncodedKey> Side for Database<K> {
     fn snapshot(&mut self, _: SnapshotKind, beside: Beside<'_, Self>) -> Outcome<Option<Taken>> {
         self.checkpoints += 1;
         let fresh = self.directory.path().join(format!("checkpoint-{}", self.checkpoints));
-        let (kept, sync_s) = timed(|| self.player.store.checkpoint(&fresh));
+        let (finish, sync_s) = timed(|| self.player.store.checkpoint(&fresh));
+        let (kept, async_s) = meanwhile(finish?, |goes_on| beside(self, goes_on))?;
         let kept = kept?;
-        beside(self, &|| false)?;
         let taken = Taken {
             sync_ms: sync_s * 1e3,
-            async_ms: 0.0,
+            async_ms: async_s * 1e3,
             bytes_new: kept.bytes_new,
             bytes_full: kept.bytes_full,
             files: kept.files,

@@ -1,11 +1,14 @@
 //! [`Side`]: what a session needs of a backend or a peer besides accesses.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use alluvium_state_api::snapshot::SnapshotKind;
 
 use super::check::Probe;
 use super::report::{Rescale, Restore, Taken};
 use crate::Outcome;
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, timed};
 use crate::workload::Target;
 
 /// What a restored side has.
@@ -24,6 +27,30 @@ pub(super) enum Stand {
 pub(super) struct Restored {
     pub(super) restore: Option<Restore>,
     pub(super) rescale: Vec<Rescale>,
+}
+
+/// Runs `work` on a second thread and `play` on this one, which is told whether the other one goes on. What `work`
+/// yields, and its seconds.
+///
+/// # Errors
+/// Those of `play`, and where the thread panics.
+pub(super) fn meanwhile<R: Send>(
+    work: impl FnOnce() -> R + Send,
+    play: impl FnOnce(&dyn Fn() -> bool) -> Outcome<()>,
+) -> Outcome<(R, f64)> {
+    let done = AtomicBool::new(false);
+    let (worked, played) = thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            let worked = timed(work);
+            done.store(true, Ordering::Release);
+            worked
+        });
+        let played = play(&|| !done.load(Ordering::Acquire));
+        (worker.join(), played)
+    });
+    let worked = worked.map_err(|_panic| "the snapshot's thread panicked")?;
+    played?;
+    Ok(worked)
 }
 
 /// Reads all probes; how long the first read and all of them took from `watch` on, in milliseconds.
