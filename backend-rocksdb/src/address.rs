@@ -5,7 +5,6 @@
 //! | key group (2 bytes), state (2 bytes), key, namespace, map key | bounds, value |
 //! | of a list: key group, state, key, namespace | bounds, head ([`crate::list`]) |
 //! | of a chunk of a list: key of its head, number (8 bytes) | framed elements |
-//! | of a state: 2 bytes `ff`, state (2 bytes) | name ([`crate::native`]) |
 //!
 //! Numbers in keys are big endian, so that entries of a state within a key group ascend by their bytes, and a
 //! key group is one range of the database whatever states there are. *Bounds* are the lengths of key and
@@ -15,8 +14,7 @@
 //! # Invariants
 //! A1. Keys and namespaces are prefix-free, so that what begins with the key of a list's head is the head itself or
 //!     one of its chunks.
-//! A2. The first two bytes of an entry's key are a key group, at most 32,767; so every prefix has a successor, and
-//!     what is noted of states is above all entries.
+//! A2. The first two bytes of an entry's key are a key group, at most 32,767; so every prefix has a successor.
 
 use alluvium_state_api::schema::{KeyIdentity, StateKind, StateMeta};
 use alluvium_state_api::{EntryKey, Error, KeyGroup, Result, StateKey};
@@ -173,7 +171,7 @@ pub(crate) fn push_varint(out: &mut Vec<u8>, mut number: u64) {
 /// Splits a number off the front.
 ///
 /// # Errors
-/// `Corrupted` where there is none of at most 64 bits.
+/// `Corrupted` where there is none of at most 64 bits in its shortest form.
 pub(crate) fn take_varint(rest: &mut &[u8]) -> Result<u64> {
     let mut number = 0u64;
     for shift in (0..64).step_by(7) {
@@ -182,7 +180,7 @@ pub(crate) fn take_varint(rest: &mut &[u8]) -> Result<u64> {
         };
         *rest = after;
         let bits = u64::from(byte & 0x7f);
-        if shift == 63 && bits > 1 {
+        if (shift == 63 && bits > 1) || (shift > 0 && *byte == 0) {
             break;
         }
         number |= bits << shift;
@@ -190,7 +188,7 @@ pub(crate) fn take_varint(rest: &mut &[u8]) -> Result<u64> {
             return Ok(number);
         }
     }
-    Err(Error::corrupted("a stored number has more than 64 bits"))
+    Err(Error::corrupted("a stored number has more than 64 bits, or more bytes than it needs"))
 }
 
 fn take_length(rest: &mut &[u8]) -> Result<usize> {
@@ -268,6 +266,7 @@ mod tests {
             push_varint(&mut bytes, number);
             assert_eq!(take_varint(&mut &bytes[..]).unwrap(), number);
         }
+        assert!(take_varint(&mut &[0x80, 0][..]).is_err(), "a longer form");
     }
 
     #[test]

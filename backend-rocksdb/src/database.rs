@@ -8,16 +8,18 @@ use std::path::Path;
 
 use alluvium_state_api::{Error, Result};
 use rocksdb::{
-    CStrLike, ColumnFamilyDescriptor, DBPinnableSlice, DBRawIteratorWithThreadMode,
-    DBWithThreadMode, Options, ReadOptions, SingleThreaded, WriteBatch, WriteOptions,
+    CStrLike, ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIteratorWithThreadMode, Options,
+    ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::failure::failed;
 use crate::local::LocalDirectory;
 use crate::options::Tuned;
+use crate::raw::compacts;
 
-/// RocksDB as it is used here, whatever features another crate asks for.
-pub(crate) type Db = DBWithThreadMode<SingleThreaded>;
+/// RocksDB as it is used here, with the features that another crate may ask for: only this type lends the pointer that
+/// [`crate::raw`] needs.
+pub(crate) type Db = DB;
 /// An iterator over a database or a view of it.
 pub(crate) type RawIterator<'a> = DBRawIteratorWithThreadMode<'a, Db>;
 
@@ -33,6 +35,8 @@ pub(crate) struct Database {
     write: WriteOptions,
     /// Also kept for what the database refers to: caches.
     tuned: Tuned,
+    /// Whether it has been opened so that it does not compact by itself, although its options want that.
+    is_still: bool,
     directory: LocalDirectory,
 }
 
@@ -43,23 +47,25 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    /// Makes an empty database in the directory.
+    /// Makes an empty database in the directory. If `is_still`, it does not compact by itself before
+    /// [`compact_from_now_on`](Self::compact_from_now_on).
     ///
     /// # Errors
     /// `InvalidInput` for options that RocksDB refuses; `Unavailable` where the file system fails.
-    pub(crate) fn create(directory: LocalDirectory, tuned: Tuned) -> Result<Self> {
+    pub(crate) fn create(directory: LocalDirectory, tuned: Tuned, is_still: bool) -> Result<Self> {
         let path = directory.fresh_database()?;
         let mut fresh = tuned.database.clone();
         fresh.create_if_missing(true);
-        Self::open_at(&fresh, directory, tuned, &path)
+        Self::open_at(&fresh, directory, tuned, &path, is_still)
     }
 
-    /// Opens the database that is at `path` in the directory.
+    /// Opens the database that is at `path` in the directory. It does not compact by itself before
+    /// [`compact_from_now_on`](Self::compact_from_now_on).
     ///
     /// # Errors
     /// As [`create`](Self::create); `Corrupted` where files are missing or damaged.
     pub(crate) fn open(directory: LocalDirectory, tuned: Tuned, path: &Path) -> Result<Self> {
-        Self::open_at(&tuned.database.clone(), directory, tuned, path)
+        Self::open_at(&tuned.database.clone(), directory, tuned, path, true)
     }
 
     fn open_at(
@@ -67,13 +73,31 @@ impl Database {
         directory: LocalDirectory,
         tuned: Tuned,
         path: &Path,
+        is_still: bool,
     ) -> Result<Self> {
-        let family = ColumnFamilyDescriptor::new(FAMILY, tuned.family.clone());
+        let is_still = is_still && compacts(&tuned.family);
+        let mut family = tuned.family.clone();
+        if is_still {
+            family.set_disable_auto_compactions(true);
+        }
+        let family = ColumnFamilyDescriptor::new(FAMILY, family);
         let db = Db::open_cf_descriptors(options, path, [family])
             .map_err(|error| failed("open", error).with_path(path))?;
         let mut write = WriteOptions::default();
         write.disable_wal(true);
-        Ok(Self { db, write, tuned, directory })
+        Ok(Self { db, write, tuned, is_still, directory })
+    }
+
+    /// Lets the database compact by itself, if its options want that.
+    ///
+    /// # Errors
+    /// `Unavailable` where the file system fails.
+    pub(crate) fn compact_from_now_on(&self) -> Result<()> {
+        if !self.is_still {
+            return Ok(());
+        }
+        let set = self.db.set_options(&[("disable_auto_compactions", "false")]);
+        set.map_err(|error| failed("set options", error))
     }
 
     /// Opens another database with the same options, for reading.
@@ -132,7 +156,7 @@ impl Database {
     ) -> Result<Vec<Found<'_>>> {
         let family = self.db.cf_handle(FAMILY);
         let family = family.ok_or_else(|| Error::bug("the column family is not open"))?;
-        Ok(self.db.batched_multi_get_cf(family, keys, false))
+        Ok(self.db.batched_multi_get_cf(&family, keys, false))
     }
 
     /// An iterator over the keys below `end`.

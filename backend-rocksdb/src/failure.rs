@@ -23,6 +23,18 @@ pub(crate) fn failed(operation: &'static str, error: rocksdb::Error) -> Error {
         .with_source(error)
 }
 
+/// The same where RocksDB has told no more than a text.
+#[cold]
+pub(crate) fn refused(operation: &'static str, text: &str) -> Error {
+    let kind = match text.split(':').next() {
+        Some("Corruption") => ErrorKind::Corrupted,
+        Some("Not implemented") => ErrorKind::Unsupported,
+        Some("Invalid argument") => ErrorKind::InvalidInput,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, format!("{operation} failed in RocksDB: {text}")).with_operation(operation)
+}
+
 /// Why a store refuses everything, once it does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Poison(Option<Arc<Error>>);

@@ -59,6 +59,7 @@ mod local;
 mod native;
 mod ops;
 mod options;
+mod raw;
 mod restore;
 mod rewrite;
 mod snapshot;

@@ -2,11 +2,11 @@
 //!
 //! # How
 //! Native snapshots of this backend are taken as they are: the one that has most of the store's key groups becomes its
-//! database, and is cut to them; what others have is grafted on. State files are read oldest first, each limited to the key groups that the store owns and for which the file is live,
+//! database, and is cut to them; what others have is grafted on. Until that is done, the database does not compact. State files are read oldest first, each limited to the key groups that the store owns and for which the file is live,
 //! and their records written to a fresh database in batches. What a store adds to what the reader verifies is that
 //! keys belong to the key group under which they lie, and that pieces of a list follow one another.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alluvium_state_api::format::{ListSegment, Record};
@@ -19,14 +19,14 @@ use rocksdb::WriteBatch;
 
 use crate::address::{set_entry_address, successor};
 use crate::cache::WriteBack;
-use crate::chain::Chain;
+use crate::chain::{Chain, Uploads};
 use crate::database::Database;
 use crate::figures::Recording;
 use crate::list::Head;
 use crate::local::LocalDirectory;
-use crate::native::{Tidying, found, graft, is_native};
+use crate::native::{Cut, Former, Numbers, Tidying, found, graft, is_native, numbers_of};
 use crate::ops::head_at;
-use crate::options::{BatchLimits, RocksOptions};
+use crate::options::{BatchLimits, RocksOptions, Tuned};
 use crate::states::{State, States};
 use crate::store::{Buffers, RocksStore};
 
@@ -58,23 +58,8 @@ impl RocksStore {
         for state in env.restore.iter().flat_map(|part| &part.snapshot.states) {
             directory.adopt(&state.meta)?;
         }
-        let (database, numbers, chain, cuts) = match parts.founder {
-            Some((part, range)) => {
-                let founded = found(local, tuned, part, range, options.rescaling.drops_files)?;
-                let mut chain = Chain::default();
-                if let Some(base) = parts.common_base() {
-                    chain.restored(base, founded.uploads);
-                }
-                (founded.database, founded.numbers, chain, founded.cuts)
-            }
-            None => {
-                (Database::create(local, tuned)?, BTreeMap::new(), Chain::default(), Vec::new())
-            }
-        };
-        let mut states = States::of(directory.clone(), numbers, space.identity())?;
-        for (part, range) in &parts.grafts {
-            graft(&database, part, *range, &states, &options)?;
-        }
+        let whole = parts.found(local, tuned, &directory, &space, &options)?;
+        let Restored { database, mut states, chain, cuts } = whole;
         parts.estimate(&mut states)?;
         let mut loader = Loader {
             database: &database,
@@ -115,6 +100,28 @@ impl RocksStore {
     }
 }
 
+/// A store's database with what native snapshots have, and what is known of it.
+struct Restored {
+    database: Database,
+    states: States,
+    chain: Chain,
+    /// What was cut off.
+    cuts: Vec<Cut>,
+}
+
+/// The numbers of states in several databases: those of the first one, and of the others what does not contradict them.
+fn common_numbers<'n>(databases: impl Iterator<Item = &'n Numbers>) -> Numbers {
+    let (mut all, mut taken) = (Numbers::new(), BTreeSet::new());
+    for numbers in databases {
+        for (name, id) in numbers {
+            if !all.contains_key(name) && taken.insert(*id) {
+                all.insert(name.clone(), *id);
+            }
+        }
+    }
+    all
+}
+
 /// What is to be restored, by how that is done, each with the key groups that the store takes of it.
 #[derive(Debug, Default)]
 struct Parts<'a> {
@@ -148,6 +155,44 @@ impl<'a> Parts<'a> {
         };
         parts.founder = largest.filter(founds).map(|largest| parts.grafts.swap_remove(largest));
         Ok(parts)
+    }
+
+    /// Makes the database with what native snapshots have; nothing is compacted before all of it is there.
+    fn found(
+        &self,
+        local: LocalDirectory,
+        tuned: Tuned,
+        directory: &StateDirectory,
+        space: &KeySpace,
+        options: &RocksOptions,
+    ) -> Result<Restored> {
+        let former = |(part, range): &(&'a RestorePart, KeyGroupRange)| {
+            Ok(Former { part, range: *range, numbers: numbers_of(part)? })
+        };
+        let founder = self.founder.as_ref().map(former).transpose()?;
+        let grafts = self.grafts.iter().map(former).collect::<Result<Vec<_>>>()?;
+        let numbers = common_numbers(founder.iter().chain(&grafts).map(|former| &former.numbers));
+        let states = States::of(directory.clone(), numbers, space.identity())?;
+        let (database, mut uploads, mut cuts) = if let Some(former) = &founder {
+            let founded = found(local, tuned, former, options.rescaling.drops_files)?;
+            (founded.database, founded.uploads, founded.cuts)
+        } else {
+            let is_still = !grafts.is_empty();
+            (Database::create(local, tuned, is_still)?, Uploads::new(), Vec::new())
+        };
+        for former in &grafts {
+            let grafted = graft(&database, former, space.range(), &states, options)?;
+            uploads.extend(grafted.uploads);
+            cuts.extend(grafted.cuts);
+        }
+        database.compact_from_now_on()?;
+        let mut chain = Chain::default();
+        if let Some(base) = self.common_base()
+            && (founder.is_some() || !uploads.is_empty())
+        {
+            chain.restored(base, uploads);
+        }
+        Ok(Restored { database, states, chain, cuts })
     }
 
     fn all(&self) -> impl Iterator<Item = &(&'a RestorePart, KeyGroupRange)> {

@@ -25,7 +25,7 @@ use rocksdb::properties;
 use crate::address::{PREFIX_BYTES, set_entry_address};
 use crate::chain::{InFlight, Reports};
 use crate::list::Head;
-use crate::native::{Linked, Native, note_states};
+use crate::native::{Linked, Native};
 use crate::states::State;
 use crate::store::RocksStore;
 use crate::view::View;
@@ -83,12 +83,6 @@ impl RocksStore {
 
     /// Takes the database's files.
     fn begin_native(&mut self) -> Result<Native> {
-        let unnoted = self.states.take_unnoted();
-        if !unnoted.is_empty() {
-            let noted =
-                note_states(&self.database, unnoted.iter().map(|(id, name)| (*id, &**name)));
-            self.written(noted)?;
-        }
         match Linked::of(&self.database) {
             Ok(linked) => Ok(Native { linked, base: self.chain.base() }),
             // Buffers that could not be written out are lost to later snapshots, too (F1).
@@ -113,8 +107,7 @@ impl Task {
         let everything_inline =
             matches!(context.sink.inline_policy(), InlinePolicy::Everything { .. });
         if let Some(native) = self.native.as_ref().filter(|_| !everything_inline) {
-            let entries = self.states.iter().map(State::entries);
-            let (snapshot, uploads) = native.upload(&self.spec, entries, context)?;
+            let (snapshot, uploads) = native.upload(&self.spec, &self.states, context)?;
             self.reports.report(self.request.checkpoint, Some(uploads));
             return Ok(snapshot);
         }

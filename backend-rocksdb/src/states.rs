@@ -25,8 +25,6 @@ pub(crate) struct State {
     pub(crate) shape: Shape,
     pub(crate) kind: StateKind,
     count: u64,
-    /// Whether the database has its number.
-    noted: bool,
 }
 
 impl State {
@@ -53,13 +51,13 @@ impl State {
 pub(crate) struct States {
     pub(crate) directory: StateDirectory,
     by_slot: Vec<State>,
-    /// Numbers that the database had when it was opened.
+    /// Numbers that states have in what was restored.
     numbers: BTreeMap<Box<str>, StateId>,
     next: usize,
 }
 
 impl States {
-    /// The states of `directory`, of which some have numbers in the database.
+    /// The states of `directory`, of which some have numbers already.
     ///
     /// # Errors
     /// `Unsupported` for more states than a database takes.
@@ -78,19 +76,6 @@ impl States {
     pub(crate) fn number(&self, name: &str) -> Option<StateId> {
         let slot = self.directory.find(name)?;
         self.by_slot.get(slot.index()).map(|state| state.id)
-    }
-
-    /// Names and numbers that the database does not have yet, and is about to get.
-    pub(crate) fn take_unnoted(&mut self) -> Vec<(StateId, Box<str>)> {
-        let mut unnoted = Vec::new();
-        for (slot, meta) in self.directory.by_name() {
-            if let Some(state) = self.by_slot.get_mut(slot.index())
-                && !std::mem::replace(&mut state.noted, true)
-            {
-                unnoted.push((state.id, meta.name.clone()));
-            }
-        }
-        unnoted
     }
 
     /// Registers a state.
@@ -122,7 +107,6 @@ impl States {
             let slot = Slot::new(u32::try_from(index).map_err(|_many| too_many())?);
             let meta = self.directory.check(slot, StateOperation::Any)?;
             let known = self.numbers.remove(&meta.name);
-            let noted = known.is_some();
             let id = if let Some(id) = known {
                 id
             } else {
@@ -131,7 +115,7 @@ impl States {
                 id
             };
             let shape = Shape::new(identity, meta);
-            self.by_slot.push(State { id, shape, kind: meta.kind, count: 0, noted });
+            self.by_slot.push(State { id, shape, kind: meta.kind, count: 0 });
         }
         Ok(())
     }

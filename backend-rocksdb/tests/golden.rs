@@ -1,4 +1,5 @@
-//! A native checkpoint of version 1 (FORMAT.md, section 5): every later version reads it.
+//! A native checkpoint of layout 2 (FORMAT.md, section 5), which every later version reads; and one of layout 1, which is
+//! from before the first release and refused.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,8 +17,9 @@ use alluvium_state_api::snapshot::{
 use alluvium_state_api::storage::{InlinePolicy, InlineSource};
 use alluvium_state_api::testkit::{TestStorage, run_task};
 use alluvium_state_api::{
-    CheckpointId, InNamespace, KeyedBackend, ListDescriptor, ListState, MapDescriptor, MapState,
-    MaxParallelism, OpenEnv, RestorePart, ValueDescriptor, ValueState, codec::Native,
+    CheckpointId, ErrorKind, InNamespace, KeyedBackend, ListDescriptor, ListState, MapDescriptor,
+    MapState, MaxParallelism, OpenEnv, RestorePart, Result, ValueDescriptor, ValueState,
+    codec::Native,
 };
 use tempfile::TempDir;
 
@@ -34,12 +36,17 @@ fn key(number: usize) -> String {
     "k".repeat(number % 5) + &number.to_string()
 }
 
-fn open(parts: Vec<RestorePart>) -> (Backend, TempDir) {
+fn try_open(directory: &TempDir, parts: Vec<RestorePart>) -> Result<Backend> {
     let groups = MaxParallelism::new(8).unwrap();
     let space = KeyedBackend::<String>::key_space(groups, groups.all()).unwrap();
-    let directory = tempfile::tempdir().unwrap();
     let env = OpenEnv::new(space).with_local_dir(directory.path()).with_restore(parts);
-    (Backend::new(RocksStore::open(env).unwrap()).unwrap(), directory)
+    Backend::new(RocksStore::open(env)?)
+}
+
+fn open(parts: Vec<RestorePart>) -> (Backend, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = try_open(&directory, parts).unwrap();
+    (backend, directory)
 }
 
 fn events(number: usize) -> Vec<Vec<u8>> {
@@ -85,8 +92,17 @@ fn check(backend: &mut Backend) {
     assert_eq!(cx.list(events_of).get().unwrap(), vec![vec![7; 30_000]; 3]);
 }
 
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/native.metadata")
+fn path(layout: u8) -> PathBuf {
+    let name = format!("tests/golden/v{layout}/native.metadata");
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The golden file as a part to restore.
+fn part(layout: u8) -> RestorePart {
+    let metadata = CheckpointMetadata::decode(&std::fs::read(path(layout)).unwrap()).unwrap();
+    let (_, _, snapshot) = metadata.keyed().next().unwrap();
+    assert!(snapshot.files.iter().all(|file| file.format == FileFormat::Native));
+    RestorePart { snapshot: snapshot.clone(), source: Arc::new(InlineSource), base: None }
 }
 
 fn metadata(snapshot: KeyedSnapshot) -> CheckpointMetadata {
@@ -116,14 +132,17 @@ fn metadata(snapshot: KeyedSnapshot) -> CheckpointMetadata {
 }
 
 #[test]
-fn the_native_checkpoint_of_version_1_is_restored() {
-    let metadata = CheckpointMetadata::decode(&std::fs::read(path()).unwrap()).unwrap();
-    let (_, _, snapshot) = metadata.keyed().next().unwrap();
-    assert!(snapshot.files.iter().all(|file| file.format == FileFormat::Native));
-    let part =
-        RestorePart { snapshot: snapshot.clone(), source: Arc::new(InlineSource), base: None };
-    let (mut backend, _directory) = open(vec![part]);
+fn the_native_checkpoint_of_layout_2_is_restored() {
+    let (mut backend, _directory) = open(vec![part(2)]);
     check(&mut backend);
+}
+
+#[test]
+fn the_native_checkpoint_of_layout_1_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = try_open(&directory, vec![part(1)]).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    assert!(error.message().contains("layout 1"), "{error}");
 }
 
 #[test]
@@ -136,7 +155,7 @@ fn write_it() {
     let task = backend.snapshot(&SnapshotRequest::new(id, SnapshotKind::Incremental)).unwrap();
     let sink = storage.sink(id).inline(InlinePolicy::Small { threshold_bytes: 1 << 20 });
     let snapshot = run_task(task, &sink, &CancelToken::default()).unwrap();
-    std::fs::create_dir_all(path().parent().unwrap()).unwrap();
-    assert!(!path().exists(), "golden files are never overwritten");
-    std::fs::write(path(), metadata(snapshot).encode().unwrap()).unwrap();
+    std::fs::create_dir_all(path(2).parent().unwrap()).unwrap();
+    assert!(!path(2).exists(), "golden files are never overwritten");
+    std::fs::write(path(2), metadata(snapshot).encode().unwrap()).unwrap();
 }

@@ -230,13 +230,16 @@ fn what_makes_up_no_database_is_refused() {
     let mut backend = kit.fresh::<u64>();
     put(&mut backend, 0..2_000, 1);
     let taken = kit.take(&mut backend, INCREMENTAL);
-    let damages: [Damage; 8] = [
+    let damages: [Damage; 11] = [
         (|snapshot| *first(snapshot, ".sst") = "../000001.sst".into(), ErrorKind::Corrupted),
         (|snapshot| *first(snapshot, ".sst") = "/tmp/1.sst".into(), ErrorKind::Corrupted),
         (|snapshot| *first(snapshot, ".sst") = "999999.sst".into(), ErrorKind::Corrupted),
         (|snapshot| *first(snapshot, "CURRENT") = "000001.sst".into(), ErrorKind::Corrupted),
         (|snapshot| *first(snapshot, ".sst") = "CURRENT".into(), ErrorKind::Corrupted),
-        (|snapshot| drop(snapshot.files.pop()), ErrorKind::Corrupted),
+        (|snapshot| *first(snapshot, "STATES") = "CURRENT".into(), ErrorKind::Corrupted),
+        (|snapshot| drop(snapshot.files.remove(0)), ErrorKind::Corrupted),
+        (|snapshot| drop(snapshot.files.pop()), ErrorKind::Incompatible),
+        (|snapshot| snapshot.states[0].meta.name = "another".into(), ErrorKind::Corrupted),
         (|snapshot| snapshot.files[0].format = FileFormat::State, ErrorKind::Corrupted),
         (|snapshot| snapshot.backend = "fs".into(), ErrorKind::Incompatible),
     ];

@@ -1,19 +1,20 @@
-//! What a rescale has cut off is compacted away in the background.
+//! When restored databases compact: not before they are whole; then what a rescale has cut off, in the background.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use alluvium_backend_rocksdb::RocksStore;
+use alluvium_backend_rocksdb::{OptionsHook, RocksStore, rocksdb};
 use alluvium_state_api::snapshot::SnapshotKind;
 use alluvium_state_api::testkit::fixtures::group_of;
 use alluvium_state_api::testkit::{Harness, Kit, Profile};
 use alluvium_state_api::{
     KeyedBackend, KeyedStore, MaxParallelism, OpenEnv, Result, ValueDescriptor, ValueState,
 };
-use harness::{PROFILE, harnesses};
+use harness::{PROFILE, TINY, harnesses};
 
 harnesses! {
     /// Default options.
@@ -78,4 +79,74 @@ fn what_was_cut_off_leaves_the_tables_where_that_is_wanted() {
     assert!(half * 10 < whole * 7, "{half} of {whole} bytes are left");
     let (whole, half) = bytes_of_half::<Plain>(4);
     assert!(half * 10 > whole * 7, "{half} of {whole} bytes are left: the test shows nothing");
+}
+
+/// Many small tables, which nobody compacts.
+#[derive(Debug, Default)]
+struct Untouched;
+
+impl Harness for Untouched {
+    type Store = RocksStore;
+
+    fn profile(&self) -> Profile {
+        TINY
+    }
+
+    fn open(&self, env: OpenEnv) -> Result<RocksStore> {
+        let mut options = harness::options(TINY);
+        options.hook = Some(Arc::new(Compaction(false)));
+        RocksStore::open_with(env, options)
+    }
+}
+
+/// Whether tables are compacted as soon as there are two.
+#[derive(Debug)]
+struct Compaction(bool);
+
+impl OptionsHook for Compaction {
+    fn column_family(&self, options: &mut rocksdb::Options) {
+        options.set_disable_auto_compactions(!self.0);
+        options.set_level_zero_file_num_compaction_trigger(2);
+    }
+}
+
+#[test]
+fn a_database_compacts_once_all_parts_are_in_it() {
+    let kit = Kit::<Untouched>::new();
+    let groups = MaxParallelism::new(10).unwrap();
+    let mut parts = Vec::new();
+    for subtask in 0..2 {
+        let range = groups.range_of(subtask, 2).unwrap();
+        let mut half = kit.try_open::<u64>(groups, range, Vec::new()).unwrap();
+        let value = half.open(VALUE).unwrap();
+        for key in 0..KEYS {
+            if let Ok(mut cx) = half.at(&key) {
+                cx.value(value).set(&key).unwrap();
+            }
+        }
+        parts.push(kit.take(&mut half, SnapshotKind::Incremental).part());
+    }
+    let (directory, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut options = harness::options(TINY);
+    options.hook = Some(Arc::new(Compaction(true)));
+    options.tuning.log_dir = Some(logs.path().to_path_buf());
+    let space = KeyedBackend::<u64>::key_space(groups, groups.all()).unwrap();
+    let env = OpenEnv::new(space).with_local_dir(directory.path()).with_restore(parts);
+    let store = RocksStore::open_with(env, options).unwrap();
+    let log = || {
+        let files = std::fs::read_dir(logs.path()).unwrap();
+        let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        texts.filter(|text| text.contains("ingest_finished")).collect::<String>()
+    };
+    for _ in 0..400 {
+        let log = log();
+        if let Some(compacts) = log.find("\"compaction_started\"") {
+            let ingests = log.rfind("ingest_finished").unwrap();
+            assert!(ingests < compacts && log.contains("disable_auto_compactions: false"), "{log}");
+            drop(store);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("nothing is compacted: {}", log());
 }

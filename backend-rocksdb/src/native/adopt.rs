@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::Role;
 
-/// Takes all files of a part into `directory`, under RocksDB's names.
+/// Takes all files of a part's database into `directory`, under RocksDB's names.
 ///
 /// # Errors
 /// `Corrupted` where a file is not what the snapshot says; `NotFound`, `Unavailable`.
@@ -20,6 +20,9 @@ pub(super) fn adopt(fs: &dyn FileSystem, part: &RestorePart, directory: &Path) -
     for file in &part.snapshot.files {
         let role = Role::of(&file.label)
             .ok_or_else(|| Error::corrupted("a file is called as none of RocksDB's"))?;
+        if role == Role::States {
+            continue;
+        }
         let path = directory.join(&*file.label);
         let linked = role.is_lasting() && link(fs, file, &*part.source, &path)?;
         if !linked {
@@ -56,12 +59,27 @@ fn copy(
     source: &dyn SnapshotSource,
     path: &Path,
 ) -> Result<()> {
-    let reader = source.open(file)?;
     let mut writer = fs.create_new(path).map_err(|error| Error::io("create", path, error))?;
+    read(file, source, &mut |bytes| {
+        writer.write_all(bytes).map_err(|error| Error::io("write", path, error))
+    })
+}
+
+/// Reads a file piece by piece.
+///
+/// # Errors
+/// `Corrupted` where it is not what the snapshot says, which is known in the end; `NotFound`, `Unavailable`; those of
+/// `take`.
+pub(super) fn read(
+    file: &SnapshotFile,
+    source: &dyn SnapshotSource,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let reader = source.open(file)?;
     let (length, mut hasher) = (reader.len(), Xxh3::new());
     read_pieces(&*reader, 0..length, |bytes| {
         hasher.update(bytes);
-        writer.write_all(bytes).map_err(|error| Error::io("write", path, error))
+        take(bytes)
     })?;
     let (expected, found) = (&file.stored, hasher.digest128());
     if (length, found) == (expected.length, expected.checksum) {

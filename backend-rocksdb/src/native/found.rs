@@ -1,16 +1,13 @@
 //! Begins a store's database with the files of a native snapshot, cut to the key groups that the store takes from it.
 
-use std::collections::BTreeMap;
-
-use alluvium_state_api::snapshot::{FileLocation, KeyedSnapshot};
-use alluvium_state_api::{Error, KeyGroupRange, RestorePart, Result};
+use alluvium_state_api::Result;
 use rocksdb::WriteBatch;
 
-use super::Role;
+use super::Former;
 use super::adopt::adopt;
-use super::names::noted_states;
+use super::tables::{overhangs, tables};
 use super::tidy::Cut;
-use crate::address::{END_OF_GROUPS, StateId};
+use crate::address::END_OF_GROUPS;
 use crate::chain::Uploads;
 use crate::database::Database;
 use crate::failure::failed;
@@ -21,74 +18,56 @@ use crate::options::Tuned;
 #[derive(Debug)]
 pub(crate) struct Founded {
     pub(crate) database: Database,
-    /// The numbers of states in it.
-    pub(crate) numbers: BTreeMap<Box<str>, StateId>,
     /// Its tables in the storage, as far as increments may refer to them.
     pub(crate) uploads: Uploads,
     /// What was cut off.
     pub(crate) cuts: Vec<Cut>,
 }
 
-/// Opens a database over the files of `part`, of which it keeps `range`. Tables without anything of it go away at once,
-/// if `drops_files`.
+/// Opens a database over the files of a former one, of which it keeps what is wanted. Tables without anything of that go
+/// away at once, if `drops_files`. Nothing is compacted yet.
 ///
 /// # Errors
 /// `Corrupted`, `NotFound`, `Unavailable`; `InvalidInput` for options that do not fit the files.
 pub(crate) fn found(
     directory: LocalDirectory,
     tuned: Tuned,
-    part: &RestorePart,
-    range: KeyGroupRange,
+    former: &Former<'_>,
     drops_files: bool,
 ) -> Result<Founded> {
     let path = directory.fresh_database()?;
-    adopt(&**directory.fs(), part, &path)?;
+    adopt(&**directory.fs(), former.part, &path)?;
     let database = Database::open(directory, tuned, &path)?;
-    let numbers = noted_states(&database.db)?;
-    check_noted(&part.snapshot, &numbers)?;
-    let has = part.snapshot.range;
-    let mut cuts = Vec::new();
-    if has.start() < range.start() {
-        cuts.push((0, range.start()));
-    }
-    if range.end() < has.end() {
-        cuts.push((range.end(), END_OF_GROUPS));
-    }
-    for off in &cuts {
-        cut(&database, *off, drops_files)?;
-    }
-    let referable = part.snapshot.files.iter().filter(|file| {
-        Role::of(&file.label).is_some_and(Role::is_lasting)
-            && !matches!(file.stored.location, FileLocation::Own(_))
-    });
-    let uploads = referable.map(|file| (file.label.clone(), file.clone())).collect();
-    Ok(Founded { database, numbers, uploads, cuts })
-}
-
-/// Whether a database has noted a number for each state of its snapshot.
-///
-/// # Errors
-/// `Corrupted`.
-pub(super) fn check_noted(
-    snapshot: &KeyedSnapshot,
-    numbers: &BTreeMap<Box<str>, StateId>,
-) -> Result<()> {
-    let missing = snapshot.states.iter().find(|state| !numbers.contains_key(&*state.meta.name));
-    missing.map_or(Ok(()), |state| {
-        let text = "a native snapshot does not say which number the state has";
-        Err(Error::corrupted(text).with_state(state.meta.name.clone()))
-    })
-}
-
-/// Removes all key groups from `start` to below `end`: tables that have nothing else as a whole if
-/// `drops_files`, the rest by one record.
-fn cut(database: &Database, (start, end): Cut, drops_files: bool) -> Result<()> {
-    let (start, end) = (start.to_be_bytes(), end.to_be_bytes());
+    let (has, range) = (former.part.snapshot.range, former.range);
     if drops_files {
-        let removed = database.db.delete_file_in_range(start, end);
-        removed.map_err(|error| failed("delete files", error))?;
+        if has.start() < range.start() {
+            drop_files(&database, (0, range.start()))?;
+        }
+        if range.end() < has.end() {
+            drop_files(&database, (range.end(), END_OF_GROUPS))?;
+        }
     }
+    let cuts = overhangs(&tables(&database.db)?, range);
+    for off in &cuts {
+        cut(&database, *off)?;
+    }
+    let files = former.part.snapshot.files.iter();
+    let uploads = files
+        .filter_map(|file| former.referable(&file.label))
+        .map(|file| (file.label.clone(), file.clone()))
+        .collect();
+    Ok(Founded { database, uploads, cuts })
+}
+
+/// Drops the tables that have nothing but key groups from `start` to below `end`.
+fn drop_files(database: &Database, (start, end): Cut) -> Result<()> {
+    let removed = database.db.delete_file_in_range(start.to_be_bytes(), end.to_be_bytes());
+    removed.map_err(|error| failed("delete files", error))
+}
+
+/// Removes all key groups from `start` to below `end` by one record.
+pub(super) fn cut(database: &Database, (start, end): Cut) -> Result<()> {
     let mut batch = WriteBatch::default();
-    batch.delete_range(start, end);
+    batch.delete_range(start.to_be_bytes(), end.to_be_bytes());
     database.write(batch)
 }

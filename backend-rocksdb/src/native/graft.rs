@@ -1,29 +1,25 @@
-//! Adds key groups of further native snapshots to a database: their entries are read in order, written into tables, and
-//! these become part of the database as they are. So nothing goes through write buffers or is sorted again, unless settings
-//! want batches.
+//! Adds key groups of further native snapshots to a database: their tables as they are where that can be, or what is in
+//! them entry by entry.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use alluvium_state_api::{KeyGroup, KeyGroupRange, RestorePart, Result};
-use rocksdb::{IngestExternalFileOptions, SstFileWriter, WriteBatch};
+use alluvium_state_api::{KeyGroupRange, Result};
 
+use super::Former;
 use super::adopt::adopt;
-use super::found::check_noted;
-use super::names::noted_states;
-use crate::address::{StateId, prefix};
+use super::tidy::Cut;
+use super::{copy, whole};
+use crate::address::StateId;
+use crate::chain::Uploads;
 use crate::database::Database;
-use crate::failure::failed;
 use crate::options::RocksOptions;
 use crate::states::States;
-use crate::walk::check;
-
-/// A table takes entries while it has less.
-const TABLE_BYTES: u64 = 64 << 20;
 
 /// A directory that goes away.
-struct Scratch<'a> {
+#[derive(Debug)]
+pub(super) struct Scratch<'a> {
     database: &'a Database,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Drop for Scratch<'_> {
@@ -33,106 +29,48 @@ impl Drop for Scratch<'_> {
     }
 }
 
-/// Adds the entries of `range` that `part` has.
+/// What came with key groups of another database.
+#[derive(Debug, Default)]
+pub(crate) struct Grafted {
+    /// Tables of the former store, as far as increments may refer to them, by the names that they have now.
+    pub(crate) uploads: Uploads,
+    /// What came with them and was cut off.
+    pub(crate) cuts: Vec<Cut>,
+}
+
+/// Adds what is wanted of a former database. `store` are all key groups of the store.
 ///
 /// # Errors
 /// `Corrupted`, `NotFound`, `Unavailable`.
 pub(crate) fn graft(
     database: &Database,
-    part: &RestorePart,
-    range: KeyGroupRange,
+    former: &Former<'_>,
+    store: KeyGroupRange,
     states: &States,
     options: &RocksOptions,
-) -> Result<()> {
+) -> Result<Grafted> {
     let directory = database.directory();
     let scratch = Scratch { database, path: directory.fresh_database()? };
-    adopt(&**directory.fs(), part, &scratch.path)?;
+    adopt(&**directory.fs(), former.part, &scratch.path)?;
     let other = database.open_beside(&scratch.path)?;
-    let theirs = noted_states(&other)?;
-    check_noted(&part.snapshot, &theirs)?;
-    let mut numbers: Vec<(StateId, StateId)> = Vec::new();
-    for state in &part.snapshot.states {
-        let name = &*state.meta.name;
-        if let (Some(ours), Some(theirs)) = (states.number(name), theirs.get(name)) {
-            numbers.push((ours, *theirs));
+    let numbers = translation(former, states);
+    let is_same = numbers.iter().all(|(ours, theirs)| ours == theirs);
+    if options.rescaling.ingests && is_same {
+        let taken = whole::take(database, &other, former, store, &scratch)?;
+        if let Some(grafted) = taken {
+            return Ok(grafted);
         }
     }
+    copy::copy(database, &other, former.range, &numbers, options, &scratch)?;
+    Ok(Grafted::default())
+}
+
+/// The numbers that each state has here and there, in ascending order of ours.
+fn translation(former: &Former<'_>, states: &States) -> Vec<(StateId, StateId)> {
+    let states = former.part.snapshot.states.iter().filter_map(|state| {
+        Some((states.number(&state.meta.name)?, *former.numbers.get(&state.meta.name)?))
+    });
+    let mut numbers: Vec<_> = states.collect();
     numbers.sort_unstable();
-    let mut tables = Tables { database, directory: &scratch.path, current: None, made: Vec::new() };
-    let mut batch = WriteBatch::default();
-    let mut iterator = other.raw_iterator();
-    let mut address = Vec::new();
-    for group in (range.start()..range.end()).map(KeyGroup::new) {
-        for (ours, theirs) in &numbers {
-            let (from, to) = (prefix(group, *theirs), prefix(group, *ours));
-            iterator.seek(from);
-            while let Some((key, value)) = iterator.item() {
-                let Some(rest) = key.strip_prefix(&from) else {
-                    break;
-                };
-                address.clear();
-                address.extend_from_slice(&to);
-                address.extend_from_slice(rest);
-                if options.rescaling.ingests {
-                    tables.put(&address, value)?;
-                } else {
-                    batch.put(&address, value);
-                    if options.batches.reached(&batch) {
-                        database.write(std::mem::take(&mut batch))?;
-                    }
-                }
-                iterator.next();
-            }
-            check(&iterator)?;
-        }
-    }
-    database.write(batch)?;
-    tables.ingest()
-}
-
-/// Tables that are being made, in ascending order of keys.
-struct Tables<'a> {
-    database: &'a Database,
-    directory: &'a Path,
-    current: Option<(SstFileWriter<'a>, u64)>,
-    made: Vec<PathBuf>,
-}
-
-impl Tables<'_> {
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        if self.current.as_ref().is_some_and(|(_, bytes)| *bytes >= TABLE_BYTES) {
-            self.finish()?;
-        }
-        let (writer, bytes) = match &mut self.current {
-            Some(current) => current,
-            none => {
-                let path = self.directory.join(format!("graft-{}.sst", self.made.len()));
-                let writer = SstFileWriter::create(self.database.family_options());
-                writer.open(&path).map_err(|error| failed("create a table", error))?;
-                self.made.push(path);
-                none.insert((writer, 0))
-            }
-        };
-        *bytes += (key.len() + value.len()) as u64;
-        writer.put(key, value).map_err(|error| failed("write a table", error))
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        let Some((mut writer, _)) = self.current.take() else {
-            return Ok(());
-        };
-        writer.finish().map_err(|error| failed("finish a table", error))
-    }
-
-    /// Makes all tables part of the database.
-    fn ingest(mut self) -> Result<()> {
-        self.finish()?;
-        if self.made.is_empty() {
-            return Ok(());
-        }
-        let mut options = IngestExternalFileOptions::default();
-        options.set_move_files(true);
-        let ingested = self.database.db.ingest_external_file_opts(&options, self.made);
-        ingested.map_err(|error| failed("ingest tables", error))
-    }
+    numbers
 }

@@ -1,36 +1,64 @@
 //! Native snapshots: RocksDB's own files, of which an increment uploads only those that are new.
 //!
 //! `FORMAT.md`, section 5, says what such a snapshot consists of. [`link`] gives the files of a database second names,
-//! [`upload`] makes a snapshot of them, [`adopt`] takes them into a directory again, [`found`] begins a store's
-//! database with them, [`graft`] adds what other snapshots have, [`tidy`] compacts what was cut off.
+//! [`upload`] makes a snapshot of them and of [`names`], [`adopt`] takes them into a directory again, [`found`] begins a
+//! store's database with them, [`graft`] adds what other snapshots have: their tables as they are ([`whole`]), or entry by
+//! entry ([`copy`]); [`tables`] are what RocksDB tells of them, [`tidy`] compacts what was cut off.
 //!
 //! # Invariants
 //! N1. RocksDB never changes a table or a blob file that is complete. Second names make it outlive the database that wrote it.
-//! N2. A label is one of RocksDB's names of three kinds before it becomes part of a path.
-//! N3. Tables that are linked are not read as a whole: RocksDB verifies the checksum of each block that it reads,
+//! N2. A label is one of RocksDB's names of three kinds, or `STATES`, before it becomes part of a path.
+//! N3. A database has nothing but entries, so that databases of different key groups overlap only where one has been cut.
+//! N4. Tables that are linked are not read as a whole: RocksDB verifies the checksum of each block that it reads,
 //!     and at opening that all tables of the manifest are there, with their lengths. What is copied is compared
 //!     with the snapshot.
 
 mod adopt;
+mod copy;
 mod found;
 mod graft;
 mod link;
 mod names;
+mod tables;
 mod tidy;
 mod upload;
+mod whole;
 
-use alluvium_state_api::snapshot::{FileFormat, KeyedSnapshot};
-use alluvium_state_api::{Error, Result};
+use alluvium_state_api::snapshot::{FileFormat, FileLocation, KeyedSnapshot, SnapshotFile};
+use alluvium_state_api::{Error, KeyGroupRange, RestorePart, Result};
 
 pub(crate) use found::found;
 pub(crate) use graft::graft;
 pub(crate) use link::Linked;
-pub(crate) use names::note_states;
-pub(crate) use tidy::Tidying;
+pub(crate) use names::{Numbers, numbers_of};
+pub(crate) use tidy::{Cut, Tidying};
 pub(crate) use upload::Native;
 
 /// The file that names the manifest.
 const CURRENT: &str = "CURRENT";
+/// The file that tells the numbers of states.
+const STATES: &str = "STATES";
+
+/// A native snapshot of which a store takes some key groups.
+#[derive(Debug)]
+pub(crate) struct Former<'a> {
+    pub(crate) part: &'a RestorePart,
+    /// What is wanted of it.
+    pub(crate) range: KeyGroupRange,
+    /// The numbers of its states.
+    pub(crate) numbers: Numbers,
+}
+
+impl Former<'_> {
+    /// The file that the snapshot calls so, if later increments may refer to it where it is.
+    fn referable(&self, label: &str) -> Option<&SnapshotFile> {
+        let mut files = self.part.snapshot.files.iter();
+        files.find(|file| &*file.label == label).filter(|file| {
+            Role::of(&file.label).is_some_and(Role::is_lasting)
+                && !matches!(file.stored.location, FileLocation::Own(_))
+        })
+    }
+}
 
 /// What one of RocksDB's files is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +71,20 @@ enum Role {
     Manifest,
     /// The name of the manifest.
     Current,
+    /// Which state has which number; ours, and not of the database.
+    States,
 }
 
 impl Role {
-    /// What the file of this name is, if it is one that makes up a database (N2).
+    /// What the file of this name is, if it is one of a native snapshot (N2).
     fn of(name: &str) -> Option<Self> {
         let is_number = |text: &str| {
             (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
         };
         if name == CURRENT {
             Some(Self::Current)
+        } else if name == STATES {
+            Some(Self::States)
         } else if name.strip_suffix(".sst").is_some_and(is_number) {
             Some(Self::Table)
         } else if name.strip_suffix(".blob").is_some_and(is_number) {
@@ -73,7 +105,7 @@ impl Role {
 /// Whether a snapshot consists of RocksDB's files.
 ///
 /// # Errors
-/// `Incompatible` for those of another backend; `Corrupted` for a mixture, and where a file is missing or is none
+/// `Incompatible` for those of another backend or layout; `Corrupted` for a mixture, and where a file is missing or is none
 /// of a database.
 pub(crate) fn is_native(snapshot: &KeyedSnapshot) -> Result<bool> {
     let native = |format| format == FileFormat::Native;
@@ -104,6 +136,12 @@ pub(crate) fn is_native(snapshot: &KeyedSnapshot) -> Result<bool> {
     if (count(Role::Current), count(Role::Manifest)) != (1, 1) {
         return refuse("there are not one CURRENT and one MANIFEST");
     }
+    if count(Role::States) == 0 {
+        return Err(Error::incompatible(
+            "a native snapshot has no file STATES, as those of layout 1; restore it with the version of Alluvium that \
+             wrote it, and take a savepoint",
+        ));
+    }
     Ok(true)
 }
 
@@ -114,6 +152,7 @@ mod tests {
     #[test]
     fn only_names_of_rocksdb_are_taken() {
         assert_eq!(Role::of("CURRENT"), Some(Role::Current));
+        assert_eq!(Role::of("STATES"), Some(Role::States));
         assert_eq!(Role::of("000012.sst"), Some(Role::Table));
         assert_eq!(Role::of("000013.blob"), Some(Role::Blob));
         assert_eq!(Role::of("MANIFEST-000004"), Some(Role::Manifest));

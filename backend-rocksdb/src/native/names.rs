@@ -1,73 +1,128 @@
-//! Which state has which number, in the database itself: native snapshots have to say it.
+//! The file `STATES` of a native snapshot: which state has which number in the keys, in which layout.
 //!
-//! Keys of two bytes `ff` and a state's number, above all key groups; the value is the state's name. Below them stands
-//! which layout the entries have.
+//! | bytes | meaning |
+//! |---|---|
+//! | 1 | version of the layout of entries, 2 |
+//! | for each state, to the end of the file: 2 | its number, big endian |
+//! | varint | length of its name |
+//! | as many | its name, UTF-8 |
+//!
+//! It stands beside the database and not in it: what is in a database besides entries would make tables of two databases
+//! overlap, so that none could be taken by the other one as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use alluvium_state_api::{Error, Result};
-use rocksdb::WriteBatch;
+use alluvium_state_api::snapshot::SnapshotFile;
+use alluvium_state_api::{Error, RestorePart, Result};
 
-use crate::address::StateId;
-use crate::database::{Database, Db, RawIterator};
-use crate::failure::failed;
+use super::{Role, adopt};
+use crate::address::{StateId, push_varint, take_varint};
 
-/// What their keys begin with.
-const PREFIX: [u8; 2] = [0xff; 2];
-/// Where the version of the layout stands.
-const LAYOUT: [u8; 2] = [0xff, 0xfe];
 /// The layout of [`crate::address`] and [`crate::list`].
-const VERSION: [u8; 1] = [1];
+const VERSION: u8 = 2;
 
-fn key(id: StateId) -> [u8; 4] {
-    let [a, b] = id.to_be_bytes();
-    let [x, y] = PREFIX;
-    [x, y, a, b]
+/// The longest file of its kind: 65,536 states with long names.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// The numbers of states, by their names.
+pub(crate) type Numbers = BTreeMap<Box<str>, StateId>;
+
+/// The content of the file.
+pub(super) fn encode<'a>(states: impl Iterator<Item = (StateId, &'a str)>) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for (id, name) in states {
+        bytes.extend_from_slice(&id.to_be_bytes());
+        push_varint(&mut bytes, name.len() as u64);
+        bytes.extend_from_slice(name.as_bytes());
+    }
+    bytes
 }
 
-/// Writes the numbers of states into the database.
-///
-/// # Errors
-/// Those of the database, after which it is not to be written to.
-pub(crate) fn note_states<'a>(
-    database: &Database,
-    states: impl Iterator<Item = (StateId, &'a str)>,
-) -> Result<()> {
-    let mut batch = WriteBatch::default();
-    batch.put(LAYOUT, VERSION);
-    states.for_each(|(id, name)| batch.put(key(id), name));
-    database.write(batch)
+fn decode(mut bytes: &[u8]) -> Result<Numbers> {
+    let rest = &mut bytes;
+    let version = split(rest, 1)?;
+    if version != [VERSION] {
+        return Err(Error::incompatible(format!(
+            "a native snapshot has layout {version:?} instead of {VERSION}, of another version of Alluvium; restore it \
+             with that one, and take a savepoint"
+        )));
+    }
+    let (mut numbers, mut seen) = (Numbers::new(), BTreeSet::new());
+    while !rest.is_empty() {
+        let id = split(rest, 2)?.try_into().map_or(0, StateId::from_be_bytes);
+        let length = usize::try_from(take_varint(rest)?).unwrap_or(usize::MAX);
+        let name = std::str::from_utf8(split(rest, length)?).map_err(|_bytes| damaged())?;
+        if !seen.insert(id) || numbers.insert(name.into(), id).is_some() {
+            return Err(damaged());
+        }
+    }
+    Ok(numbers)
 }
 
-/// The numbers of states that a database has noted.
+/// Takes so many bytes off the front.
+fn split<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8]> {
+    let (front, back) = rest.split_at_checked(count).ok_or_else(damaged)?;
+    *rest = back;
+    Ok(front)
+}
+
+#[cold]
+fn damaged() -> Error {
+    Error::corrupted(
+        "the file STATES of a native snapshot does not tell which number each state has",
+    )
+}
+
+/// The numbers of a native snapshot's states, among which are all that it describes.
 ///
 /// # Errors
-/// Those of the database; `Corrupted` for notes that are none; `Incompatible` for another layout.
-pub(super) fn noted_states(db: &Db) -> Result<BTreeMap<Box<str>, StateId>> {
-    let mut notes: RawIterator<'_> = db.raw_iterator();
-    notes.seek(LAYOUT);
-    let mut states = BTreeMap::new();
-    if let Some((key, version)) = notes.item() {
-        if key != LAYOUT {
-            return Err(Error::corrupted("a database does not say which layout it has"));
-        }
-        if version != VERSION {
-            let text = format!(
-                "a database has layout {version:?} instead of {VERSION:?}, of another version of Alluvium"
-            );
-            return Err(Error::incompatible(text));
-        }
-        notes.next();
+/// `Corrupted`; `Incompatible` for another layout; `NotFound`, `Unavailable`.
+pub(crate) fn numbers_of(part: &RestorePart) -> Result<Numbers> {
+    let is_states = |file: &&SnapshotFile| Role::of(&file.label) == Some(Role::States);
+    let file = part.snapshot.files.iter().find(is_states).ok_or_else(damaged)?;
+    if file.stored.length > MOST_BYTES {
+        return Err(damaged());
     }
-    while let Some((key, name)) = notes.item() {
-        let id = key.strip_prefix(&PREFIX).and_then(|id| id.try_into().ok());
-        let name = std::str::from_utf8(name).ok();
-        let (Some(id), Some(name)) = (id, name) else {
-            return Err(Error::corrupted("a database notes something else than names of states"));
-        };
-        states.insert(name.into(), StateId::from_be_bytes(id));
-        notes.next();
+    let mut bytes = Vec::new();
+    adopt::read(file, &*part.source, &mut |piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    })?;
+    let numbers = decode(&bytes)?;
+    let mut states = part.snapshot.states.iter();
+    match states.find(|state| !numbers.contains_key(&*state.meta.name)) {
+        None => Ok(numbers),
+        Some(state) => Err(damaged().with_state(state.meta.name.clone())),
     }
-    notes.status().map_err(|error| failed("iterate", error))?;
-    Ok(states)
+}
+
+#[cfg(test)]
+mod tests {
+    use alluvium_state_api::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_list_of_states_is_refused() {
+        let states = [(3, "a"), (0, "b"), (0xffff, "a longer name")];
+        let bytes = encode(states.into_iter());
+        let numbers = decode(&bytes).unwrap();
+        assert_eq!(numbers.len(), 3);
+        assert!(states.iter().all(|(id, name)| numbers.get(*name) == Some(id)));
+        assert!(decode(&encode([].into_iter())).unwrap().is_empty());
+        // Where a name ends the file may end.
+        let ends = [1, 5, 9, bytes.len()];
+        for end in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..end]).is_ok(), ends.contains(&end), "{end} bytes");
+        }
+        for twice in [[(3, "a"), (3, "b")], [(3, "a"), (4, "a")]] {
+            let error = decode(&encode(twice.into_iter())).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupted);
+        }
+        assert_eq!(decode(&[1]).unwrap_err().kind(), ErrorKind::Incompatible);
+        assert!(decode(&[2, 0, 0, 1, 0xff]).is_err());
+        assert!(
+            decode(&[2, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]).is_err()
+        );
+    }
 }

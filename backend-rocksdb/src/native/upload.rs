@@ -5,7 +5,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alluvium_state_api::Result;
 use alluvium_state_api::format::StateFileSpec;
 use alluvium_state_api::schema::StateMeta;
 use alluvium_state_api::snapshot::{
@@ -15,10 +14,13 @@ use alluvium_state_api::snapshot::{
 use alluvium_state_api::storage::{
     FileReader, FileScope, InlinePolicy, SnapshotSource, read_pieces,
 };
+use alluvium_state_api::{KeyGroupRange, Result};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Linked, Role};
+use super::names::encode;
+use super::{Linked, Role, STATES};
 use crate::chain::Uploads;
+use crate::states::State;
 
 /// What an incremental snapshot is made of.
 #[derive(Debug)]
@@ -29,14 +31,14 @@ pub(crate) struct Native {
 
 impl Native {
     /// Gives the storage what the base lacks, and returns the snapshot with the tables that later ones may refer to.
-    /// `entries` are about how many entries each state has, in the order of the specification.
+    /// `states` are in the order of the specification.
     ///
     /// # Errors
     /// Those of the storage; `Unavailable` where a file cannot be read; `Cancelled`.
     pub(crate) fn upload(
         &self,
         spec: &StateFileSpec,
-        entries: impl Iterator<Item = u64>,
+        states: &[State],
         context: SnapshotContext<'_>,
     ) -> Result<(KeyedSnapshot, Uploads)> {
         let (mut files, mut uploads) = (Vec::new(), Uploads::new());
@@ -52,16 +54,24 @@ impl Native {
                 self.give(&name, role, length, context)?
             };
             bytes_full = bytes_full.saturating_add(length);
-            let live = Some(spec.range).filter(|range| !range.is_empty()).into_iter().collect();
-            let file = SnapshotFile { live, ..file };
+            let file = SnapshotFile { live: live(spec), ..file };
             if role.is_lasting() {
                 uploads.insert(name.into(), file.clone());
             }
             files.push(file);
         }
-        let summary = |(meta, entries): (&StateMeta, u64)| StateSummary {
+        let names = spec.states.iter().map(|meta| &*meta.name);
+        let noted = encode(states.iter().map(|state| state.id).zip(names));
+        let mut writer = context.sink.create(FileScope::Own)?;
+        writer.write(&noted)?;
+        files.push(SnapshotFile { live: live(spec), ..described(STATES, writer.finish()?) });
+        let length = noted.len() as u64;
+        (bytes_new, bytes_full) =
+            (bytes_new.saturating_add(length), bytes_full.saturating_add(length));
+        context.progress.add(0, length);
+        let summary = |(meta, state): (&StateMeta, &State)| StateSummary {
             meta: meta.clone(),
-            entries: EntryCount::Estimate(entries),
+            entries: EntryCount::Estimate(state.entries()),
             digest: None,
         };
         let snapshot = KeyedSnapshot {
@@ -73,7 +83,7 @@ impl Native {
             key: spec.key.clone(),
             groups: spec.groups,
             range: spec.range,
-            states: spec.states.iter().zip(entries).map(summary).collect(),
+            states: spec.states.iter().zip(states).map(summary).collect(),
             files,
             bytes_new,
             bytes_full,
@@ -95,13 +105,6 @@ impl Native {
                 InlinePolicy::Small { threshold_bytes } => length <= threshold_bytes,
                 InlinePolicy::Everything { .. } => true,
             };
-        let described = |stored| SnapshotFile {
-            stored,
-            frame_checksum: None,
-            format: FileFormat::Native,
-            label: name.into(),
-            live: Vec::new(),
-        };
         let reader = self.linked.read(name, length)?;
         context.progress.add(0, length);
         if by_bytes {
@@ -110,7 +113,7 @@ impl Native {
                 context.cancel.check()?;
                 writer.write(bytes)
             })?;
-            return Ok(described(writer.finish()?));
+            return Ok(described(name, writer.finish()?));
         }
         let mut hasher = Xxh3::new();
         read_pieces(&*reader, 0..length, |bytes| {
@@ -120,10 +123,26 @@ impl Native {
         })?;
         let checksum = hasher.digest128();
         let location = FileLocation::Own(FileName::new(name)?);
-        let file = described(StoredFile { location, length, checksum });
+        let file = described(name, StoredFile { location, length, checksum });
         let source = OneFile { linked: &self.linked, name };
-        Ok(described(context.sink.import(&file, &source, scope)?))
+        Ok(described(name, context.sink.import(&file, &source, scope)?))
     }
+}
+
+/// A file of a snapshot.
+fn described(name: &str, stored: StoredFile) -> SnapshotFile {
+    SnapshotFile {
+        stored,
+        frame_checksum: None,
+        format: FileFormat::Native,
+        label: name.into(),
+        live: Vec::new(),
+    }
+}
+
+/// The key groups for which all files count.
+fn live(spec: &StateFileSpec) -> Vec<KeyGroupRange> {
+    Some(spec.range).filter(|range| !range.is_empty()).into_iter().collect()
 }
 
 /// The file of this name among those of a database, as the source of itself.

@@ -10,7 +10,6 @@ mod gone;
 mod hook;
 mod keys;
 mod profile;
-mod shutdown;
 mod tune;
 mod tuning;
 mod write_back;

@@ -66,7 +66,7 @@ impl RocksOptions {
         }
         family.set_block_based_table_factory(&tables);
         database.set_max_manifest_file_size(MOST_MANIFEST_BYTES);
-        super::shutdown::avoid_flush(&mut database);
+        crate::raw::avoid_flush(&mut database);
         family.set_merge_operator_associative(list::MERGE_OPERATOR, list::merge);
         let write_back = match &memory {
             Some(memory) => memory.write_back(),
