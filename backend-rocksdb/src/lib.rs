@@ -44,16 +44,18 @@
 //! [`RocksStore`] implements the SPI with `ops`, over a `database` and a write-back `cache` in front of it; `view` is what it
 //! held at one instant; `address` says where entries lie in it, `list`
 //! what lists consist of, `walk` goes through a state in order; `snapshot`, `restore` and `rewrite` are the life of
-//! a checkpoint; `local` is the private directory, `figures` tell the recorder what RocksDB counts, `failure` what RocksDB's errors mean; [`RocksOptions`] are the
+//! a checkpoint; `local` is the private directory, `background` what runs beside the store, `joining` joins small tables, `figures` tell the recorder what RocksDB counts, `failure` what RocksDB's errors mean; [`RocksOptions`] are the
 //! settings, and [`RocksBackend`] is the backend by name.
 
 mod address;
+mod background;
 mod cache;
 mod chain;
 mod database;
 mod factory;
 mod failure;
 mod figures;
+mod joining;
 mod list;
 mod local;
 mod native;
@@ -70,8 +72,9 @@ mod walk;
 
 pub use factory::RocksBackend;
 pub use options::{
-    BatchLimits, CompactionStyle, Figures, LogLevel, MemoryBudget, OptionsHook, ProcessBudget,
-    Profile, Rescaling, RocksOptions, SharedMemory, TableCompression, Tuning, WriteBackOptions,
+    BatchLimits, CompactionStyle, Figures, Joining, LogLevel, MemoryBudget, OptionsHook,
+    ProcessBudget, Profile, Rescaling, RocksOptions, SharedMemory, TableCompression, Tuning,
+    WriteBackOptions,
 };
 /// The crate whose options an [`OptionsHook`] changes.
 pub use rocksdb;

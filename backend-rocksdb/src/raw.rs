@@ -1,6 +1,7 @@
 //! Calls of RocksDB's C interface that the crate `rocksdb` has no access to: that a database which is closed writes
 //! nothing out, since closing would flush write buffers for nobody, and wait a second where that fails; whether a
-//! database compacts by itself; and that it takes tables which another database has written.
+//! database compacts by itself; that it takes tables which another database has written; and that it compacts certain
+//! tables.
 //!
 //! # Invariants
 //! H1. What is called upon lives while RocksDB uses it: it is borrowed for the call. Options that are set are borrowed
@@ -11,7 +12,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::path::PathBuf;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 
 use alluvium_state_api::{Error, Result};
 use librocksdb_sys as ffi;
@@ -97,4 +98,35 @@ fn answer(operation: &'static str, error: *mut c_char) -> Result<()> {
     // SAFETY: H3; the text is copied, and nobody else has it.
     unsafe { ffi::rocksdb_free(error.cast()) };
     Err(refused(operation, &text))
+}
+
+/// Compacts tables of a level, whose names are as RocksDB lists them, into that level.
+///
+/// # Errors
+/// Those of RocksDB, also where something of them is compacted already.
+pub(crate) fn compact_tables(db: &Db, names: &[String], level: i32) -> Result<()> {
+    let names = names.iter().map(|name| CString::new(name.as_bytes()));
+    let names = names.collect::<std::result::Result<Vec<_>, _>>();
+    let names = names.map_err(|_nul| Error::bug("the name of a table has a NUL in it"))?;
+    let pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+    let mut error = null_mut();
+    // SAFETY: H1, by the reference, which outlives the call below.
+    let raw = unsafe { db.as_raw_ptr() };
+    // SAFETY: H1 and H2: database and names are owned or borrowed by this function, and the count is theirs; options and
+    // what could be told of the outcome may be absent.
+    unsafe {
+        ffi::rocksdb_compact_files(
+            raw,
+            null(),
+            pointers.as_ptr(),
+            pointers.len(),
+            level,
+            -1,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            &raw mut error,
+        );
+    }
+    answer("compact tables", error)
 }

@@ -18,13 +18,15 @@ use alluvium_state_api::{
 use rocksdb::WriteBatch;
 
 use crate::address::{set_entry_address, successor};
+use crate::background::Jobs;
 use crate::cache::WriteBack;
 use crate::chain::{Chain, Uploads};
 use crate::database::Database;
 use crate::figures::Recording;
+use crate::joining::Joiner;
 use crate::list::Head;
 use crate::local::LocalDirectory;
-use crate::native::{Cut, Former, Numbers, Tidying, found, graft, is_native, numbers_of};
+use crate::native::{Cut, Former, Numbers, found, graft, is_native, numbers_of, tidy};
 use crate::ops::head_at;
 use crate::options::{BatchLimits, RocksOptions, Tuned};
 use crate::states::{State, States};
@@ -79,14 +81,15 @@ impl RocksStore {
         loader.write()?;
         let Loader { states, .. } = loader;
         let database = Arc::new(database);
-        let tidying = if options.rescaling.compacts {
-            Tidying::begin(&database, &*env.spawner, cuts)?
-        } else {
-            None
-        };
+        let mut jobs = Jobs::of(&database, env.spawner);
+        if options.rescaling.compacts {
+            tidy(&mut jobs, cuts)?;
+        }
+        let joiner = Joiner::new(options.joining, env.clock);
         let recording = Recording::new(env.recorder, options.figures.clone());
         Ok(Self {
-            _tidying: tidying,
+            jobs,
+            joiner,
             database,
             cache,
             recording,

@@ -70,6 +70,7 @@ impl RocksStore {
             SnapshotKind::Incremental => Some(self.begin_native()?),
             _ => None,
         };
+        self.joiner.look(&mut self.jobs);
         Ok(Box::new(Task {
             request: request.clone(),
             spec: StateFileSpec::new(&self.space, self.states.directory.metas(), form),

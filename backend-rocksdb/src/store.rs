@@ -22,12 +22,13 @@ use alluvium_state_api::{
 use rocksdb::properties;
 
 use crate::address::END_OF_GROUPS;
+use crate::background::Jobs;
 use crate::cache::WriteBack;
 use crate::chain::Chain;
 use crate::database::Database;
 use crate::failure::Poison;
 use crate::figures::Recording;
-use crate::native::Tidying;
+use crate::joining::Joiner;
 use crate::options::RocksOptions;
 use crate::states::States;
 
@@ -45,8 +46,9 @@ pub(crate) struct Buffers {
 /// Keyed state on RocksDB; see the crate's page.
 #[derive(Debug)]
 pub struct RocksStore {
-    /// Ends before the database does.
-    pub(crate) _tidying: Option<Tidying>,
+    /// End before the database does.
+    pub(crate) jobs: Jobs,
+    pub(crate) joiner: Joiner,
     pub(crate) database: Arc<Database>,
     /// In front of it.
     pub(crate) cache: WriteBack,

@@ -25,7 +25,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<RocksOptions> {
 }
 
 /// Each setting with a value that is not the default.
-const ALL: [(&str, &str); 38] = [
+const ALL: [(&str, &str); 45] = [
     ("predefined-options", "flash_ssd_optimized"),
     ("memory.managed", "true"),
     ("memory.fixed-per-tm", "300 mb"),
@@ -64,6 +64,13 @@ const ALL: [(&str, &str); 38] = [
     ("bytes-per-sync", "512 kb"),
     ("write-back.size", "20 mb"),
     ("write-back.max-unwritten", "1 mb"),
+    ("manual-compaction.min-interval", "1 min"),
+    ("manual-compaction.max-parallel-compactions", "2"),
+    ("manual-compaction.max-file-size-to-compact", "1 mb"),
+    ("manual-compaction.min-files-to-compact", "3"),
+    ("manual-compaction.max-files-to-compact", "9"),
+    ("manual-compaction.max-output-file-size", "10 mb"),
+    ("manual-compaction.max-auto-compactions", "0"),
 ];
 
 #[test]
@@ -111,6 +118,10 @@ fn all_settings_are_read() {
     let rescaling = options.rescaling;
     assert!(rescaling.least_overlap > 0.4 && !rescaling.drops_files && !rescaling.ingests);
     assert!(rescaling.compacts);
+    let joining = options.joining;
+    assert_eq!((joining.interval, joining.parallel), (Duration::from_mins(1), 2));
+    assert_eq!((joining.max_table_bytes, joining.max_output_bytes), (1 << 20, 10 << 20));
+    assert_eq!((joining.min_tables, joining.max_tables, joining.max_running), (3, 9, 0));
     let keys: Vec<String> =
         ALL.iter().map(|(key, _)| format!("state.backend.rocksdb.{key}")).collect();
     let known = RocksBackend.setting_keys();
@@ -172,6 +183,10 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         ("rescaling.use-delete-files-in-range", "no"),
         ("use-ingest-db-restore-mode", "no"),
         ("incremental-restore-async-compact-after-rescale", "later"),
+        ("manual-compaction.min-files-to-compact", "1"),
+        ("manual-compaction.min-files-to-compact", "31"),
+        ("manual-compaction.max-files-to-compact", "4"),
+        ("manual-compaction.max-parallel-compactions", "0"),
         ("metrics.bytes-written", "much"),
         ("blob.min-size", "2 gb"),
         ("blob.file-size", "0"),

@@ -1,4 +1,5 @@
-//! When restored databases compact: not before they are whole; then what a rescale has cut off, in the background.
+//! When databases compact because of this crate: what a rescale has cut off, in the background; small tables. And that
+//! they do not while they are restored.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alluvium_backend_rocksdb::{OptionsHook, RocksStore, rocksdb};
-use alluvium_state_api::snapshot::SnapshotKind;
+use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
 use alluvium_state_api::testkit::fixtures::group_of;
-use alluvium_state_api::testkit::{Harness, Kit, Profile};
+use alluvium_state_api::testkit::{Backend, Harness, Kit, Profile, Taken};
 use alluvium_state_api::{
-    KeyedBackend, KeyedStore, MaxParallelism, OpenEnv, Result, ValueDescriptor, ValueState,
+    CheckpointId, KeyedBackend, KeyedStore, MaxParallelism, OpenEnv, Result, ValueDescriptor,
+    ValueState,
 };
 use harness::{PROFILE, TINY, harnesses};
 
@@ -149,4 +151,122 @@ fn a_database_compacts_once_all_parts_are_in_it() {
         std::thread::sleep(Duration::from_millis(50));
     }
     panic!("nothing is compacted: {}", log());
+}
+
+/// Tables of 4 KiB; compacts by itself, or not at all but for what the setting wants.
+#[derive(Debug, Default)]
+struct Small<const JOINS: bool>;
+
+impl<const JOINS: bool> Harness for Small<JOINS> {
+    type Store = RocksStore;
+
+    fn profile(&self) -> Profile {
+        TINY
+    }
+
+    fn open(&self, env: OpenEnv) -> Result<RocksStore> {
+        let mut options = harness::options(TINY);
+        options.tuning.target_file_bytes = Some(4 << 10);
+        if !env.restore.is_empty() {
+            options.hook = Some(Arc::new(Compaction(false)));
+            options.joining.interval = Duration::from_millis(u64::from(JOINS));
+        }
+        RocksStore::open_with(env, options)
+    }
+}
+
+fn tables(taken: &Taken) -> usize {
+    taken.snapshot.files.iter().filter(|file| file.label.ends_with(".sst")).count()
+}
+
+/// Compares all keys.
+fn check<H: Harness>(backend: &mut Backend<H>) {
+    let value = backend.open(VALUE).unwrap();
+    for key in 0..KEYS {
+        assert_eq!(backend.at(&key).unwrap().value(value).get().unwrap(), Some(key));
+    }
+}
+
+/// Tables of a store, and after at most so many checkpoints of a restored one.
+fn course<const JOINS: bool>(checkpoints: u32) -> (usize, usize) {
+    let kit = Kit::<Small<JOINS>>::new();
+    let mut backend = kit.fresh::<u64>();
+    let value = backend.open(VALUE).unwrap();
+    for key in 0..KEYS {
+        backend.at(&key).unwrap().value(value).set(&key).unwrap();
+    }
+    let mut taken = kit.confirm(&mut backend, SnapshotKind::Incremental);
+    // Until RocksDB has done what it does by itself.
+    for _ in 0..100 {
+        std::thread::sleep(Duration::from_millis(30));
+        let next = kit.confirm(&mut backend, SnapshotKind::Incremental);
+        let is_same = tables(&next) == tables(&taken);
+        taken = next;
+        if is_same {
+            break;
+        }
+    }
+    let before = tables(&taken);
+    let mut restored = kit.resume::<u64>(&taken);
+    let mut after = before;
+    for _ in 0..checkpoints {
+        std::thread::sleep(Duration::from_millis(20));
+        taken = kit.confirm(&mut restored, SnapshotKind::Incremental);
+        after = tables(&taken);
+        if after * 4 < before {
+            break;
+        }
+    }
+    check::<Small<JOINS>>(&mut restored);
+    check::<Small<JOINS>>(&mut kit.restore::<u64>(&[&taken]));
+    // A store that is closed while tables are joined leaves nothing behind.
+    let _last = kit.take(&mut restored, SnapshotKind::Full);
+    drop(restored);
+    (before, after)
+}
+
+#[test]
+fn small_tables_become_few_where_a_setting_wants_it() {
+    let (before, after) = course::<true>(200);
+    assert!(before > 20 && after * 4 < before, "{before} tables, and then {after}");
+    let (before, after) = course::<false>(5);
+    assert_eq!(before, after, "nobody joined them");
+}
+
+#[test]
+fn tables_that_are_old_enough_are_compacted() {
+    let reasons = |seconds: u64, tries: u64| {
+        let (directory, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut options = harness::options(PROFILE);
+        options.tuning.periodic_compaction = Some(Duration::from_secs(seconds));
+        options.tuning.log_dir = Some(logs.path().to_path_buf());
+        let groups = MaxParallelism::new(10).unwrap();
+        let space = KeyedBackend::<u64>::key_space(groups, groups.all()).unwrap();
+        let env = OpenEnv::new(space).with_local_dir(directory.path());
+        let store = RocksStore::open_with(env, options).unwrap();
+        let mut backend = KeyedBackend::<u64, _>::new(store).unwrap();
+        let value = backend.open(VALUE).unwrap();
+        let log = || {
+            let files = std::fs::read_dir(logs.path()).unwrap();
+            let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+            texts.collect::<String>()
+        };
+        // RocksDB looks at the age of tables whenever there is a new one.
+        for checkpoint in 1..=tries {
+            backend.at(&checkpoint).unwrap().value(value).set(&checkpoint).unwrap();
+            let id = CheckpointId::new(checkpoint);
+            let request = SnapshotRequest::new(id, SnapshotKind::Incremental);
+            drop(backend.snapshot(&request).unwrap());
+            backend.checkpoint_aborted(id).unwrap();
+            if log().contains("PeriodicCompaction") {
+                return (true, log());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        (false, log())
+    };
+    let (happened, log) = reasons(1, 100);
+    assert!(happened, "{log}");
+    let (happened, log) = reasons(0, 20);
+    assert!(!happened && log.contains("compaction_started"), "{log}");
 }

@@ -39,15 +39,16 @@ pub(crate) fn found(
     adopt(&**directory.fs(), former.part, &path)?;
     let database = Database::open(directory, tuned, &path)?;
     let (has, range) = (former.part.snapshot.range, former.range);
+    let before = Some((0, range.start())).filter(|_| has.start() < range.start());
+    let after = Some((range.end(), END_OF_GROUPS)).filter(|_| range.end() < has.end());
+    let unwanted: Vec<Cut> = before.into_iter().chain(after).collect();
     if drops_files {
-        if has.start() < range.start() {
-            drop_files(&database, (0, range.start()))?;
-        }
-        if range.end() < has.end() {
-            drop_files(&database, (range.end(), END_OF_GROUPS))?;
+        for off in &unwanted {
+            drop_files(&database, *off)?;
         }
     }
-    let cuts = overhangs(&tables(&database.db)?, range);
+    let mut cuts = overhangs(&tables(&database.db)?, range);
+    cuts.retain(|off| unwanted.contains(off));
     for off in &cuts {
         cut(&database, *off)?;
     }

@@ -31,7 +31,7 @@ pub(crate) use found::found;
 pub(crate) use graft::graft;
 pub(crate) use link::Linked;
 pub(crate) use names::{Numbers, numbers_of};
-pub(crate) use tidy::{Cut, Tidying};
+pub(crate) use tidy::{Cut, tidy};
 pub(crate) use upload::Native;
 
 /// The file that names the manifest.

@@ -22,13 +22,6 @@ gone! {
     "bloom-filter.block-based-mode": "RocksDB has no such filters any more; leave it out";
     "compaction.filter.query-time-after-num-entries": "this backend has no filter for expiry";
     "metrics.column-family-as-variable": "all states are in one column family";
-    "manual-compaction.min-interval": "small tables are joined as RocksDB compacts";
-    "manual-compaction.max-parallel-compactions": "small tables are joined as RocksDB compacts";
-    "manual-compaction.max-file-size-to-compact": "small tables are joined as RocksDB compacts";
-    "manual-compaction.min-files-to-compact": "small tables are joined as RocksDB compacts";
-    "manual-compaction.max-files-to-compact": "small tables are joined as RocksDB compacts";
-    "manual-compaction.max-output-file-size": "small tables are joined as RocksDB compacts";
-    "manual-compaction.max-auto-compactions": "small tables are joined as RocksDB compacts";
 }
 
 /// Refuses settings of Flink's that have no effect here.

@@ -9,7 +9,7 @@ use alluvium_state_api::settings::{Settings, parse_size};
 use alluvium_state_api::{Error, Result};
 
 use super::{
-    BatchLimits, CompactionStyle, Figures, LogLevel, MemoryBudget, ProcessBudget, Profile,
+    BatchLimits, CompactionStyle, Figures, Joining, LogLevel, MemoryBudget, ProcessBudget, Profile,
     Rescaling, RocksOptions, TableCompression, Tuning, WriteBackOptions,
 };
 
@@ -60,6 +60,13 @@ keys! {
     SYNC = "bytes-per-sync";
     WRITE_BACK = "write-back.size";
     UNWRITTEN = "write-back.max-unwritten";
+    JOIN_INTERVAL = "manual-compaction.min-interval";
+    JOIN_PARALLEL = "manual-compaction.max-parallel-compactions";
+    JOIN_SMALL = "manual-compaction.max-file-size-to-compact";
+    JOIN_MIN = "manual-compaction.min-files-to-compact";
+    JOIN_MAX = "manual-compaction.max-files-to-compact";
+    JOIN_OUTPUT = "manual-compaction.max-output-file-size";
+    JOIN_RUNNING = "manual-compaction.max-auto-compactions";
 }
 
 /// All of them, also those that are refused, as the registry wants them.
@@ -70,6 +77,7 @@ pub(crate) fn keys() -> &'static [&'static str] {
 }
 
 const SIZES: RangeInclusive<u64> = 1..=1 << 40;
+const TABLES: RangeInclusive<u64> = 2..=100_000;
 const BUFFER_SIZES: RangeInclusive<u64> = 64 << 10..=1 << 40;
 const BLOCK_SIZES: RangeInclusive<u64> = 1 << 10..=64 << 20;
 const BUDGETS: RangeInclusive<u64> = 1 << 20..=1 << 40;
@@ -100,6 +108,7 @@ impl RocksOptions {
         };
         options.figures = Figures::from_settings(settings)?;
         options.rescaling = read.rescaling()?;
+        options.joining = read.joining()?;
         read.tuning(&mut options.tuning)?;
         Ok(options)
     }
@@ -149,6 +158,26 @@ impl Read<'_> {
             ingests: self.flag(INGEST)?.unwrap_or(default.ingests),
             compacts: self.flag(COMPACT)?.unwrap_or(default.compacts),
         })
+    }
+
+    fn joining(&self) -> Result<Joining> {
+        let default = Joining::default();
+        let joining = Joining {
+            interval: self.duration(JOIN_INTERVAL)?.unwrap_or(default.interval),
+            parallel: self.number(JOIN_PARALLEL, 1..=1024)?.unwrap_or(default.parallel),
+            max_table_bytes: self.size(JOIN_SMALL, SIZES)?.unwrap_or(default.max_table_bytes),
+            min_tables: self.number(JOIN_MIN, TABLES)?.unwrap_or(default.min_tables),
+            max_tables: self.number(JOIN_MAX, TABLES)?.unwrap_or(default.max_tables),
+            max_output_bytes: self.size(JOIN_OUTPUT, SIZES)?.unwrap_or(default.max_output_bytes),
+            max_running: self.number(JOIN_RUNNING, 0..=100_000)?.unwrap_or(default.max_running),
+        };
+        if joining.max_tables < joining.min_tables {
+            return Err(Error::invalid_input(format!(
+                "{JOIN_MAX} is {}, below {JOIN_MIN}, which is {}",
+                joining.max_tables, joining.min_tables
+            )));
+        }
+        Ok(joining)
     }
 
     fn duration(&self, key: &str) -> Result<Option<Duration>> {

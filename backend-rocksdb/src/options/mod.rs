@@ -8,6 +8,7 @@ mod budget;
 mod figures;
 mod gone;
 mod hook;
+mod joining;
 mod keys;
 mod profile;
 mod tune;
@@ -18,6 +19,7 @@ pub use budget::{MemoryBudget, ProcessBudget, SharedMemory};
 pub use figures::Figures;
 pub(crate) use figures::From;
 pub use hook::OptionsHook;
+pub use joining::Joining;
 pub(crate) use keys::keys;
 pub use profile::Profile;
 pub(crate) use tune::Tuned;
@@ -63,6 +65,13 @@ use alluvium_state_api::Result;
 /// | `rescaling.use-delete-files-in-range` | whether tables that a rescale makes superfluous are dropped at once | true |
 /// | `use-ingest-db-restore-mode` | whether what other databases have is added as tables, instead of entry by entry | true |
 /// | `incremental-restore-async-compact-after-rescale` | whether what a rescale cuts off is compacted away in the background | false |
+/// | `manual-compaction.min-interval` | duration from one look for small tables to join to the next one, at the beginning of a snapshot, see [`Joining`]; 0 for never | 0 |
+/// | `manual-compaction.max-parallel-compactions` | 1 to 1024 at a time | 5 |
+/// | `manual-compaction.max-file-size-to-compact` | size up to which a table is small | 50 kb |
+/// | `manual-compaction.min-files-to-compact` | 2 to 100000 tables | 5 |
+/// | `manual-compaction.max-files-to-compact` | 2 to 100000 tables, not below the least number | 30 |
+/// | `manual-compaction.max-output-file-size` | size | 64 mb |
+/// | `manual-compaction.max-auto-compactions` | 0 to 100000: nothing is joined while RocksDB runs more compactions | 30 |
 /// | `metrics.` and a name | whether that figure of RocksDB is recorded, see [`Figures`] | false |
 /// | `blob.min-size` | size from which on values lie in blob files, to 1 gb; 0 for none | 0 |
 /// | `blob.file-size` | size | 256 mb |
@@ -88,6 +97,8 @@ pub struct RocksOptions {
     pub figures: Figures,
     /// How what other snapshots have comes into a database.
     pub rescaling: Rescaling,
+    /// When small tables are joined.
+    pub joining: Joining,
     /// Called last but for the budget.
     pub hook: Option<Arc<dyn OptionsHook>>,
 }

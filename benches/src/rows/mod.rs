@@ -9,7 +9,8 @@
 //! * `mapped`: the backend on the file system against the one in memory;
 //! * `merging`: what merging in the background costs the writer;
 //! * `peers`: the backend on the file system against embedded databases;
-//! * `rocks`: the backend on RocksDB against the bare crate.
+//! * `rocks`: the backend on RocksDB against the bare crate;
+//! * `rescale`: its restores at another parallelism, from RocksDB's own files against entry by entry.
 
 mod bytes;
 mod during;
@@ -19,6 +20,8 @@ mod merging;
 #[cfg(feature = "peers")]
 mod peers;
 mod point;
+#[cfg(feature = "rocksdb")]
+mod rescale;
 mod restore;
 #[cfg(feature = "rocksdb")]
 mod rocks;
@@ -216,4 +219,10 @@ pub const ALL: &[Measurement] = measurements! {
     "rocksdb.rmw.zipf.10m" => rocks::update_large,
     #[cfg(feature = "rocksdb")]
     "rocksdb.append.uniform" => rocks::append,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.restore.1-to-2" => rescale::one_to_two,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.restore.2-to-1" => rescale::two_to_one,
+    #[cfg(feature = "rocksdb")]
+    "rocksdb.restore.2-to-3" => rescale::two_to_three,
 };

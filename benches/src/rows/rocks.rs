@@ -33,7 +33,7 @@ const PART_OF_WRITES: usize = 2;
 const LIST: ListDescriptor<u64> = ListDescriptor::new("list");
 
 /// The options of a side: default ones, and a memory budget of its own.
-fn options() -> RocksOptions {
+pub(super) fn options() -> RocksOptions {
     let mut options = RocksOptions::default();
     options.memory = MemoryBudget::PerSlot(ProcessBudget::default());
     options
