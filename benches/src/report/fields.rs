@@ -109,18 +109,26 @@ impl<'a> Fields<'a> {
         value.as_str().map(str::to_owned).ok_or_else(|| self.wrong(name, "a string", value))
     }
 
-    /// What is there, as a text: a number or a list of texts, too; empty without.
+    /// What is there, as a text: a number, too, or texts with commas between them; empty without.
     ///
     /// # Errors
     /// Where it is an object.
     pub fn shown(&self, name: &str) -> Read<String> {
+        self.joined(name, ", ")
+    }
+
+    /// The same with something else between texts.
+    ///
+    /// # Errors
+    /// Where it is an object.
+    pub fn joined(&self, name: &str, between: &str) -> Read<String> {
         let Some(value) = self.get(name) else { return Ok(String::new()) };
         match value {
             Value::String(text) => Ok(text.clone()),
             Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
             Value::Array(each) if each.iter().all(Value::is_string) => {
                 let each: Vec<&str> = each.iter().filter_map(Value::as_str).collect();
-                Ok(each.join(", "))
+                Ok(each.join(between))
             }
             _ => Err(self.wrong(name, "a text", value)),
         }

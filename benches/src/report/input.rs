@@ -210,6 +210,7 @@ fn environment(fields: &Fields<'_>) -> Read<Vec<(&'static str, String)>> {
             "memory_bytes" => {
                 fields.maybe_number(name)?.map_or_else(String::new, super::text::bytes)
             }
+            "command" => fields.joined(name, " ")?,
             _ => fields.shown(name)?,
         };
         if !text.is_empty() {

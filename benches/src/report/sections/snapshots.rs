@@ -55,10 +55,11 @@ pub(super) fn section(story: &Story<'_>) -> Section {
     }
 }
 
-/// Increments with what had changed: share of the entries, and of the bytes that were written.
+/// Increments with what had changed: share of the entries, and what was written as a share of a full snapshot.
 fn increments(played: &Played) -> impl Iterator<Item = (f64, f64)> {
+    let full = played.snapshots.iter().find(|one| one.kind == "full").map(|one| one.bytes_full);
     let known = |one: &&Snapshot| one.kind != "full" && one.bytes_full > 0.0;
-    let shares = |one: &Snapshot| Some((one.churn?, one.bytes_new / one.bytes_full));
+    let shares = move |one: &Snapshot| Some((one.churn?, one.bytes_new / full.unwrap_or(one.bytes_full)));
     played.snapshots.iter().filter(known).filter_map(shares).filter(|(churn, _)| *churn > 0.0)
 }
 
@@ -78,7 +79,7 @@ pub(super) fn by_churn(story: &Story<'_>) -> Section {
     let plots: Vec<_> = varied.take(DRAWN).map(|name| plot(story, name)).collect();
     let blocks = if plots.is_empty() { Vec::new() } else { vec![Block::Plots(plots)] };
     let about = "Bytes of an increment by how much of the state had changed since the checkpoint below it, each as a \
-                 share of the whole. On the diagonal, what is written is what changed."
+                 share of a full snapshot. On the diagonal, what is written is what changed."
         .to_owned();
     let title = "Bytes of an increment by churn";
     let lacking = "workloads --json --churn";
@@ -109,7 +110,7 @@ fn plot(story: &Story<'_>, name: &str) -> (String, Svg) {
         title: name.to_owned(),
         width: NARROW,
         x: axis("entries that had changed"),
-        y: axis("bytes written, of all"),
+        y: axis("bytes written, of a full snapshot"),
         series,
         legend: true,
         lines: lines.collect(),
