@@ -63,7 +63,8 @@ impl Row {
         rounds.sort_by(f64::total_cmp);
         let at = |index: usize| rounds.get(index).copied().unwrap_or(f64::NAN);
         let (min, max) = (at(0), at(rounds.len().saturating_sub(1)));
-        let median = at(rounds.len() / 2);
+        // of an even number of rounds, what lies between the two in the middle
+        let median = f64::midpoint(at(rounds.len().saturating_sub(1) / 2), at(rounds.len() / 2));
         let sense = bar.sense();
         let (bar, goal, ok, at_goal) = match bar {
             Bar::AtLeast(bar, goal) => (Some(bar), Some(goal), median >= bar, median >= goal),
@@ -138,6 +139,10 @@ mod tests {
         assert!(!Row::new("a", "x", Bar::AtLeast(2.1, 3.0), rounds.clone()).ok);
         assert!(Row::new("a", "x", Bar::AtMost(2.0, 1.0), rounds.clone()).ok);
         assert!(!Row::new("a", "ms", Bar::WorstBelow(3.0, 1.0), rounds.clone()).ok);
+        assert_eq!(
+            Row::note("a", "x", vec![1.0, 4.0, 2.0, 3.0]).to_string().split_whitespace().nth(1),
+            Some("2.500")
+        );
         let row = Row::note("a", "x", rounds);
         let json = r#"{"bar":null,"goal":null,"max":3.0,"median":2.0,"min":1.0,"name":"a","ok":true,"sense":null,"unit":"x"}"#;
         let read: serde_json::Value = serde_json::from_str(&row.to_json()).unwrap();

@@ -48,7 +48,7 @@ fn the_best_of_flink_is_compared_round_by_round() {
     let mut input = crate::report::input::Input::default();
     input.take("f", &line).unwrap();
     assert_eq!((input.flink.len(), input.flink[0].ratio.bounds[0]), (1, Some(3.0)));
-    assert!(compared[0].to_string().contains("2.00 k/s"), "{}", compared[0]);
+    assert!(compared[0].to_string().contains("1.80 k/s"), "{}", compared[0]);
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn played(workload: &str, backend: &str, keys: u64, per_s: f64) -> String {
             "points": [
                 {"at_ms": 0, "count": 3, "p50_us": 0.1, "p99_us": 0.5, "max_us": 3.0},
                 {"at_ms": 25, "count": 3, "p50_us": 0.1, "p99_us": 7.0, "max_us": 90.0},
+                {"at_ms": 50, "count": 3, "p50_us": 0.1, "p99_us": 1.0, "max_us": 9.0},
             ],
             "snapshots": [{"kind": "full", "from_ms": 20, "to_ms": 30}],
         },

@@ -62,6 +62,9 @@ pub fn microseconds(value: f64) -> String {
 
 /// The same for axes.
 pub fn microseconds_tick(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
     scaled(value, &MICROSECONDS, tick)
 }
 
@@ -103,7 +106,7 @@ mod tests {
         assert_eq!(shown, ["1.23 M", "12.0", "1.00 GB", "0.250 µs"]);
         assert_eq!([milliseconds(0.5), milliseconds(2500.0)], ["500 µs", "2.50 s"]);
         assert_eq!([tick(0.5), tick(100.0), count_tick(1e6)], ["0.5", "100", "1 M"]);
-        assert_eq!([bytes_tick(0.0), tick(0.0)], ["0 B", "0"]);
+        assert_eq!([bytes_tick(0.0), tick(0.0), microseconds_tick(0.0)], ["0 B", "0", "0"]);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Lines {
         let shape = self.y.scale(points().map(|point| point.1), (0.0, 1.0));
         let names: Vec<String> = shape.ticks().into_iter().map(self.y.tick).collect();
         let left = widest(names.iter().map(String::as_str)) + 30.0;
-        let right = self.width - 18.0;
+        let right = self.width - 30.0;
         let named = if self.legend { &*self.series } else { &[] };
         let (mut places, legend) = legend_places(named, left, right);
         let title = if self.title.is_empty() { 0.0 } else { 18.0 };

@@ -97,7 +97,8 @@ fn beside_plot(story: &Story<'_>) -> Option<Block> {
 }
 
 pub(super) fn over_time(story: &Story<'_>) -> Section {
-    let timed = || story.compared().filter(|played| played.timeline.is_some());
+    let with = |time: &Timeline| time.points.len() > 2 && !time.snapshots.is_empty();
+    let timed = || story.compared().filter(move |one| one.timeline.as_ref().is_some_and(with));
     let mut names = Story::workloads(timed());
     names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
     let left_out = names.len().saturating_sub(DRAWN);

@@ -98,7 +98,8 @@ impl<'a> Story<'a> {
 fn spread(mut values: Vec<f64>) -> Option<[f64; 3]> {
     values.sort_by(f64::total_cmp);
     let (low, high) = (values.first().copied()?, values.last().copied()?);
-    let median = values.get(values.len() / 2).copied()?;
+    let below = values.get(values.len().saturating_sub(1) / 2).copied()?;
+    let median = f64::midpoint(below, values.get(values.len() / 2).copied()?);
     Some([low, median, high])
 }
 

@@ -59,7 +59,8 @@ pub(super) fn section(story: &Story<'_>) -> Section {
 fn increments(played: &Played) -> impl Iterator<Item = (f64, f64)> {
     let full = played.snapshots.iter().find(|one| one.kind == "full").map(|one| one.bytes_full);
     let known = |one: &&Snapshot| one.kind != "full" && one.bytes_full > 0.0;
-    let shares = move |one: &Snapshot| Some((one.churn?, one.bytes_new / full.unwrap_or(one.bytes_full)));
+    let shares =
+        move |one: &Snapshot| Some((one.churn?, one.bytes_new / full.unwrap_or(one.bytes_full)));
     played.snapshots.iter().filter(known).filter_map(shares).filter(|(churn, _)| *churn > 0.0)
 }
 
