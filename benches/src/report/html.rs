@@ -1,6 +1,7 @@
 //! A report as one HTML page that needs nothing else: style and plots are in it, and there are no scripts.
 
 use super::chart::svg::STYLE;
+use super::input::{COMMAND, Environment};
 use super::section::{Block, Cell, Section, Table};
 use super::text::{add, escaped};
 
@@ -10,7 +11,7 @@ const PAGE: &str = include_str!("page.css");
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
     /// Machines, versions and commands.
-    pub environments: &'a [Vec<(&'static str, String)>],
+    pub environments: &'a [Environment],
     /// Files that it was made from.
     pub files: &'a [String],
 }
@@ -68,8 +69,16 @@ fn environments(out: &mut String, head: &Head<'_>) {
         out.push_str("<dl>");
         for (name, text) in environment {
             let text = escaped(text);
-            let text = if *name == "command" { format!("<code>{text}</code>") } else { text };
-            add(out, format_args!("<div><dt>{name}</dt><dd>{text}</dd></div>"));
+            if *name == COMMAND {
+                add(
+                    out,
+                    format_args!(
+                        "<div class=\"wide\"><dt>{name}</dt><dd><code>{text}</code></dd></div>"
+                    ),
+                );
+            } else {
+                add(out, format_args!("<div><dt>{name}</dt><dd>{text}</dd></div>"));
+            }
         }
         out.push_str("</dl>");
     }

@@ -8,11 +8,17 @@ use serde_json::Value;
 
 use super::fields::{Fields, Malformed, Place, Read};
 
+/// A machine and a build: headings, and what is told.
+pub type Environment = Vec<(&'static str, String)>;
+
+/// The heading of commands, of which there may be several.
+pub const COMMAND: &str = "command";
+
 /// Everything that was read.
 #[derive(Clone, Debug, Default)]
 pub struct Input {
     /// Machines, versions and commands, each once.
-    pub environments: Vec<Vec<(&'static str, String)>>,
+    pub environments: Vec<Environment>,
     /// Workloads that were played.
     pub played: Vec<Played>,
     /// Rows of `ratios`.
@@ -167,12 +173,28 @@ impl Input {
         Ok(())
     }
 
+    /// Adds a machine and a build, or only the command, where all else is known.
+    fn take_environment(&mut self, environment: Environment) {
+        let rest = |one: &Environment| -> Environment {
+            one.iter().filter(|(name, _)| *name != COMMAND).cloned().collect()
+        };
+        let mut known = self.environments.iter_mut();
+        let Some(known) = known.find(|known| rest(known) == rest(&environment)) else {
+            self.environments.push(environment);
+            return;
+        };
+        let commands = environment.into_iter().filter(|(name, _)| *name == COMMAND);
+        for command in commands.collect::<Vec<_>>() {
+            if !known.contains(&command) {
+                let after = known.iter().take_while(|(name, _)| *name == COMMAND).count();
+                known.insert(after, command);
+            }
+        }
+    }
+
     fn take_line(&mut self, line: &Fields<'_>, place: &Place) -> Read<()> {
         if line.has("environment") {
-            let environment = environment(&line.object("environment")?)?;
-            if !self.environments.contains(&environment) {
-                self.environments.push(environment);
-            }
+            self.take_environment(environment(&line.object("environment")?)?);
         } else if line.has("workload") && line.has("run") {
             self.played.push(played(line)?);
         } else if line.has("flink") && line.has("alluvium") {
@@ -188,9 +210,9 @@ impl Input {
     }
 }
 
-/// What is told of a machine and a build, with its heading.
+/// What is told of a machine and a build, with its heading; the command is the first.
 const ENVIRONMENT: [(&str, &str); 11] = [
-    ("command", "command"),
+    ("command", COMMAND),
     ("date", "date"),
     ("version", "version"),
     ("commit", "commit"),
@@ -203,7 +225,7 @@ const ENVIRONMENT: [(&str, &str); 11] = [
     ("java", "Java"),
 ];
 
-fn environment(fields: &Fields<'_>) -> Read<Vec<(&'static str, String)>> {
+fn environment(fields: &Fields<'_>) -> Read<Environment> {
     let mut told = Vec::new();
     for (name, heading) in ENVIRONMENT {
         let text = match name {

@@ -1,5 +1,6 @@
 //! A report as a part of a Markdown file: tables, and links to plots in files of their own.
 
+use super::input::Environment;
 use super::section::{Block, Cell, Section, Table};
 use super::text::add;
 
@@ -32,11 +33,7 @@ pub fn replace(text: &str, part: &str) -> Result<String, String> {
 }
 
 /// The part, whose plots are in a directory that is called so from there.
-pub fn part(
-    environments: &[Vec<(&'static str, String)>],
-    sections: &[Section],
-    directory: &str,
-) -> Part {
+pub fn part(environments: &[Environment], sections: &[Section], directory: &str) -> Part {
     let mut part = Part::default();
     for environment in environments {
         part.text.push('\n');

@@ -107,6 +107,20 @@ fn what_was_not_measured_is_left_out_and_named() {
 }
 
 #[test]
+fn commands_of_one_machine_stand_together() {
+    let mut input = everything();
+    let other = ENVIRONMENT.replace("workloads --json", "ratios --json");
+    input.take("r", &[&*other, ENVIRONMENT, &other].join("\n")).unwrap();
+    let commands: Vec<&str> = input.environments[0].iter().take(2).map(|one| &*one.1).collect();
+    assert_eq!(
+        (input.environments.len(), commands),
+        (1, vec!["workloads --json", "ratios --json"])
+    );
+    input.take("r", &ENVIRONMENT.replace("1.95", "1.96")).unwrap();
+    assert_eq!(input.environments.len(), 2);
+}
+
+#[test]
 fn text_of_the_files_is_never_markup() {
     let evil = "\"><script>alert(1)</script>|`*";
     let mut input = Input::default();
