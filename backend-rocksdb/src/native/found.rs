@@ -52,11 +52,7 @@ pub(crate) fn found(
     for off in &cuts {
         cut(&database, *off)?;
     }
-    let files = former.part.snapshot.files.iter();
-    let uploads = files
-        .filter_map(|file| former.referable(&file.label))
-        .map(|file| (file.label.clone(), file.clone()))
-        .collect();
+    let uploads = former.referable().map(|file| (file.label.clone(), file.clone())).collect();
     Ok(Founded { database, uploads, cuts })
 }
 

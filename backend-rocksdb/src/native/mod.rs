@@ -50,10 +50,9 @@ pub(crate) struct Former<'a> {
 }
 
 impl Former<'_> {
-    /// The file that the snapshot calls so, if later increments may refer to it where it is.
-    fn referable(&self, label: &str) -> Option<&SnapshotFile> {
-        let mut files = self.part.snapshot.files.iter();
-        files.find(|file| &*file.label == label).filter(|file| {
+    /// The files to which later increments may refer where they are.
+    fn referable(&self) -> impl Iterator<Item = &SnapshotFile> {
+        self.part.snapshot.files.iter().filter(|file| {
             Role::of(&file.label).is_some_and(Role::is_lasting)
                 && !matches!(file.stored.location, FileLocation::Own(_))
         })

@@ -12,8 +12,10 @@
 //!     along; what a deletion would reach then may have lost its sequence number to compaction.
 //! W4. No table refers to blob files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use alluvium_state_api::snapshot::SnapshotFile;
 use alluvium_state_api::{ErrorKind, KeyGroupRange, Result};
 use rocksdb::{LiveFile, properties};
 
@@ -45,7 +47,8 @@ pub(super) fn take(
     let Some(files) = fitting(other, former.range, store)? else {
         return Ok(None);
     };
-    let before = tables(&database.db)?;
+    let before: BTreeSet<String> =
+        tables(&database.db)?.into_iter().map(|file| file.name).collect();
     let paths: Vec<PathBuf> = files.iter().map(|file| scratch.path.join(label(file))).collect();
     if !paths.is_empty() {
         match ingest(&database.db, &paths) {
@@ -54,7 +57,7 @@ pub(super) fn take(
         }
     }
     let mut after = tables(&database.db)?;
-    after.retain(|file| before.iter().all(|other| other.name != file.name));
+    after.retain(|file| !before.contains(&file.name));
     after.sort_unstable_by_key(number);
     let cuts = overhangs(&files, former.range);
     for off in &cuts {
@@ -107,8 +110,10 @@ fn uploads(former: &Former<'_>, files: &[LiveFile], new: &[LiveFile]) -> Uploads
     if files.len() != new.len() || !files.iter().zip(new).all(is_same) {
         return Uploads::new();
     }
+    let known: BTreeMap<&str, &SnapshotFile> =
+        former.referable().map(|file| (&*file.label, file)).collect();
     let known = files.iter().zip(new).filter_map(|(old, new)| {
-        let mut file = former.referable(label(old))?.clone();
+        let mut file = (*known.get(label(old))?).clone();
         file.label = label(new).into();
         Some((file.label.clone(), file))
     });
