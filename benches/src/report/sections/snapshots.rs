@@ -64,17 +64,13 @@ fn increments(played: &Played) -> impl Iterator<Item = (f64, f64)> {
     played.snapshots.iter().filter(known).filter_map(shares).filter(|(churn, _)| *churn > 0.0)
 }
 
+/// What was played with several shares of changes.
+fn swept<'a>(story: &Story<'a>) -> impl Iterator<Item = &'a Played> {
+    story.compared().filter(|one| increments(one).count() > 1)
+}
+
 pub(super) fn by_churn(story: &Story<'_>) -> Section {
-    let varied = |name: &str| {
-        let mut churns: Vec<f64> = story
-            .compared()
-            .filter(|one| one.workload == name)
-            .flat_map(|one| increments(one).map(|(churn, _)| churn))
-            .collect();
-        churns.sort_by(f64::total_cmp);
-        churns.dedup();
-        churns.len() > 1
-    };
+    let varied = |name: &str| swept(story).any(|one| one.workload == name);
     let names = Story::workloads(story.compared());
     let varied = names.into_iter().filter(|name| varied(name));
     let plots: Vec<_> = varied.take(DRAWN).map(|name| plot(story, name)).collect();
@@ -90,8 +86,7 @@ pub(super) fn by_churn(story: &Story<'_>) -> Section {
 fn plot(story: &Story<'_>, name: &str) -> (String, Svg) {
     let points = |number: usize| -> Vec<(f64, f64)> {
         let backend = story.series.get(number).map(|one| one.name.as_str());
-        let here = story
-            .compared()
+        let here = swept(story)
             .filter(|one| one.workload == name && Some(one.backend.as_str()) == backend);
         let mut all: Vec<(f64, f64)> = here.flat_map(increments).collect();
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
