@@ -5,7 +5,8 @@
 //! * **Lists in chunks.** Elements are added by RocksDB's merge, which reads nothing and rewrites nothing; no
 //!   value grows without bound. Their sizes are known without reading them, so limits hold exactly.
 //! * **Nothing depends on the write-ahead log**, which is off: durable is what is in a checkpoint.
-//! * **Snapshots** are taken of a view of the database, which costs the writer next to nothing, and written as
+//! * **What was asked for lately** is kept in memory in front of RocksDB, and written back later, in order.
+//! * **Snapshots** are taken of a view of the database, once what it lacks is written, and written as
 //!   state files: every backend restores them. **Incremental ones** are RocksDB's own files, of which only those are
 //!   uploaded that are new; this backend alone restores them, at any parallelism.
 //! * **Bounded memory.** All stores of a process share one cache and one limit of write buffers.

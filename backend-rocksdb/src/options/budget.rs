@@ -18,7 +18,7 @@ use crate::cache::Purse;
 /// The budget of a process where no other is set.
 const DEFAULT_TOTAL: u64 = 512 << 20;
 /// By default, one in so many bytes of it are for what stores keep in front of RocksDB.
-const WRITE_BACK_PART: u64 = 8;
+const WRITE_BACK_PART: u64 = 4;
 
 /// Where the memory of caches and write buffers comes from.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub struct ProcessBudget {
     /// Whether index and filter of a file are in blocks of which only the needed ones are in memory.
     pub partitioned_index_filters: bool,
     /// Bytes of the total for what stores keep in front of RocksDB ([`WriteBackOptions`](super::WriteBackOptions)); by
-    /// default an eighth. Flink's formula divides the rest.
+    /// default a quarter. Flink's formula divides the rest.
     pub write_back_bytes: Option<u64>,
 }
 
@@ -249,9 +249,9 @@ mod tests {
         assert_eq!(flink.cache_bytes(), 500 << 20);
         assert_eq!(flink.write_buffer_bytes(), 200 << 20);
         let default = memory(800 << 20, 0.5, None).unwrap();
-        assert_eq!(default.write_back_bytes(), 100 << 20);
+        assert_eq!(default.write_back_bytes(), 200 << 20);
         let rest = default.cache_bytes() + default.write_buffer_bytes() / 2;
-        assert!((700u64 << 20).abs_diff(rest) <= 2, "{rest}");
+        assert!((600u64 << 20).abs_diff(rest) <= 2, "{rest}");
         assert!(memory(600 << 20, 1.0, None).is_err());
         assert!(memory(600 << 20, f64::NAN, None).is_err());
         assert!(memory(1000, 0.5, None).is_err());

@@ -77,8 +77,8 @@ use alluvium_state_api::Result;
 /// | `blob.file-size` | size | 256 mb |
 /// | `compaction.readahead-size` | size that compaction reads at a time, 4 kb to 1 gb | 2 mb |
 /// | `bytes-per-sync` | size after which the disk begins to write a file; 0 for none | 0 |
-/// | `write-back.size` | size of what is kept in memory in front of RocksDB, up to half of the budget; 0 for nothing | an eighth of the budget; 8 mb for a store where memory is not managed |
-/// | `write-back.max-unwritten` | size of what of it is not in RocksDB yet, which a snapshot waits for | 4 mb |
+/// | `write-back.size` | size of what is kept in memory in front of RocksDB, up to half of the budget; 0 for nothing | a quarter of the budget; 8 mb for a store where memory is not managed |
+/// | `write-back.max-unwritten` | size of what of it is not in RocksDB yet, which a snapshot waits for | 8 mb |
 /// | `write-batch-size` | size of the batches of a restore; 0 to limit only the number of their records | 2 mb |
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

@@ -15,6 +15,6 @@ pub struct WriteBackOptions {
 
 impl Default for WriteBackOptions {
     fn default() -> Self {
-        Self { store_bytes: 8 << 20, unwritten_bytes: 4 << 20 }
+        Self { store_bytes: 8 << 20, unwritten_bytes: 8 << 20 }
     }
 }

@@ -24,7 +24,6 @@ use crate::{Outcome, float};
 
 const UNIFORM: Bar = Bar::AtLeast(0.9, 1.2);
 const ZIPF: Bar = Bar::AtLeast(3.0, 10.0);
-const APPEND: Bar = Bar::AtLeast(1.0, 2.0);
 /// An access takes microseconds: one in so many of those that rows of other backends have.
 const PART_OF_READS: usize = 8;
 /// The same of writes, of which a round must have many more than a snapshot finds unwritten.
@@ -237,5 +236,5 @@ pub(super) fn update_large(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
 
 pub(super) fn append(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
     let drawn = (Pattern::Uniform, lab.sizes.tiny);
-    compare(lab, name, drawn, APPEND, ADD)
+    compare(lab, name, drawn, UNIFORM, ADD)
 }
