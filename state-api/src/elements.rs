@@ -32,6 +32,25 @@ impl<'a> Elements<'a> {
         Ok(Self { framed, count })
     }
 
+    /// So many elements that were checked before, or never came from outside: a store reads back what it was
+    /// given without looking through it twice. Of bytes that are no elements, those are visited that
+    /// [`iter`](Self::iter) finds before it comes to them.
+    ///
+    /// ```
+    /// # use alluvium_state_api::{Elements, ElementsBuffer};
+    /// # fn main() -> alluvium_state_api::Result<()> {
+    /// let mut buffer = ElementsBuffer::default();
+    /// buffer.push(b"one")?;
+    /// let (kept, count) = (buffer.as_elements().framed().to_vec(), buffer.as_elements().count());
+    /// assert_eq!(Elements::from_checked(&kept, count), Elements::parse(&kept)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub const fn from_checked(framed: &'a [u8], count: u64) -> Self {
+        Self { framed, count }
+    }
+
     /// The framed bytes.
     #[inline]
     pub const fn framed(&self) -> &'a [u8] {
@@ -82,6 +101,7 @@ impl<'a> Elements<'a> {
     }
 
     /// The payloads in order.
+    #[inline]
     pub const fn iter(&self) -> ElementIter<'a> {
         ElementIter { rest: self.framed }
     }
@@ -91,6 +111,7 @@ impl<'a> IntoIterator for Elements<'a> {
     type Item = &'a [u8];
     type IntoIter = ElementIter<'a>;
 
+    #[inline]
     fn into_iter(self) -> ElementIter<'a> {
         self.iter()
     }
@@ -100,6 +121,7 @@ impl<'a> IntoIterator for &Elements<'a> {
     type Item = &'a [u8];
     type IntoIter = ElementIter<'a>;
 
+    #[inline]
     fn into_iter(self) -> ElementIter<'a> {
         self.iter()
     }
@@ -114,6 +136,7 @@ pub struct ElementIter<'a> {
 impl<'a> Iterator for ElementIter<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let (payload, rest) = split_element(self.rest)?;
         self.rest = rest;
@@ -121,6 +144,7 @@ impl<'a> Iterator for ElementIter<'a> {
     }
 }
 
+#[inline]
 fn split_element(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)

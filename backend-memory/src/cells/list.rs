@@ -1,17 +1,21 @@
-//! A list in chunks.
+//! A list: in its slot while it is short, in chunks when it is not.
 //!
 //! # Layout
-//! Elements are kept framed (see `alluvium_state_api::Elements`): the newest in a growing `tail` of at
-//! most [`CHUNK_BYTES`], older ones in sealed chunks that never change, in groups of at most
-//! [`GROUP_CHUNKS`]. Appending copies the new elements and nothing else; a snapshot copies the tail
-//! and shares the rest, one reference per full group.
+//! Elements are kept framed (see `alluvium_state_api::Elements`). Up to [`INLINE`] bytes of them lie in the
+//! slot itself, so that reading or replacing a short list waits for one place in memory and allocates
+//! nothing. A longer list has its newest elements in a growing `tail` of at most [`CHUNK_BYTES`], older
+//! ones in sealed chunks that never change, in groups of at most [`GROUP_CHUNKS`]. Appending copies the new
+//! elements and nothing else; a snapshot copies the tail and shares the rest, one reference per full group.
 //!
 //! # Invariants
-//! L1. `elements` and `bytes` are the sums over all chunks; `bytes` is the list's size by the contract.
+//! L1. `sealed_elements` and `sealed_bytes` are the sums over all sealed chunks; a list's size by the
+//!     contract is the length of its framed bytes.
 //! L2. Sealed chunks and full groups are never written.
-//! L3. `marks` ascend in epoch and in elements; a mark (e, n) says that before the first append in
+//! L3. Marks ascend in epoch and in elements; a mark (e, n) says that before the first append in
 //!     epoch e the list had n elements. So what an increment on base b must append are the elements
-//!     from the first mark above b, unless the list was made (`born`) after b.
+//!     from the first mark above b, unless the list was made (`born`) after b. The last mark is that of
+//!     `marked_in` and `marked`; earlier ones that an increment may still need make a list [`Long`](Body::Long).
+//! L4. Framed bytes are those of `Elements`, put in as they came: they are read without being checked again.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -23,6 +27,12 @@ use crate::table::{Cell, Epoch, Span, append};
 
 /// The longest tail, in bytes: what a snapshot copies at most.
 pub(crate) const CHUNK_BYTES: usize = 4096;
+
+/// Bytes of a short list. With a key of 8 bytes, a slot is as long as a line of the processor's cache.
+const INLINE: usize = 44;
+
+/// What a tail begins with, in bytes.
+const FIRST_TAIL_BYTES: usize = 2 * INLINE;
 
 /// Chunks in a full group.
 const GROUP_CHUNKS: usize = 256;
@@ -55,11 +65,19 @@ impl Sealed {
 /// A list of framed elements.
 #[derive(Debug)]
 pub(crate) struct ListCell {
-    tail: Vec<u8>,
-    tail_elements: u64,
-    more: Option<Box<More>>,
     born: Epoch,
-    last_mark: (Epoch, u64),
+    /// The epoch of the last mark.
+    marked_in: Epoch,
+    body: Body,
+}
+
+/// Where a list's elements are.
+#[derive(Debug)]
+enum Body {
+    /// The first `len` bytes of `bytes`. None of the numbers is above [`INLINE`].
+    Short { len: u8, elements: u8, marked: u8, bytes: [u8; INLINE] },
+    /// More than fits into the slot.
+    Long { tail_elements: u32, tail: Vec<u8>, marked: u64, more: Option<Box<More>> },
 }
 
 /// What only lists of some size or age have.
@@ -75,122 +93,182 @@ struct More {
 impl ListCell {
     /// A list of these elements, made in the epoch `now`.
     pub(crate) fn new(elements: Elements<'_>, now: Now) -> Self {
-        let mut cell = Self {
-            tail: Vec::new(),
-            tail_elements: 0,
-            more: None,
-            born: now.epoch,
-            last_mark: (now.epoch, 0),
-        };
+        let body = Body::Short { len: 0, elements: 0, marked: 0, bytes: [0; INLINE] };
+        let mut cell = Self { born: now.epoch, marked_in: now.epoch, body };
         cell.add(elements);
         cell
     }
 
     /// How many elements the list has.
+    #[inline]
     pub(crate) fn elements(&self) -> u64 {
-        self.tail_elements + self.more.as_ref().map_or(0, |more| more.sealed_elements)
+        match &self.body {
+            Body::Short { elements, .. } => u64::from(*elements),
+            Body::Long { tail_elements, more, .. } => {
+                let sealed = more.as_ref().map_or(0, |more| more.sealed_elements);
+                u64::from(*tail_elements) + sealed
+            }
+        }
     }
 
     /// The list's size: the sum of 4 + payload, in bytes.
+    #[inline]
     pub(crate) fn size(&self) -> u64 {
-        self.tail.len() as u64 + self.more.as_ref().map_or(0, |more| more.sealed_bytes)
+        match &self.body {
+            Body::Short { len, .. } => u64::from(*len),
+            Body::Long { tail, more, .. } => {
+                tail.len() as u64 + more.as_ref().map_or(0, |more| more.sealed_bytes)
+            }
+        }
     }
 
     /// Adds elements at the end.
+    #[inline]
     pub(crate) fn append(&mut self, elements: Elements<'_>, now: Now) {
-        if self.last_mark.0 < now.epoch {
-            let mark = (now.epoch, self.elements());
-            let passed = std::mem::replace(&mut self.last_mark, mark);
-            self.remember(passed, now.horizon);
+        if self.marked_in < now.epoch {
+            self.mark(now);
         }
         self.add(elements);
     }
 
-    /// Keeps an older mark for as long as an increment may need it.
-    fn remember(&mut self, mark: (Epoch, u64), horizon: Option<Epoch>) {
-        let needed = |epoch: Epoch| horizon.is_some_and(|horizon| epoch > horizon);
-        if let Some(more) = &mut self.more {
-            more.marks.retain(|(epoch, _)| needed(*epoch));
+    /// Sets the mark of an epoch that has none, and keeps older ones for as long as an increment may need them.
+    fn mark(&mut self, now: Now) {
+        let needed = |epoch: Epoch| now.horizon.is_some_and(|horizon| epoch > horizon);
+        let (passed, count) = (self.marked_in, self.elements());
+        if needed(passed) {
+            self.lengthen(0);
         }
-        if needed(mark.0) {
-            self.more.get_or_insert_default().marks.push(mark);
+        self.marked_in = now.epoch;
+        match &mut self.body {
+            Body::Short { elements, marked, .. } => *marked = *elements,
+            Body::Long { marked, more, .. } => {
+                let mark = (passed, std::mem::replace(marked, count));
+                if let Some(more) = more {
+                    more.marks.retain(|(epoch, _)| needed(*epoch));
+                }
+                if needed(passed) {
+                    more.get_or_insert_default().marks.push(mark);
+                }
+            }
         }
     }
 
-    fn add(&mut self, elements: Elements<'_>) {
-        let framed = elements.framed();
-        if self.tail.len() + framed.len() <= CHUNK_BYTES {
-            self.tail.extend_from_slice(framed);
-            self.tail_elements += elements.count();
+    /// Moves the elements of a short list to where there is room for so many bytes more.
+    fn lengthen(&mut self, added: usize) {
+        if let Body::Short { len, elements, marked, bytes } = &self.body {
+            let framed = bytes.get(..usize::from(*len)).unwrap_or(bytes);
+            let room = (framed.len() + added).clamp(FIRST_TAIL_BYTES, CHUNK_BYTES);
+            let mut tail = Vec::with_capacity(room);
+            tail.extend_from_slice(framed);
+            let (tail_elements, marked) = (u32::from(*elements), u64::from(*marked));
+            self.body = Body::Long { tail_elements, tail, marked, more: None };
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, added: Elements<'_>) {
+        let framed = added.framed();
+        if let Body::Short { len, elements, bytes, .. } = &mut self.body {
+            let (from, to) = (usize::from(*len), usize::from(*len) + framed.len());
+            if let Some(place) = bytes.get_mut(from..to) {
+                place.copy_from_slice(framed);
+                // neither is above `INLINE`, as each element has 4 bytes at least
+                *len += u8::try_from(framed.len()).unwrap_or(0);
+                *elements += u8::try_from(added.count()).unwrap_or(0);
+                return;
+            }
+        }
+        self.add_long(added);
+    }
+
+    #[inline(never)]
+    fn add_long(&mut self, added: Elements<'_>) {
+        self.lengthen(added.framed().len());
+        let Body::Long { tail_elements, tail, more, .. } = &mut self.body else {
+            return;
+        };
+        let framed = added.framed();
+        if let Ok(count) = u32::try_from(added.count())
+            && tail.len() + framed.len() <= CHUNK_BYTES
+        {
+            tail.extend_from_slice(framed);
+            *tail_elements += count;
             return;
         }
-        for payload in elements {
-            if self.tail.len() + 4 + payload.len() > CHUNK_BYTES {
-                self.seal();
+        for payload in added {
+            if tail.len() + 4 + payload.len() > CHUNK_BYTES {
+                seal(tail, tail_elements, more);
             }
             let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-            self.tail.extend_from_slice(&length.to_le_bytes());
-            self.tail.extend_from_slice(payload);
-            self.tail_elements += 1;
-            if self.tail.len() > CHUNK_BYTES {
-                self.seal();
+            tail.extend_from_slice(&length.to_le_bytes());
+            tail.extend_from_slice(payload);
+            *tail_elements += 1;
+            if tail.len() > CHUNK_BYTES {
+                seal(tail, tail_elements, more);
             }
         }
     }
 
-    fn seal(&mut self) {
-        if self.tail.is_empty() {
-            return;
-        }
-        let more = self.more.get_or_insert_default();
-        more.sealed_bytes += self.tail.len() as u64;
-        more.sealed_elements += self.tail_elements;
-        let chunk = Chunk { framed: self.tail.as_slice().into(), elements: self.tail_elements };
-        more.sealed.push(chunk);
-        self.tail.clear();
-        self.tail_elements = 0;
-    }
-
-    /// Visits the framed runs of elements in order, each with how many it has.
-    fn runs(&self) -> impl Iterator<Item = (&[u8], u64)> {
-        let sealed = self.more.iter().flat_map(|more| more.sealed.chunks());
+    /// Visits the runs of elements in order.
+    #[inline]
+    fn runs(&self) -> impl Iterator<Item = Elements<'_>> {
+        let (more, last, elements) = match &self.body {
+            Body::Short { len, elements, bytes, .. } => {
+                (None, bytes.get(..usize::from(*len)).unwrap_or(bytes), u32::from(*elements))
+            }
+            Body::Long { tail, tail_elements, more, .. } => {
+                (more.as_ref(), tail.as_slice(), *tail_elements)
+            }
+        };
+        let sealed = more.into_iter().flat_map(|more| more.sealed.chunks());
         sealed
-            .map(|chunk| (&*chunk.framed, chunk.elements))
-            .chain(std::iter::once((self.tail.as_slice(), self.tail_elements)))
+            .map(|chunk| Elements::from_checked(&chunk.framed, chunk.elements))
+            .chain(std::iter::once(Elements::from_checked(last, u64::from(elements))))
     }
 
     /// Visits the elements in order; breaking stops.
+    #[inline]
     pub(crate) fn for_each(
         &self,
         visit: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        for (framed, _) in self.runs() {
-            for payload in Elements::parse(framed)? {
-                if visit(payload)?.is_break() {
-                    return Ok(());
-                }
+        for payload in self.runs().flatten() {
+            if visit(payload)?.is_break() {
+                break;
             }
         }
         Ok(())
     }
 
     /// Hands the list's elements to another one, run by run.
-    pub(crate) fn append_to(&self, target: &mut ListCell, now: Now) -> Result<()> {
-        for (framed, _) in self.runs() {
-            target.append(Elements::parse(framed)?, now);
-        }
-        Ok(())
+    pub(crate) fn append_to(&self, target: &mut ListCell, now: Now) {
+        self.runs().for_each(|elements| target.append(elements, now));
     }
+}
+
+/// Makes a chunk of a tail that has elements.
+fn seal(tail: &mut Vec<u8>, tail_elements: &mut u32, more: &mut Option<Box<More>>) {
+    if tail.is_empty() {
+        return;
+    }
+    let more = more.get_or_insert_default();
+    let elements = u64::from(std::mem::take(tail_elements));
+    more.sealed_bytes += tail.len() as u64;
+    more.sealed_elements += elements;
+    more.sealed.push(Chunk { framed: tail.as_slice().into(), elements });
+    tail.clear();
 }
 
 /// A list in a snapshot.
 #[derive(Debug)]
 pub(crate) struct ListImage {
     tail: Span,
-    tail_elements: u64,
+    tail_elements: u32,
     sealed: Option<Box<Sealed>>,
     born: Epoch,
+    /// Marks before the last one.
     marks: Vec<(Epoch, u64)>,
+    last_mark: (Epoch, u64),
 }
 
 impl ListImage {
@@ -200,7 +278,8 @@ impl ListImage {
         if self.born > base {
             return None;
         }
-        self.marks.iter().find(|(epoch, _)| *epoch > base).map(|(_, elements)| *elements)
+        let mut marks = self.marks.iter().chain(std::iter::once(&self.last_mark));
+        marks.find(|(epoch, _)| *epoch > base).map(|(_, elements)| *elements)
     }
 
     /// The same list with its copied bytes in another arena.
@@ -211,15 +290,17 @@ impl ListImage {
             sealed: self.sealed.clone(),
             born: self.born,
             marks: Vec::new(),
+            last_mark: self.last_mark,
         }
     }
 
-    /// Visits the framed runs of elements in order, each with how many it has.
-    pub(crate) fn runs<'a>(&'a self, arena: &'a [u8]) -> impl Iterator<Item = (&'a [u8], u64)> {
+    /// Visits the runs of elements in order.
+    pub(crate) fn runs<'a>(&'a self, arena: &'a [u8]) -> impl Iterator<Item = Elements<'a>> {
         let sealed = self.sealed.iter().flat_map(|sealed| sealed.chunks());
+        let last = Elements::from_checked(self.tail.of(arena), u64::from(self.tail_elements));
         sealed
-            .map(|chunk| (&*chunk.framed, chunk.elements))
-            .chain(std::iter::once((self.tail.of(arena), self.tail_elements)))
+            .map(|chunk| Elements::from_checked(&chunk.framed, chunk.elements))
+            .chain(std::iter::once(last))
     }
 }
 
@@ -227,23 +308,35 @@ impl Cell for ListCell {
     type Image = ListImage;
 
     fn image(&self, arena: &mut Vec<u8>) -> ListImage {
-        let mut marks = self.more.as_ref().map_or_else(Vec::new, |more| more.marks.clone());
-        marks.push(self.last_mark);
+        let (framed, tail_elements, marked, more) = match &self.body {
+            Body::Short { len, elements, marked, bytes } => {
+                let framed = bytes.get(..usize::from(*len)).unwrap_or(bytes);
+                (framed, u32::from(*elements), u64::from(*marked), None)
+            }
+            Body::Long { tail_elements, tail, marked, more } => {
+                (tail.as_slice(), *tail_elements, *marked, more.as_ref())
+            }
+        };
         ListImage {
-            tail: append(arena, &self.tail),
-            tail_elements: self.tail_elements,
-            sealed: self.more.as_ref().map(|more| Box::new(more.sealed.clone())),
+            tail: append(arena, framed),
+            tail_elements,
+            sealed: more.map(|more| Box::new(more.sealed.clone())),
             born: self.born,
-            marks,
+            marks: more.map_or_else(Vec::new, |more| more.marks.clone()),
+            last_mark: (self.marked_in, marked),
         }
     }
 
+    #[inline]
     fn heap_bytes(&self) -> usize {
-        let more = self.more.as_ref().map_or(0, |more| {
+        let Body::Long { tail, more, .. } = &self.body else {
+            return 0;
+        };
+        let more = more.as_ref().map_or(0, |more| {
             let sealed = usize::try_from(more.sealed_bytes).unwrap_or(usize::MAX);
             sealed.saturating_add(size_of::<More>() + more.marks.capacity() * 16)
         });
-        self.tail.capacity().saturating_add(more)
+        tail.capacity().saturating_add(more)
     }
 }
 
@@ -293,9 +386,9 @@ mod tests {
         let (mut arena, mut copied) = (Vec::new(), 0);
         let image = cell.image(&mut arena);
         assert!(arena.len() <= CHUNK_BYTES);
-        for (framed, count) in image.runs(&arena) {
-            assert_eq!(Elements::parse(framed).unwrap().count(), count);
-            copied += framed.len();
+        for elements in image.runs(&arena) {
+            assert_eq!(Elements::parse(elements.framed()).unwrap(), elements);
+            copied += elements.framed().len();
         }
         assert_eq!(copied, size);
     }
@@ -314,6 +407,22 @@ mod tests {
         cell.append(buffer.as_elements(), now(12, Some(9)));
         let image = cell.image(&mut Vec::new());
         assert_eq!(image.appended_since(9), Some(10));
-        assert_eq!(image.marks.len(), 1, "marks that no increment needs are dropped");
+        assert_eq!(image.marks, [], "marks that no increment needs are dropped");
+    }
+
+    #[test]
+    fn short_lists_allocate_nothing_until_they_must() {
+        let mut buffer = ElementsBuffer::default();
+        elements(&mut buffer, &[vec![7; 8]]);
+        let mut cell = ListCell::new(buffer.as_elements(), now(1, None));
+        for (epoch, horizon, allocated) in
+            [(1, None, false), (2, Some(2), false), (4, Some(2), true)]
+        {
+            cell.append(buffer.as_elements(), now(epoch, horizon));
+            assert_eq!(cell.heap_bytes() > 0, allocated, "in epoch {epoch}");
+        }
+        assert_eq!((cell.size(), cell.elements()), (48, 4));
+        assert_eq!(contents(&cell), vec![vec![7; 8]; 4]);
+        assert_eq!(size_of::<ListCell>(), 56);
     }
 }

@@ -142,11 +142,9 @@ pub(crate) fn merge<K: KeyRep>(
             return Err(wrong_key(target));
         };
         let mut entry = table.entry(hash, probe);
-        if let Some(appended) = entry.edit(|merged| list.append_to(merged, now)) {
-            appended?;
-        } else {
+        if entry.edit(|merged| list.append_to(merged, now)).is_none() {
             let mut merged = ListCell::new(Elements::default(), now);
-            list.append_to(&mut merged, now)?;
+            list.append_to(&mut merged, now);
             entry.put(merged);
         }
     }

@@ -10,7 +10,7 @@ use alluvium_state_api::snapshot::{
     CancelToken, KeyedSnapshot, SnapshotContext, SnapshotFile, SnapshotKind, SnapshotTask,
 };
 use alluvium_state_api::storage::FileScope;
-use alluvium_state_api::{Elements, EntryKey, Error, KeyGroup, Result};
+use alluvium_state_api::{EntryKey, Error, KeyGroup, Result};
 
 use super::sorted::SortedPass;
 use super::{AnyView, Job, StateView};
@@ -198,9 +198,9 @@ impl Sorter<'_> {
         })?;
         self.emit(collected, id, writer, |writer, key, image: &ListImage, arena| {
             let mut first = 0;
-            for (framed, count) in image.runs(arena).filter(|(_, count)| *count > 0) {
-                writer.list(key, first, Elements::parse(framed)?)?;
-                first += count;
+            for elements in image.runs(arena).filter(|elements| !elements.is_empty()) {
+                writer.list(key, first, elements)?;
+                first += elements.count();
             }
             Ok(())
         })

@@ -15,7 +15,7 @@ use alluvium_state_api::snapshot::{
     SnapshotTask, StateSummary,
 };
 use alluvium_state_api::storage::FileScope;
-use alluvium_state_api::{Elements, EntryKey, Error, KeyGroup, KeyGroupRange, Result};
+use alluvium_state_api::{EntryKey, Error, KeyGroup, KeyGroupRange, Result};
 
 use super::full::FullPass;
 use super::{AnyView, Job, StateView};
@@ -305,11 +305,10 @@ impl<'a> Pass<'a> {
     ) -> Result<()> {
         let appended = base.and_then(|base| image.appended_since(base)).filter(|first| *first > 0);
         let mut first = 0;
-        for (framed, count) in image.runs(arena) {
-            let end = first + count;
-            let elements = Elements::parse(framed)?;
+        for elements in image.runs(arena) {
+            let end = first + elements.count();
             match appended {
-                None if count > 0 => self.writer.list(group, key, first, elements)?,
+                None if !elements.is_empty() => self.writer.list(group, key, first, elements)?,
                 Some(from) if end > from => {
                     let skipped = from.saturating_sub(first);
                     let elements = elements.skip(skipped);
