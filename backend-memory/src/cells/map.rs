@@ -2,15 +2,13 @@
 //!
 //! # Layout
 //! A map is a row of sorted leaves of at most [`LEAF_BYTES`] (unless one entry alone is longer). The
-//! one leaf of a small map belongs to the cell; the leaves of larger maps are shared with snapshots
-//! and copied when one is written while a snapshot still needs it.
+//! one leaf of a small map belongs to the cell; those of larger maps are [`Many`].
 //!
 //! # Cost
-//! A point access is two binary searches. An image is one reference per leaf (a copy of at most
+//! A point access is two searches. An image is one reference per leaf (a copy of at most
 //! [`LEAF_BYTES`] for a small map): below 0.1 ms for maps of a million entries.
 //!
 //! # Invariants
-//! M1. Leaves are not empty, and their keys ascend from leaf to leaf.
 //! M2. `removed` holds the map keys removed since the horizon with the epoch of their removal, except
 //!     those removed in the epoch in which the map was made (`born`): no snapshot has seen them. An
 //!     increment on a base before `born` carries the map whole; one on a later base, which need not be
@@ -24,6 +22,7 @@ use alluvium_state_api::Result;
 
 use super::Now;
 use super::leaf::{Leaf, Record, push_record, records};
+use super::many::Many;
 use crate::table::{Cell, Epoch, Span, append};
 
 /// The longest leaf with more than one entry, in bytes.
@@ -35,80 +34,78 @@ const LOG_FLOOR: u64 = 16;
 #[derive(Debug)]
 enum Leaves {
     One(Leaf),
-    Many(Vec<Arc<Leaf>>),
+    Many(Box<Many>),
 }
 
 /// A map of any size.
 #[derive(Debug)]
 pub(crate) struct MapCell {
     leaves: Leaves,
-    entries: u64,
     born: Epoch,
     removed: Option<Box<Removed>>,
 }
 
-type Removed = Vec<(Epoch, Arc<[u8]>)>;
+/// The keys that were removed, and the bytes that remembering them takes.
+#[derive(Debug, Default)]
+struct Removed {
+    log: Vec<(Epoch, Arc<[u8]>)>,
+    heap: usize,
+}
+
+/// What remembering a removal takes besides the key, in bytes.
+const REMOVAL_BYTES: usize = 40;
+
+impl Removed {
+    fn push(&mut self, epoch: Epoch, key: &[u8]) {
+        self.log.push((epoch, key.into()));
+        self.heap += key.len() + REMOVAL_BYTES;
+    }
+
+    /// Forgets what no increment upon `horizon` or later needs.
+    fn forget(&mut self, horizon: Epoch) {
+        self.log.retain(|(epoch, _)| *epoch > horizon);
+        self.heap = self.log.iter().map(|(_, key)| key.len() + REMOVAL_BYTES).sum();
+    }
+}
 
 impl MapCell {
     /// An empty map, made in the epoch `now`.
     pub(crate) fn new(now: Now) -> Self {
-        Self { leaves: Leaves::One(Leaf::default()), entries: 0, born: now.epoch, removed: None }
+        Self { leaves: Leaves::One(Leaf::default()), born: now.epoch, removed: None }
     }
 
     /// Entries.
     pub(crate) fn len(&self) -> u64 {
-        self.entries
-    }
-
-    /// The leaf in which a key is or would be.
-    fn leaf(&self, key: &[u8]) -> Option<&Leaf> {
         match &self.leaves {
-            Leaves::One(leaf) => Some(leaf),
-            Leaves::Many(leaves) => leaves.get(position_of(leaves, key)).map(|leaf| &**leaf),
+            Leaves::One(leaf) => leaf.len() as u64,
+            Leaves::Many(many) => many.len(),
         }
     }
 
     /// The value of a map key.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        let leaf = self.leaf(key)?;
+        let leaf = match &self.leaves {
+            Leaves::One(leaf) => leaf,
+            Leaves::Many(many) => many.leaf(key)?,
+        };
         leaf.value(leaf.search(key).ok()?)
     }
 
     /// Sets the value of a map key; returns whether the key is new.
+    #[inline]
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8], now: Now) -> bool {
-        let fresh = match &mut self.leaves {
-            Leaves::One(leaf) => leaf.put(key, value, now.epoch),
-            Leaves::Many(leaves) => {
-                let position = position_of(leaves, key);
-                let Some(leaf) = leaves.get_mut(position) else {
-                    return false;
-                };
-                Arc::make_mut(leaf).put(key, value, now.epoch)
+        match &mut self.leaves {
+            Leaves::One(leaf) => {
+                let fresh = leaf.put(key, value, now.epoch);
+                if leaf.live_bytes() > LEAF_BYTES && leaf.len() > 1 {
+                    let mut many = Many::new(std::mem::take(leaf));
+                    many.split(0, LEAF_BYTES);
+                    self.leaves = Leaves::Many(Box::new(many));
+                }
+                fresh
             }
-        };
-        self.entries += u64::from(fresh);
-        self.split_at(key);
-        fresh
-    }
-
-    fn split_at(&mut self, key: &[u8]) {
-        if let Leaves::One(leaf) = &mut self.leaves {
-            if leaf.live_bytes() <= LEAF_BYTES {
-                return;
-            }
-            self.leaves = Leaves::Many(vec![Arc::new(std::mem::take(leaf))]);
-        }
-        let Leaves::Many(leaves) = &mut self.leaves else {
-            return;
-        };
-        let position = position_of(leaves, key);
-        let Some(leaf) = leaves.get_mut(position) else {
-            return;
-        };
-        if leaf.live_bytes() > LEAF_BYTES && leaf.len() > 1 {
-            let upper = Arc::make_mut(leaf).split();
-            leaves.insert(position + 1, Arc::new(upper));
+            Leaves::Many(many) => many.put(Record { touched: now.epoch, key, value }, LEAF_BYTES),
         }
     }
 
@@ -116,36 +113,18 @@ impl MapCell {
     pub(crate) fn remove(&mut self, key: &[u8], now: Now) -> bool {
         let removed = match &mut self.leaves {
             Leaves::One(leaf) => leaf.search(key).map(|at| leaf.remove(at)).is_ok(),
-            Leaves::Many(leaves) => {
-                let position = position_of(leaves, key);
-                let Some(leaf) = leaves.get_mut(position) else {
-                    return false;
-                };
-                let Ok(at) = leaf.search(key) else {
-                    return false;
-                };
-                Arc::make_mut(leaf).remove(at);
-                if leaf.len() == 0 {
-                    leaves.remove(position);
+            Leaves::Many(many) => {
+                let removed = many.remove(key);
+                if let Some(last) = many.last() {
+                    self.leaves = Leaves::One(last);
                 }
-                true
+                removed
             }
         };
         if removed {
-            self.entries -= 1;
-            self.shrink();
             self.remember(key, now);
         }
         removed
-    }
-
-    fn shrink(&mut self) {
-        if let Leaves::Many(leaves) = &mut self.leaves
-            && leaves.len() <= 1
-        {
-            let last = leaves.pop().map(Arc::unwrap_or_clone).unwrap_or_default();
-            self.leaves = Leaves::One(last);
-        }
     }
 
     fn remember(&mut self, key: &[u8], now: Now) {
@@ -153,17 +132,18 @@ impl MapCell {
             self.removed = None;
             return;
         };
-        let log = self.removed.get_or_insert_default();
-        if log.len() as u64 > self.entries.max(LOG_FLOOR) {
-            log.retain(|(epoch, _)| *epoch > horizon);
+        let entries = self.len();
+        let removed = self.removed.get_or_insert_default();
+        if removed.log.len() as u64 > entries.max(LOG_FLOOR) {
+            removed.forget(horizon);
         }
-        log.push((now.epoch, key.into()));
+        removed.push(now.epoch, key);
     }
 
     /// Whether more removals are remembered than entries are left: the map should be made anew.
     pub(crate) fn is_outgrown(&self) -> bool {
-        let removed = self.removed.as_ref().map_or(0, |removed| removed.len() as u64);
-        removed > self.entries.max(LOG_FLOOR) + 1
+        let removed = self.removed.as_ref().map_or(0, |removed| removed.log.len() as u64);
+        removed > self.len().max(LOG_FLOOR) + 1
     }
 
     /// The same entries as a map that is made now, which remembers no removals.
@@ -179,22 +159,20 @@ impl MapCell {
         from: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<ControlFlow<()>> {
-        let mut run = |leaf: &Leaf, start: usize| -> Result<ControlFlow<()>> {
-            for record in leaf.iter_from(start) {
+        let mut run = |leaf: &Leaf, from: &[u8]| -> Result<ControlFlow<()>> {
+            let place = leaf.search(from).unwrap_or_else(|place| place);
+            for record in leaf.iter_from(place) {
                 if visit(record.key, record.value)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
             Ok(ControlFlow::Continue(()))
         };
-        let start_in = |leaf: &Leaf| leaf.search(from).unwrap_or_else(|position| position);
         match &self.leaves {
-            Leaves::One(leaf) => run(leaf, start_in(leaf)),
-            Leaves::Many(leaves) => {
-                let first = position_of(leaves, from);
-                for (index, leaf) in leaves.iter().enumerate().skip(first) {
-                    let start = if index == first { start_in(leaf) } else { 0 };
-                    if run(leaf, start)?.is_break() {
+            Leaves::One(leaf) => run(leaf, from),
+            Leaves::Many(many) => {
+                for leaf in many.leaves_from(from) {
+                    if run(leaf, from)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
@@ -202,11 +180,6 @@ impl MapCell {
             }
         }
     }
-}
-
-/// The last leaf whose first key is not above `key`, or the first one.
-fn position_of(leaves: &[Arc<Leaf>], key: &[u8]) -> usize {
-    leaves.partition_point(|leaf| leaf.first_key() <= key).saturating_sub(1)
 }
 
 #[derive(Debug)]
@@ -249,27 +222,24 @@ impl Cell for MapCell {
 
     fn image(&self, arena: &mut Vec<u8>) -> MapImage {
         let leaves = match &self.leaves {
-            Leaves::Many(leaves) => ImageLeaves::Many(leaves.clone()),
+            Leaves::Many(many) => ImageLeaves::Many(many.shared()),
             Leaves::One(leaf) => {
                 let mut copied = Vec::with_capacity(leaf.live_bytes());
                 leaf.iter_from(0).for_each(|record| push_record(&mut copied, record));
                 ImageLeaves::One(append(arena, &copied))
             }
         };
-        let removed = self.removed.as_ref().map_or_else(Vec::new, |removed| (**removed).clone());
+        let removed = self.removed.as_ref().map_or_else(Vec::new, |removed| removed.log.clone());
         MapImage { leaves, born: self.born, removed }
     }
 
+    #[inline]
     fn heap_bytes(&self) -> usize {
         let leaves = match &self.leaves {
             Leaves::One(leaf) => leaf.heap_bytes(),
-            Leaves::Many(leaves) => leaves.iter().map(|leaf| leaf.heap_bytes() + 80).sum(),
+            Leaves::Many(many) => many.heap_bytes() + size_of::<Many>(),
         };
-        let removed = self
-            .removed
-            .as_ref()
-            .map_or(0, |removed| removed.iter().map(|(_, key)| key.len() + 40).sum::<usize>());
-        leaves + removed
+        leaves + self.removed.as_ref().map_or(0, |removed| removed.heap)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! * [`list`]: a list in chunks, appended without rewriting, shared with snapshots;
 //! * [`leaf`]: a sorted run of map entries in one block of memory;
-//! * [`map`]: a map as one leaf, or as a sorted row of leaves shared with snapshots;
+//! * [`map`]: a map as one leaf, or as many; [`many`]: a sorted row of leaves, shared with snapshots;
 //! * [`value`]: how values of fixed and of any width are read and written in place.
 //!
 //! Cells record in which epoch their parts last changed, so that an increment holds the elements and
@@ -10,6 +10,7 @@
 
 pub(crate) mod leaf;
 pub(crate) mod list;
+mod many;
 pub(crate) mod map;
 pub(crate) mod value;
 

@@ -49,8 +49,13 @@ impl MapWalk {
         visit: &mut VisitEntry<'_>,
     ) -> Result<ControlFlow<()>> {
         map.for_each_from(from, &mut |map_key, value| {
-            self.bytes.truncate(self.namespace_end);
-            self.bytes.extend_from_slice(map_key);
+            self.bytes.resize(self.namespace_end + map_key.len(), 0);
+            let place = self.bytes.get_mut(self.namespace_end..).unwrap_or_default();
+            match (place.as_mut_array::<8>(), map_key.as_array::<8>()) {
+                // without a call
+                (Some(place), Some(map_key)) => *place = *map_key,
+                _ => place.copy_from_slice(map_key),
+            }
             visit(EntryKey::new(&self.bytes, self.key_end, self.namespace_end)?, value)
         })
     }

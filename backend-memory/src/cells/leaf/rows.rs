@@ -1,0 +1,194 @@
+//! Entries of one width, side by side in the order of their keys.
+//!
+//! # Layout
+//! A row is the epoch of the last change `u32` (never written to a file), the key, the value.
+//! There is neither an index nor garbage: a map from numbers to numbers takes 20 bytes an entry.
+//!
+//! # Cost
+//! A search compares keys of 4, 8 and 16 bytes as numbers. Among few rows it compares with all of them: none waits for
+//! the comparison before, so that their cache misses overlap. A new row moves those above it.
+
+use super::records::HEADER;
+use super::{Entries, Record, fetch};
+use crate::table::Epoch;
+
+/// What a row begins with, in bytes.
+const EPOCH_BYTES: usize = 4;
+/// Longest key and value together, in bytes: beyond, moving rows costs more than an index.
+const MAX_PAYLOAD: usize = 256;
+/// Rows that a search looks at one and all.
+const FEW: usize = 16;
+/// Rows that are made room for first.
+const FIRST_ROWS: usize = 2;
+
+/// A sorted run of entries of one width.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    data: Vec<u8>,
+    /// Bytes of a key and of a value, both of the first entry.
+    key: u16,
+    value: u16,
+}
+
+/// The entry of a row.
+#[inline]
+pub(super) fn record(row: &[u8], key: usize) -> Option<Record<'_>> {
+    let (touched, rest) = row.split_first_chunk::<EPOCH_BYTES>()?;
+    let (key, value) = rest.split_at_checked(key)?;
+    Some(Record { touched: Epoch::from_le_bytes(*touched), key, value })
+}
+
+/// The key of a row, of `N` bytes.
+#[inline]
+fn number<const N: usize>(row: &[u8]) -> Option<&[u8; N]> {
+    row.get(EPOCH_BYTES..)?.first_chunk::<N>()
+}
+
+fn fill(row: &mut [u8], entry: Record<'_>) {
+    if let Some((touched, rest)) = row.split_first_chunk_mut::<EPOCH_BYTES>()
+        && let Some((key, value)) = rest.split_at_mut_checked(entry.key.len())
+        && value.len() == entry.value.len()
+    {
+        *touched = entry.touched.to_le_bytes();
+        key.copy_from_slice(entry.key);
+        value.copy_from_slice(entry.value);
+    }
+}
+
+impl Rows {
+    #[inline]
+    fn stride(&self) -> usize {
+        EPOCH_BYTES + usize::from(self.key) + usize::from(self.value)
+    }
+
+    /// Entries.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.data.len() / self.stride()
+    }
+
+    /// Bytes that the entries would take as records: what a snapshot copies.
+    #[inline]
+    pub(super) fn live_bytes(&self) -> usize {
+        self.data.len() + self.len() * (HEADER - EPOCH_BYTES)
+    }
+
+    /// Bytes allocated.
+    #[inline]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.data.capacity()
+    }
+
+    /// The entry at a position.
+    #[inline]
+    pub(super) fn at(&self, position: usize) -> Option<Record<'_>> {
+        let row = self.data.get(position * self.stride()..)?.get(..self.stride())?;
+        record(row, usize::from(self.key))
+    }
+
+    /// The entries from a position on, in order.
+    #[inline]
+    pub(super) fn iter_from(&self, position: usize) -> Entries<'_> {
+        let rows = self.data.get(position * self.stride()..).unwrap_or_default();
+        Entries::Rows(rows.chunks_exact(self.stride()), usize::from(self.key))
+    }
+
+    /// Where a key is, or where it would go.
+    #[inline]
+    pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {
+        if key.len() == usize::from(self.key) {
+            match key.len() {
+                4 => return self.search_number::<4>(key),
+                8 => return self.search_number::<8>(key),
+                16 => return self.search_number::<16>(key),
+                _ => {}
+            }
+        }
+        fetch(&self.data);
+        let place = self.first_not(|mine| mine < key);
+        if self.at(place).is_some_and(|entry| entry.key == key) { Ok(place) } else { Err(place) }
+    }
+
+    #[inline]
+    fn search_number<const N: usize>(&self, key: &[u8]) -> Result<usize, usize> {
+        let Ok(key) = <&[u8; N]>::try_from(key) else {
+            return Err(0);
+        };
+        let rows = self.data.chunks_exact(self.stride());
+        let place = if rows.len() <= FEW {
+            rows.filter(|row| number::<N>(row).is_some_and(|mine| mine < key)).count()
+        } else {
+            fetch(&self.data);
+            self.first_not(|mine| mine.first_chunk::<N>().is_some_and(|mine| mine < key))
+        };
+        let row = self.data.get(place * self.stride()..).unwrap_or_default();
+        if number::<N>(row) == Some(key) { Ok(place) } else { Err(place) }
+    }
+
+    /// The first row whose key is not below, by halves; without a branch that depends on keys.
+    #[inline]
+    fn first_not(&self, below: impl Fn(&[u8]) -> bool) -> usize {
+        let below = |place| self.at(place).is_some_and(|entry| below(entry.key));
+        let (mut from, mut left) = (0, self.len());
+        while left > 1 {
+            let half = left / 2;
+            from = if below(from + half - 1) { from + half } else { from };
+            left -= half;
+        }
+        from + usize::from(below(from))
+    }
+
+    /// Sets the value of a key; returns whether the key is new, and `None`, having done nothing, where its entry has
+    /// another width than those that are here.
+    #[inline]
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8], touched: Epoch) -> Option<bool> {
+        if self.data.is_empty() {
+            if key.len() + value.len() > MAX_PAYLOAD {
+                return None;
+            }
+            self.key = u16::try_from(key.len()).ok()?;
+            self.value = u16::try_from(value.len()).ok()?;
+        }
+        if key.len() != usize::from(self.key) || value.len() != usize::from(self.value) {
+            return None;
+        }
+        let found = self.search(key);
+        let (Ok(position) | Err(position)) = found;
+        if found.is_err() {
+            self.make_room(position);
+        }
+        let (at, stride) = (position * self.stride(), self.stride());
+        if let Some(row) = self.data.get_mut(at..at + stride) {
+            fill(row, Record { touched, key, value });
+        }
+        Some(found.is_err())
+    }
+
+    /// Moves the rows from a position on one row up.
+    fn make_room(&mut self, position: usize) {
+        let (at, stride, end) = (position * self.stride(), self.stride(), self.data.len());
+        if self.data.capacity() == 0 {
+            self.data.reserve_exact(FIRST_ROWS * stride);
+        }
+        self.data.resize(end + stride, 0);
+        self.data.copy_within(at..end, at + stride);
+    }
+
+    /// Removes the entry at a position.
+    pub(super) fn remove(&mut self, position: usize) {
+        let (at, stride) = (position * self.stride(), self.stride());
+        if at + stride <= self.data.len() {
+            self.data.drain(at..at + stride);
+            if self.data.len() < self.data.capacity() / 4 {
+                self.data.shrink_to(self.data.len() * 2);
+            }
+        }
+    }
+
+    /// Splits off the upper half.
+    pub(super) fn split(&mut self) -> Self {
+        let upper = self.data.split_off(self.len() / 2 * self.stride());
+        self.data.shrink_to_fit();
+        Self { data: upper, key: self.key, value: self.value }
+    }
+}
