@@ -1,12 +1,8 @@
-//! The files that the next incremental snapshot builds on, and which of them it replaces.
+//! The files that the next incremental snapshot builds on.
 //!
-//! # How a chain stays short
-//! An increment adds one file to the files of the confirmed checkpoint below it. Entries that it
-//! overwrites stay behind in older files as garbage. Instead of rewriting everything now and then,
-//! each increment writes *some key groups in full*; the older files then no longer count for those
-//! groups (`SnapshotFile::live`), and a file that counts for none leaves the chain. [`plan`]
-//! chooses so many that what a restore reads stays within [`MOST_READ_PERCENT`] of the state and a
-//! chain has at most [`MOST_FILES`] files. With c % changed per checkpoint that costs about 2c % more.
+//! An increment adds one file to the files of the confirmed checkpoint below it, and writes some key groups
+//! in full ([`fold`](crate::fold)), so that older files no longer count for those (`SnapshotFile::live`). A
+//! file that counts for none leaves the chain.
 //!
 //! # Invariants
 //! C1. The base is a confirmed checkpoint of this store, or the one it was restored from.
@@ -25,13 +21,6 @@ use crate::sync::{AtomicU32, Mutex, Ordering};
 use crate::table::Epoch;
 use crate::tables::state::State;
 
-/// What a restore may read, in percent of a full snapshot.
-const MOST_READ_PERCENT: u64 = 120;
-
-/// Files in a chain from which on the oldest is phased out, and at most.
-const MANY_FILES: usize = 32;
-const MOST_FILES: usize = 64;
-
 /// Candidates that are remembered; older ones can no longer become a base.
 const MOST_CANDIDATES: usize = 64;
 
@@ -45,14 +34,18 @@ pub(crate) struct ChainFile {
 
 impl ChainFile {
     /// The same file, without the key groups for which `replaced` says true.
-    fn without(&self, range: KeyGroupRange, replaced: &[bool]) -> Option<Self> {
+    pub(crate) fn without(&self, range: KeyGroupRange, replaced: &[bool]) -> Option<Self> {
         let counts = |group: KeyGroup| {
-            let live = self.file.live.iter().any(|live| live.contains(group));
-            live && !replaced.get(index_of(range, group)).copied().unwrap_or(false)
+            self.is_live(group) && !replaced.get(index_of(range, group)).copied().unwrap_or(false)
         };
         let live = range.runs_where(counts);
         let file = SnapshotFile { live, ..self.file.clone() };
         (!file.live.is_empty()).then(|| Self { file, group_bytes: Arc::clone(&self.group_bytes) })
+    }
+
+    /// Whether a key group counts.
+    pub(crate) fn is_live(&self, group: KeyGroup) -> bool {
+        self.file.live.iter().any(|live| live.contains(group))
     }
 
     /// Bytes that a restore reads of the file.
@@ -63,9 +56,13 @@ impl ChainFile {
         range.iter().map(|group| self.live_bytes(range, group)).sum()
     }
 
-    fn live_bytes(&self, range: KeyGroupRange, group: KeyGroup) -> u64 {
-        let live = self.file.live.iter().any(|live| live.contains(group));
-        if live { self.group_bytes.get(index_of(range, group)).copied().unwrap_or(0) } else { 0 }
+    /// Bytes that a restore reads of a key group.
+    pub(crate) fn live_bytes(&self, range: KeyGroupRange, group: KeyGroup) -> u64 {
+        if self.is_live(group) {
+            self.group_bytes.get(index_of(range, group)).copied().unwrap_or(0)
+        } else {
+            0
+        }
     }
 }
 
@@ -93,15 +90,6 @@ impl Base {
             files.iter().all(|file| !matches!(file.file.stored.location, FileLocation::Own(_)));
         shareable.then_some(Self { checkpoint, epochs, files })
     }
-}
-
-/// What an increment writes, and what it keeps of its base.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    /// By key group of the range: is it written in full?
-    pub(crate) full: Vec<bool>,
-    /// The files of the base that still count.
-    pub(crate) kept: Vec<ChainFile>,
 }
 
 /// Tasks report here what may become a base.
@@ -217,48 +205,6 @@ pub(crate) fn report(candidates: &Candidates, base: Base) {
     candidates.push(base);
 }
 
-/// The plan of an increment that holds what changed and nothing else, and keeps no files.
-pub(crate) fn changes_alone(range: KeyGroupRange) -> Plan {
-    Plan { full: vec![false; usize::from(range.len())], kept: Vec::new() }
-}
-
-/// Chooses the key groups that an increment on `base` writes in full, given what a full snapshot
-/// would have in bytes.
-pub(crate) fn plan(base: &Base, range: KeyGroupRange, full_bytes: u64) -> Plan {
-    let groups = usize::from(range.len());
-    let mut full = vec![false; groups];
-    if let Some(oldest) = base.files.first().filter(|_| base.files.len() >= MANY_FILES) {
-        let live: Vec<KeyGroup> = oldest.file.live.iter().flat_map(|live| live.iter()).collect();
-        let left = MOST_FILES.saturating_sub(base.files.len()).max(1);
-        for group in live.iter().take(live.len().div_ceil(left)) {
-            if let Some(full) = full.get_mut(index_of(range, *group)) {
-                *full = true;
-            }
-        }
-    }
-    let in_chain: Vec<u64> = range
-        .iter()
-        .map(|group| base.files.iter().map(|file| file.live_bytes(range, group)).sum())
-        .collect();
-    let average = full_bytes / (groups.max(1) as u64);
-    let total: u64 = in_chain.iter().sum();
-    let mut excess = total.saturating_sub(full_bytes.saturating_mul(MOST_READ_PERCENT) / 100);
-    let mut order: Vec<usize> = (0..groups).collect();
-    order.sort_by_key(|group| std::cmp::Reverse(in_chain.get(*group).copied().unwrap_or(0)));
-    for group in order {
-        let garbage = in_chain.get(group).copied().unwrap_or(0).saturating_sub(average);
-        if excess == 0 || garbage == 0 {
-            break;
-        }
-        if let Some(full) = full.get_mut(group) {
-            *full = true;
-        }
-        excess = excess.saturating_sub(garbage);
-    }
-    let kept = base.files.iter().filter_map(|file| file.without(range, &full)).collect();
-    Plan { full, kept }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,42 +225,6 @@ mod tests {
             live: vec![range()],
         };
         ChainFile { file, group_bytes: vec![bytes; 64].into() }
-    }
-
-    /// Simulates a store whose state stays at 64 x 10,000 bytes while `changed` bytes per group
-    /// change between checkpoints; returns bytes read by a restore and written, per checkpoint.
-    fn run(changed: u64, checkpoints: u64) -> (u64, u64, usize) {
-        let (mut most_read, mut written, mut most_files) = (0, 0, 0);
-        let mut files = vec![file(10_000)];
-        for checkpoint in 0..checkpoints {
-            let id = CheckpointId::new(checkpoint + 1);
-            let base = Base::new(id, Vec::new(), files).unwrap();
-            let plan = plan(&base, range(), 640_000);
-            let bytes: Vec<u64> =
-                plan.full.iter().map(|full| if *full { 10_000 } else { changed }).collect();
-            written += bytes.iter().sum::<u64>();
-            files = plan.kept;
-            files.push(ChainFile { group_bytes: bytes.into(), ..file(0) });
-            let read = |group| files.iter().map(|f| f.live_bytes(range(), group)).sum::<u64>();
-            most_read = most_read.max(range().iter().map(read).sum());
-            most_files = most_files.max(files.len());
-        }
-        (most_read, written / checkpoints, most_files)
-    }
-
-    #[test]
-    fn one_percent_churn_stays_within_the_bounds() {
-        let (read, written, files) = run(100, 400);
-        assert!(read <= 640_000 * 130 / 100, "a restore reads {read}");
-        assert!(written <= 640_000 * 35 / 1000, "a checkpoint writes {written}");
-        assert!(files <= MOST_FILES + 1, "{files} files");
-    }
-
-    #[test]
-    fn low_churn_does_not_grow_the_chain() {
-        let (read, written, files) = run(1, 1000);
-        assert!(read <= 640_000 * 130 / 100 && files <= MOST_FILES + 1, "{read} in {files} files");
-        assert!(written <= 640_000 * 25 / 1000, "a checkpoint writes {written}");
     }
 
     #[test]

@@ -35,12 +35,13 @@
 //! # Map of the crate
 //! `table` is the hash table with its snapshots; `cells` are the lists, maps and values in it;
 //! `tables` choose a table for a state; `ops` are the operations on them; [`MemoryStore`] implements
-//! the SPI; `snapshot`, `chain` and `restore` write and read state files; [`MemoryBackend`] is the
+//! the SPI; `snapshot`, `chain`, `fold` and `restore` write and read state files; [`MemoryBackend`] is the
 //! backend by name.
 
 mod cells;
 mod chain;
 mod factory;
+mod fold;
 mod load;
 mod ops;
 mod restore;

@@ -64,6 +64,18 @@ impl Job {
         }
     }
 
+    /// About how many bytes an increment has of what changed, if a full snapshot has `full_bytes`. A list
+    /// or map in which something changed counts as a whole.
+    pub(crate) fn estimate_changed(&self, full_bytes: u64) -> u64 {
+        let (mut changed, mut keys) = (0u64, 0u64);
+        for state in &self.states {
+            changed = changed.saturating_add(state.view.estimate_yield());
+            keys = keys.saturating_add(state.view.len());
+        }
+        let bytes = u128::from(full_bytes) * u128::from(changed) / u128::from(keys.max(1));
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     /// The epochs that the snapshot ended, by slot.
     pub(crate) fn epochs(&self) -> Vec<Epoch> {
         let mut epochs = vec![0; self.states.len()];
@@ -101,6 +113,13 @@ macro_rules! any_view {
             fn len(&self) -> u64 {
                 match self {
                     $(Self::$variant(view) => view.len() as u64,)*
+                }
+            }
+
+            /// About how many entries the view yields, and removals.
+            fn estimate_yield(&self) -> u64 {
+                match self {
+                    $(Self::$variant(view) => view.estimate_yield(),)*
                 }
             }
 

@@ -15,14 +15,15 @@ use alluvium_state_api::snapshot::{
     SnapshotTask, StateSummary,
 };
 use alluvium_state_api::storage::FileScope;
-use alluvium_state_api::{EntryKey, Error, KeyGroup, KeyGroupRange, Result};
+use alluvium_state_api::{EntryKey, Error, KeyGroup, Result};
 
 use super::full::FullPass;
 use super::{AnyView, Job, StateView};
 use crate::cells::list::{ListCell, ListImage};
 use crate::cells::map::{MapCell, MapImage};
 use crate::cells::value::ValueCell;
-use crate::chain::{self, Base, Candidates, ChainFile, Plan};
+use crate::chain::{self, Base, Candidates, ChainFile};
+use crate::fold::{Groups, Plan};
 use crate::table::{Cell, Epoch, Fixed, Item, KeyRep, ShardImage, TableView};
 use crate::tables::shape::Shape;
 
@@ -48,9 +49,11 @@ impl OwnTask {
         let range = job.space.range();
         let plan = base.as_ref().map(|base| {
             if job.changes_alone {
-                return chain::changes_alone(range);
+                return Plan::changes_alone(range);
             }
-            chain::plan(base, range, full_bytes(base, range))
+            let groups = Groups::of(base, range);
+            let changed = job.estimate_changed(groups.full_bytes());
+            groups.plan(base, range, changed)
         });
         let form = if plan.is_some() { FileForm::Increment } else { FileForm::Full };
         let scope = if candidates.is_some() { FileScope::Shared } else { FileScope::Own };
@@ -81,16 +84,6 @@ impl OwnTask {
         }
         Ok(finish(&job, written, plan, summaries, (epochs, candidates)))
     }
-}
-
-/// Bytes that a full snapshot would have had at the time of the base: what the newest full pass over
-/// each key group wrote, or all of it where groups are small.
-fn full_bytes(base: &Base, range: KeyGroupRange) -> u64 {
-    let largest = |group: KeyGroup| {
-        let at = usize::from(group.index().saturating_sub(range.start()));
-        base.files.iter().filter_map(|file| file.group_bytes.get(at)).copied().max().unwrap_or(0)
-    };
-    range.iter().map(largest).sum()
 }
 
 /// What went into a full file must be what the tables counted.

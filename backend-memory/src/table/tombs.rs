@@ -36,6 +36,11 @@ impl Sealed {
         self.epoch
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     /// Yields the keys.
     pub(super) fn for_each(&self, mut each: impl FnMut(&[u8])) {
         for chunk in &self.chunks {

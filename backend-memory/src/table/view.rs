@@ -35,6 +35,9 @@ use std::sync::Arc;
 /// Shards in a segment.
 pub(super) const SEGMENT: usize = 64;
 
+/// Shards that are looked at to tell how much changed.
+const SAMPLE: usize = 16;
+
 /// Shards that came into being together.
 pub(super) type Segment<K, C> = Arc<[Lock<Shard<K, C>>]>;
 
@@ -258,6 +261,35 @@ impl<K: KeyRep, C: Cell> TableView<K, C> {
         for sealed in self.tombs.iter().filter(|sealed| sealed.epoch() > base) {
             sealed.for_each(&mut each);
         }
+    }
+
+    /// About how many entries [`next_shard`](Self::next_shard) and [`removed`](Self::removed) will yield, from
+    /// a look at a few shards.
+    pub(crate) fn estimate_yield(&self) -> u64 {
+        let Self { ticket, segments, since: Some(base), .. } = self else {
+            return self.len as u64;
+        };
+        let shards = ticket.marks.ends.len();
+        let (mut image, mut looked, mut found) = (ShardImage::default(), 0u64, 0u64);
+        for id in (0..shards).step_by(shards.div_ceil(SAMPLE).max(1)) {
+            let id = u32::try_from(id).unwrap_or(u32::MAX);
+            let Some(cell) = ticket.needs(id).then(|| cell(segments, id)).flatten() else {
+                continue;
+            };
+            let shard = cell.lock();
+            if ticket.needs(id) {
+                looked += 1;
+                let any = image.capture(&shard, ticket.epoch, Some(*base));
+                drop(shard);
+                if any {
+                    image.for_each(|_| found += 1);
+                }
+            }
+        }
+        let removed = self.tombs.iter().filter(|sealed| sealed.epoch() > *base);
+        let removed: usize = removed.map(|sealed| sealed.count()).sum();
+        let found = found.saturating_mul(shards as u64).checked_div(looked).unwrap_or(0);
+        found.saturating_add(removed as u64)
     }
 
     /// Copies the next shard into `out`, whose memory is used again; `false` when there is none
