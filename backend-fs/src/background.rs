@@ -76,6 +76,11 @@ impl Background {
         self.hydrated.load(Ordering::Relaxed)
     }
 
+    /// Whether segments are being merged.
+    pub(crate) fn is_merging(&self) -> bool {
+        self.merging.as_ref().is_some_and(|merging| !merging.promise.is_done())
+    }
+
     /// The spill under way.
     pub(crate) fn spill(&self) -> Option<Arc<Promise>> {
         self.spill.clone()

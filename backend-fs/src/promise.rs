@@ -28,6 +28,11 @@ impl Promise {
         self.outcome.lock().as_ref().map(answer)
     }
 
+    /// Whether the work has ended, however it did.
+    pub(crate) fn is_done(&self) -> bool {
+        self.outcome.lock().is_some()
+    }
+
     /// Waits for the outcome.
     ///
     /// # Errors

@@ -286,6 +286,7 @@ impl KeyedStore for FsStore {
             + self.cache.held_bytes()
             + self.segments.joint_bytes();
         statistics.snapshots_in_flight = self.chain.in_flight();
+        statistics.compactions_in_flight = u32::from(self.background.is_merging());
         statistics
     }
 }

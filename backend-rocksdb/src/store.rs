@@ -221,6 +221,8 @@ impl KeyedStore for RocksStore {
         statistics.memory_bytes =
             buffers.saturating_add(readers).saturating_add(self.cache.bytes());
         statistics.snapshots_in_flight = self.chain.in_flight();
+        let running = self.database.property(properties::NUM_RUNNING_COMPACTIONS);
+        statistics.compactions_in_flight = u32::try_from(running).unwrap_or(u32::MAX);
         statistics
     }
 }

@@ -181,6 +181,8 @@ pub struct StoreStatistics {
     pub memory_bytes: u64,
     /// Snapshots whose task has neither finished nor been dropped.
     pub snapshots_in_flight: u32,
+    /// Compactions, or merges of segments, that run beside the writer at the moment.
+    pub compactions_in_flight: u32,
 }
 
 /// A storage engine for the keyed state of one operator subtask.

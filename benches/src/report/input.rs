@@ -107,6 +107,8 @@ pub struct Played {
     pub per_s: f64,
     /// Accesses while nothing else went on.
     pub latency: Latency,
+    /// Accesses while something was merged or compacted.
+    pub compacting: Option<Latency>,
     /// Snapshots, in their order.
     pub snapshots: Vec<Snapshot>,
     /// Bytes per entry.
@@ -262,6 +264,7 @@ fn played(line: &Fields<'_>) -> Read<Played> {
         fill_per_s: fill_per_s.transpose()?.flatten(),
         per_s: run.number("per_s")?,
         latency: latency(&line.object("latency")?)?,
+        compacting: line.maybe_object("latency_compacting")?.as_ref().map(latency).transpose()?,
         snapshots: line.objects("snapshots")?.iter().map(snapshot).collect::<Read<_>>()?,
         bytes_per_entry: of_memory("bytes_per_entry")?,
         peak_bytes: of_memory("own_bytes_peak")?,

@@ -163,6 +163,10 @@ where
         Ok(Some(taken))
     }
 
+    fn compactions(&self) -> u32 {
+        self.player.backend.statistics().compactions_in_flight
+    }
+
     fn stand(&self) -> Stand {
         if self.last.is_some() { Stand::Snapshot } else { Stand::Nothing }
     }

@@ -109,6 +109,15 @@ impl Schedule {
         self.due_ns = self.now_ns();
     }
 
+    /// Does what no job would do between two accesses: those that are due meanwhile are due later instead.
+    pub fn aside<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        let from_ns = self.now_ns();
+        let done = work();
+        let lost_ns = self.now_ns().saturating_sub(from_ns.max(self.due_ns));
+        self.due_ns = self.due_ns.saturating_add(lost_ns);
+        done
+    }
+
     /// Does accesses, each when it is due, until `goes_on` says no and none is late; how many were done. What is
     /// recorded of each is when it was due and how many nanoseconds after that it was done.
     ///
@@ -178,6 +187,25 @@ mod tests {
         assert_eq!(schedule.play(&mut Stalls(false), &accesses, record, || true).unwrap(), 100);
         assert!(latencies.len() == 100 && latencies.max() >= 50_000_000);
         assert!(latencies.at(0.75) > 20_000_000, "{}", latencies.at(0.75));
+    }
+
+    #[test]
+    fn nobody_is_charged_for_what_is_done_aside() {
+        let accesses = [Access::of(1, Operation::ValueGet); 10];
+        let mut schedule = Pace::of(0.002_5).begin();
+        schedule.aside(|| thread::sleep(Duration::from_millis(50)));
+        let due_ns = schedule.due_ns;
+        assert!(due_ns >= 49_000_000, "{due_ns}");
+        let mut first = None;
+        let record = |due, _| {
+            first.get_or_insert(due);
+        };
+        schedule.play(&mut Stalls(true), &accesses, record, || true).unwrap();
+        assert_eq!(first, Some(due_ns));
+        // what is done before something is due costs nobody anything
+        let due_ns = schedule.due_ns;
+        schedule.aside(|| ());
+        assert_eq!(schedule.due_ns, due_ns);
     }
 
     /// A stall before the first access is charged, too, and what is late is played although it should end.

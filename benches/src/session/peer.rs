@@ -50,6 +50,10 @@ impl<F: Family, K: PlayedKey + Hash + Ord + Clone> Side for Maps<F, K> {
         Ok(None)
     }
 
+    fn compactions(&self) -> u32 {
+        0
+    }
+
     fn stand(&self) -> Stand {
         Stand::Nothing
     }
@@ -111,6 +115,10 @@ impl<K: EncodedKey> Side for Database<K> {
         };
         self.last = Some(kept);
         Ok(Some(taken))
+    }
+
+    fn compactions(&self) -> u32 {
+        0
     }
 
     fn stand(&self) -> Stand {

@@ -22,6 +22,9 @@ const AFTERWARDS: usize = 8;
 /// A share of keys is changed with at most so many times the measured accesses.
 const MOST_CHANGES: u64 = 4;
 
+/// Accesses between two looks at whether something is compacted.
+const LOOK_EVERY: usize = 1024;
+
 const FULL: &str = "full";
 /// What the reported increments build on.
 const BASE: &str = "base";
@@ -78,7 +81,7 @@ impl Run<'_> {
         } else {
             Vec::new()
         };
-        let timeline = paced.end();
+        let (timeline, compacting) = paced.end();
         let memory = memory.end()?;
         let played = (filled.0, supply.played());
         let ends = filled.0 + supply.played();
@@ -105,6 +108,7 @@ impl Run<'_> {
             fill: filled,
             run: ran,
             latencies,
+            compacting,
             snapshots: told,
             timeline,
             memory: memory.with(checked.entries),
@@ -144,33 +148,50 @@ struct Paced<'a, S> {
     supply: &'a mut Supply,
     schedule: Schedule,
     timeline: Timeline,
+    compacting: Latencies,
 }
 
 impl<'a, S: Side> Paced<'a, S> {
     fn new(side: &'a mut S, supply: &'a mut Supply, pace: Pace) -> Outcome<Self> {
-        Ok(Self { side, supply, schedule: pace.begin(), timeline: Timeline::new()? })
+        let (timeline, compacting) = (Timeline::new()?, Latencies::new()?);
+        Ok(Self { side, supply, schedule: pace.begin(), timeline, compacting })
     }
 
-    fn end(mut self) -> Timeline {
+    fn end(mut self) -> (Timeline, Latencies) {
         self.timeline.close();
-        self.timeline
+        (self.timeline, self.compacting)
     }
 
-    /// So many accesses while nothing else goes on. A trace that has ended is played no further: what follows would be
+    /// So many accesses while no snapshot is taken; the latencies of those that had nothing beside them. A trace that has ended is played no further: what follows would be
     /// another workload.
     fn idle(&mut self, accesses: usize) -> Outcome<Latencies> {
         let mut latencies = Latencies::new()?;
         self.supply.prepare(accesses);
         self.schedule.skip();
-        let timeline = &mut self.timeline;
-        let record = |due, nanoseconds| {
-            latencies.record(nanoseconds);
-            timeline.record(due, nanoseconds);
-        };
-        let ready = self.supply.ready();
+        let Self { side, supply, schedule, timeline, compacting } = self;
+        let ready = supply.ready();
         let ready = ready.get(..accesses).unwrap_or(ready);
-        let played = self.schedule.play(self.side, ready, record, || true)?;
-        self.supply.advance(played);
+        let mut since_ns = None;
+        for accesses in ready.chunks(LOOK_EVERY) {
+            let is_compacting = schedule.aside(|| side.compactions()) > 0;
+            let now_ns = schedule.now_ns();
+            if is_compacting {
+                since_ns.get_or_insert(now_ns);
+            } else if let Some(from_ns) = since_ns.take() {
+                timeline.compaction(from_ns, now_ns);
+            }
+            let into = if is_compacting { &mut *compacting } else { &mut latencies };
+            let record = |due, nanoseconds| {
+                into.record(nanoseconds);
+                timeline.record(due, nanoseconds);
+            };
+            schedule.play(*side, accesses, record, || true)?;
+        }
+        if let Some(from_ns) = since_ns {
+            timeline.compaction(from_ns, schedule.now_ns());
+        }
+        let played = ready.len();
+        supply.advance(played);
         Ok(latencies)
     }
 
@@ -203,7 +224,7 @@ impl<'a, S: Side> Paced<'a, S> {
 
     /// Takes a snapshot while accesses go on, at most so many.
     fn snapshot(&mut self, kind: &'static str, most: usize) -> Outcome<Option<Took>> {
-        let Self { side, supply, schedule, timeline } = self;
+        let Self { side, supply, schedule, timeline, .. } = self;
         supply.prepare(most);
         let after = supply.played();
         let (mut latencies, mut played) = (Latencies::new()?, 0);

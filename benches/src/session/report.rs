@@ -85,6 +85,8 @@ pub struct Report {
     pub run: (u64, f64),
     /// Latencies while nothing else went on.
     pub latencies: Latencies,
+    /// Latencies while segments were merged or something was compacted, and no snapshot taken.
+    pub compacting: Latencies,
     /// Snapshots, in their order.
     pub snapshots: Vec<Snapshot>,
     /// Latencies by time, with the snapshots.
@@ -145,6 +147,7 @@ impl Report {
                 "bytes": one.bytes, "correct": true,
             })
         });
+        let compacting = (!self.compacting.is_empty()).then(|| self.compacting.to_json());
         serde_json::json!({
             "workload": self.workload, "backend": self.backend, "peer": self.peer,
             "shape": {
@@ -155,7 +158,8 @@ impl Report {
             },
             "fill": { "accesses": self.fill.0, "seconds": self.fill.1 },
             "run": { "accesses": self.run.0, "seconds": self.run.1, "per_s": self.rate() },
-            "latency": self.latencies.to_json(), "snapshots": snapshots,
+            "latency": self.latencies.to_json(), "latency_compacting": compacting,
+            "snapshots": snapshots,
             "timeline": self.timeline.to_json(), "memory": self.memory.to_json(),
             "restore": restore, "rescale": self.rescale.iter().map(rescale).collect::<Vec<_>>(),
             "checked": self.checked, "digest": format!("{:016x}", self.digest),

@@ -87,6 +87,9 @@ pub(super) trait Side: Target + Sized {
     /// Takes a snapshot, and has accesses played meanwhile; it is confirmed. None where there are no snapshots.
     fn snapshot(&mut self, kind: SnapshotKind, beside: Beside<'_, Self>) -> Outcome<Option<Taken>>;
 
+    /// Compactions, or merges of segments, that run at the moment; 0 where that is not known.
+    fn compactions(&self) -> u32;
+
     /// What a restore would have: what there was at the last snapshot, or what there is now.
     fn stand(&self) -> Stand;
 

@@ -1,4 +1,4 @@
-//! [`Timeline`]: latencies by time, with the windows in which snapshots were taken.
+//! [`Timeline`]: latencies by time, with the windows in which snapshots were taken and segments merged.
 //!
 //! An access belongs to the time when it was due. Where nothing was due, since accesses were made or played at
 //! full speed, there are no points. Precise to 1 %, so that closing a point takes a few microseconds.
@@ -20,6 +20,8 @@ pub struct Timeline {
     at: u64,
     points: Vec<Point>,
     windows: Vec<Window>,
+    /// Begin and end of compactions and merges, in milliseconds.
+    compactions: Vec<(f64, f64)>,
 }
 
 /// Latencies of the accesses that were due within a point's time.
@@ -47,7 +49,7 @@ impl Timeline {
     /// None that occurs.
     pub fn new() -> Outcome<Self> {
         let open = Histogram::new_with_bounds(1, MOST_NS, 2)?;
-        Ok(Self { open, at: 0, points: Vec::new(), windows: Vec::new() })
+        Ok(Self { open, at: 0, points: Vec::new(), windows: Vec::new(), compactions: Vec::new() })
     }
 
     /// Takes note of an access that was due so many nanoseconds after the beginning, later than those before.
@@ -63,6 +65,11 @@ impl Timeline {
     pub fn window(&mut self, kind: &'static str, from_ns: u64, length_ms: f64) {
         let from_ms = float(from_ns) / 1e6;
         self.windows.push(Window { kind, from_ms, to_ms: from_ms + length_ms });
+    }
+
+    /// Something was compacted or merged between these times.
+    pub fn compaction(&mut self, from_ns: u64, to_ns: u64) {
+        self.compactions.push((float(from_ns) / 1e6, float(to_ns) / 1e6));
     }
 
     /// Ends the point that is being filled.
@@ -93,10 +100,13 @@ impl Timeline {
                 "kind": window.kind, "from_ms": window.from_ms, "to_ms": window.to_ms,
             })
         };
+        let compaction =
+            |(from, to): &(f64, f64)| serde_json::json!({ "from_ms": from, "to_ms": to });
         serde_json::json!({
             "bucket_ms": BUCKET_MS,
             "points": self.points.iter().map(point).collect::<Vec<_>>(),
             "snapshots": self.windows.iter().map(window).collect::<Vec<_>>(),
+            "compactions": self.compactions.iter().map(compaction).collect::<Vec<_>>(),
         })
     }
 }
@@ -113,11 +123,14 @@ mod tests {
         }
         timeline.close();
         timeline.close();
+        timeline.compaction(1_500_000, 2_000_000);
         let json = timeline.to_json();
         let points = json["points"].as_array().unwrap();
         let of = |name: &str| points.iter().map(|point| point[name].as_f64()).collect::<Vec<_>>();
         assert_eq!(of("at_ms"), [0.0, 100.0, 400.0].map(Some));
         assert_eq!(of("count"), [2.0, 1.0, 1.0].map(Some));
+        let compactions = serde_json::json!([{ "from_ms": 1.5, "to_ms": 2.0 }]);
+        assert_eq!(json["compactions"], compactions);
         let longest = points[2]["max_us"].as_f64().unwrap();
         assert!((450.0..456.0).contains(&longest), "{longest}");
         let half = points[0]["p50_us"].as_f64().unwrap();

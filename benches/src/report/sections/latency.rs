@@ -1,4 +1,4 @@
-//! Latency of single accesses: idle, beside snapshots, and over time.
+//! Latency of single accesses: idle, beside snapshots, while something is compacted, and over time.
 
 use super::Story;
 use crate::report::chart::svg::Svg;
@@ -27,6 +27,8 @@ pub(super) fn section(story: &Story<'_>) -> Section {
         "longest",
         "beside an increment p99.9",
         "longest",
+        "while compacting or merging p99.9",
+        "longest",
     ]);
     for played in story.compared() {
         let beside = |kind: &str| -> Option<Latency> {
@@ -37,8 +39,8 @@ pub(super) fn section(story: &Story<'_>) -> Section {
         let mut row = vec![Cell::Text(played.workload.clone()), Cell::Text(played.backend.clone())];
         let figures = [idle.p50_us, idle.p99_us, idle.p999_us, idle.max_us];
         row.extend(figures.map(|us| Cell::Figure(text::microseconds(us))));
-        for kind in ["full", "incremental"] {
-            let figures = beside(kind).map(|latency| [latency.p999_us, latency.max_us]);
+        for latency in [beside("full"), beside("incremental"), played.compacting] {
+            let figures = latency.map(|latency| [latency.p999_us, latency.max_us]);
             for number in 0..2 {
                 let figure = figures.and_then(|both| both.get(number).copied());
                 row.push(Cell::maybe(figure.map(text::microseconds)));
@@ -55,6 +57,7 @@ pub(super) fn section(story: &Story<'_>) -> Section {
     };
     let about = "Single accesses that are due at regular times, at a quarter of full speed. Each is charged from when it \
                  was due, so that a slow one is charged for those that wait behind it, too (no coordinated omission). \
+                 The last columns count accesses while segments were merged or RocksDB compacted, and no snapshot was taken. \
                  Where something else ran on the machine, the longest are times of waiting for a processor. In the plot, a dot is \
                  what one access of a thousand exceeds while a full snapshot is written, and its line reaches to the same while \
                  nothing else goes on."

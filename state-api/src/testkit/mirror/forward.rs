@@ -266,6 +266,7 @@ impl<A: KeyedStore, B: KeyedStore> KeyedStore for MirrorStore<A, B> {
             states: states.collect(),
             memory_bytes: first.memory_bytes + second.memory_bytes,
             snapshots_in_flight: first.snapshots_in_flight.max(second.snapshots_in_flight),
+            compactions_in_flight: first.compactions_in_flight + second.compactions_in_flight,
         }
     }
 }
