@@ -3,7 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | key group (2 bytes), state (2 bytes), key, namespace, map key | bounds, value |
-//! | of a list: key group, state, key, namespace | bounds, head ([`crate::list`]) |
+//! | of a list: key group, state, key, namespace | bounds, elements of a short one or head ([`crate::list`]) |
 //! | of a chunk of a list: key of its head, number (8 bytes) | framed elements |
 //!
 //! Numbers in keys are big endian, so that entries of a state within a key group ascend by their bytes, and a

@@ -128,6 +128,15 @@ impl Database {
         self.db.write_opt(batch, &self.write).map_err(|error| failed("write", error))
     }
 
+    /// The value at a key.
+    ///
+    /// # Errors
+    /// Those of RocksDB.
+    #[inline]
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>> {
+        self.db.get_pinned(key).map_err(|error| failed("get", error))
+    }
+
     /// Stores a value.
     ///
     /// # Errors

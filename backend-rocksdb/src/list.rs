@@ -1,14 +1,18 @@
-//! Lists: a head that says how much there is, and chunks of framed elements behind it.
+//! Lists: a short one is one value, a long one a head that says how much there is, and chunks of framed elements
+//! behind it.
 //!
-//! Elements are added to the last chunk by RocksDB's merge, which reads and rewrites nothing, until the chunk
+//! Most lists are short, and one value costs half of what a head and a chunk do. It is rewritten when something is
+//! added, so it may have no more than [`SHORT_BYTES`].
+//! Elements of a long list are added to its last chunk by RocksDB's merge, which reads and rewrites nothing, until the chunk
 //! has [`CHUNK_BYTES`]; then the next one begins. So no value grows without bound, a list of any length is
-//! read in the memory of a chunk, and its size is known from the head alone.
+//! read in the memory of a chunk, and its size is known from the head alone. A long list stays long until it is replaced.
 //!
 //! # Invariants
 //! L1. Head and chunks change in one batch.
 //! L2. Chunks are numbered from 0 without gaps; each holds whole elements, at least one.
+//! L3. A short list has at least one element, and no chunks.
 
-use alluvium_state_api::{Elements, Error, ListSize, Result};
+use alluvium_state_api::{Elements, ElementsBuffer, Error, ListSize, Result};
 use rocksdb::{MergeOperands, WriteBatch};
 
 use crate::address::{push_varint, successor, take_varint};
@@ -20,7 +24,126 @@ const MOST_SINGLE_REMOVALS: u64 = 8;
 /// The name of the merge operator, which the database remembers.
 pub(crate) const MERGE_OPERATOR: &str = "alluvium-append";
 
-/// How much a list has.
+/// What begins a short list, where a head has its number of elements.
+const SHORT_MARK: u8 = 0;
+/// A short list has at most so many bytes of framed elements.
+const SHORT_BYTES: u64 = 256;
+
+/// Whether a list without chunks stays short when so many bytes are added to what it has.
+#[inline]
+pub(crate) const fn is_short(has: u64, added: u64) -> bool {
+    has.saturating_add(added) <= SHORT_BYTES
+}
+
+/// Appends what is stored of a short list, or of its beginning.
+#[inline]
+pub(crate) fn encode_short(elements: Elements<'_>, out: &mut Vec<u8>) {
+    out.push(SHORT_MARK);
+    out.extend_from_slice(elements.framed());
+}
+
+/// What is stored of a list, behind the bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored<'a> {
+    /// All of it.
+    Short(Elements<'a>),
+    /// How much there is in chunks.
+    Long(Head),
+}
+
+impl<'a> Stored<'a> {
+    /// Reads what is stored.
+    ///
+    /// # Errors
+    /// `Corrupted` for anything else.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self> {
+        let Some((&SHORT_MARK, framed)) = bytes.split_first() else {
+            return Head::decode(bytes).map(Self::Long);
+        };
+        let elements = Elements::parse(framed)?;
+        if elements.is_empty() {
+            return Err(Error::corrupted("a stored list is empty"));
+        }
+        Ok(Self::Short(elements))
+    }
+}
+
+/// A list as an operation sees it: what chunks have, and behind it what is in none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parts<'a> {
+    /// The head of the chunks, if there are any.
+    pub(crate) head: Option<Head>,
+    /// The other elements.
+    pub(crate) loose: Elements<'a>,
+}
+
+impl Parts<'_> {
+    /// Whether there is no list.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.head.is_none() && self.loose.is_empty()
+    }
+
+    /// Elements and size of the whole by the contract, of a state with stamps of so many bytes.
+    pub(crate) fn size(&self, stamp_bytes: usize) -> ListSize {
+        let Head { elements, framed, .. } = self.head.unwrap_or_default();
+        let elements = elements.saturating_add(self.loose.count());
+        let framed = framed.saturating_add(self.loose.size());
+        let stamps = elements.saturating_mul(stamp_bytes as u64);
+        ListSize { elements, bytes: framed.saturating_sub(stamps) }
+    }
+}
+
+/// A list that is written piece by piece: short as long as it can be.
+#[derive(Debug, Default)]
+pub(crate) struct Growing {
+    head: Option<Head>,
+    short: ElementsBuffer,
+}
+
+impl Growing {
+    /// Goes on with what is stored.
+    pub(crate) fn of(stored: Stored<'_>) -> Self {
+        let mut growing = Self::default();
+        match stored {
+            Stored::Short(elements) => growing.short.extend(elements),
+            Stored::Long(head) => growing.head = Some(head),
+        }
+        growing
+    }
+
+    /// What there is so far.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts { head: self.head, loose: self.short.as_elements() }
+    }
+
+    /// Adds elements; those that go into chunks to a batch. The caller stores the rest (L1).
+    pub(crate) fn append(
+        &mut self,
+        address: &[u8],
+        elements: Elements<'_>,
+        batch: &mut WriteBatch,
+    ) {
+        let short = self.short.as_elements();
+        if self.head.is_none() && is_short(short.size(), elements.size()) {
+            self.short.extend(elements);
+            return;
+        }
+        let head = self.head.get_or_insert_default();
+        head.append(address, short, batch);
+        self.short.clear();
+        head.append(address, elements, batch);
+    }
+
+    /// Appends what is to be stored at the list's address, behind the bounds.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        match &self.head {
+            Some(head) => head.encode(out),
+            None => encode_short(self.short.as_elements(), out),
+        }
+    }
+}
+
+/// How much a long list has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Elements.
@@ -57,12 +180,6 @@ impl Head {
             return Err(Error::corrupted("the head of a list is damaged"));
         }
         Ok(head)
-    }
-
-    /// Elements and size by the contract, of a state with stamps of so many bytes.
-    pub(crate) fn size(&self, stamp_bytes: usize) -> ListSize {
-        let stamps = self.elements.saturating_mul(stamp_bytes as u64);
-        ListSize { elements: self.elements, bytes: self.framed.saturating_sub(stamps) }
     }
 
     /// Adds elements to the chunks, and to the head in memory; the caller stores the head (L1).
@@ -164,6 +281,40 @@ mod tests {
         bytes.push(0);
         assert!(Head::decode(&bytes).is_err());
         assert!(Head::decode(&[0, 0, 0, 0]).is_err(), "an empty list has no head");
+    }
+
+    #[test]
+    fn short_lists_come_back_and_damaged_ones_are_refused() {
+        let short = elements(&[3, 0]);
+        let mut bytes = Vec::new();
+        encode_short(short.as_elements(), &mut bytes);
+        assert_eq!(Stored::decode(&bytes).unwrap(), Stored::Short(short.as_elements()));
+        assert!(Stored::decode(&bytes[..bytes.len() - 1]).is_err());
+        assert!(Stored::decode(&[SHORT_MARK]).is_err(), "an empty list is not stored");
+        assert!(Stored::decode(&[]).is_err());
+        let head = Head { elements: 3, framed: 300, chunks: 1, tail: 300 };
+        bytes.clear();
+        head.encode(&mut bytes);
+        assert_eq!(Stored::decode(&bytes).unwrap(), Stored::Long(head));
+    }
+
+    #[test]
+    fn what_short_lists_rewrite_is_bounded() {
+        for length in [0, 1, 8, 40, 100, 251, 252, 253, 1_000] {
+            let (mut growing, mut batch) = (Growing::default(), WriteBatch::default());
+            let piece = elements(&[length]);
+            let (mut rewritten, mut added) = (0, 0);
+            while growing.head.is_none() {
+                rewritten += growing.parts().loose.size();
+                growing.append(b"list", piece.as_elements(), &mut batch);
+                added += 1;
+            }
+            let all = growing.parts().size(0);
+            assert_eq!(all, ListSize { elements: added, bytes: added * (length as u64 + 4) });
+            let pieces = if length > 252 { 1 } else { 2 };
+            assert_eq!((batch.len(), growing.parts().loose.count()), (pieces, 0), "{length}");
+            assert!(rewritten <= added * SHORT_BYTES && added <= SHORT_BYTES / 4 + 1);
+        }
     }
 
     #[test]

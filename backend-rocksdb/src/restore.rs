@@ -24,10 +24,10 @@ use crate::chain::{Chain, Uploads};
 use crate::database::Database;
 use crate::figures::Recording;
 use crate::joining::Joiner;
-use crate::list::Head;
+use crate::list::Growing;
 use crate::local::LocalDirectory;
 use crate::native::{Cut, Former, Numbers, found, graft, is_native, numbers_of, tidy};
-use crate::ops::head_at;
+use crate::ops::list_at;
 use crate::options::{BatchLimits, RocksOptions, Tuned};
 use crate::states::{State, States};
 use crate::store::{Buffers, RocksStore};
@@ -229,9 +229,9 @@ impl<'a> Parts<'a> {
 /// A list whose pieces are being loaded.
 struct OpenList {
     address: Vec<u8>,
-    /// The bounds that stand before the head.
+    /// The bounds that stand before what is stored.
     bounds: Vec<u8>,
-    head: Head,
+    list: Growing,
 }
 
 /// What does not fit the codecs that its own snapshot names is damage.
@@ -316,30 +316,31 @@ impl Loader<'_> {
         if self.open.is_none() {
             let mut bounds = Vec::new();
             state.shape.wrap(piece.key, &mut bounds).map_err(misfit)?;
-            let head = if piece.first == 0 { None } else { self.head(state)? };
-            self.count(slot, u64::from(head.is_none()), 0)?;
-            let (address, head) = (self.buffers.address.clone(), head.unwrap_or_default());
-            self.open = Some(OpenList { address, bounds, head });
+            let list = if piece.first == 0 { None } else { self.list(state)? };
+            self.count(slot, u64::from(list.is_none()), 0)?;
+            let (address, list) = (self.buffers.address.clone(), list.unwrap_or_default());
+            self.open = Some(OpenList { address, bounds, list });
         }
         let Some(open) = &mut self.open else {
             return Ok(());
         };
-        if open.head.elements != piece.first {
-            let (first, present) = (piece.first, open.head.elements);
+        let present = open.list.parts().size(0).elements;
+        if present != piece.first {
+            let first = piece.first;
             let text = format!("elements from index {first} on a list of {present}");
             return Err(Error::corrupted(text));
         }
-        open.head.append(&open.address, piece.elements, &mut self.batch);
+        open.list.append(&open.address, piece.elements, &mut self.batch);
         if self.limits.reached(&self.batch) {
             self.database.write(std::mem::take(&mut self.batch))?;
         }
         Ok(())
     }
 
-    /// The head of the list at the address, of an earlier file.
-    fn head(&mut self, state: State) -> Result<Option<Head>> {
+    /// The list at the address, of an earlier file.
+    fn list(&mut self, state: State) -> Result<Option<Growing>> {
         self.write()?;
-        head_at(self.database, state.shape, &self.buffers.address)
+        list_at(self.database, state.shape, &self.buffers.address)
     }
 
     /// Removes the list at the address, if an earlier file had one.
@@ -348,20 +349,22 @@ impl Loader<'_> {
         if !self.chained {
             return Ok(());
         }
-        if let Some(head) = self.head(state)? {
-            head.remove_chunks(&self.buffers.address, &mut self.batch);
+        if let Some(list) = self.list(state)? {
+            if let Some(head) = list.parts().head {
+                head.remove_chunks(&self.buffers.address, &mut self.batch);
+            }
             self.batch.delete(&self.buffers.address);
             self.count(slot, 0, 1)?;
         }
         Ok(())
     }
 
-    /// Stores the head of the list that is being loaded.
+    /// Stores the list that is being loaded, but for what went into chunks.
     fn close(&mut self) {
-        if let Some(OpenList { address, mut bounds, head }) = self.open.take()
-            && head.elements > 0
+        if let Some(OpenList { address, mut bounds, list }) = self.open.take()
+            && !list.parts().is_empty()
         {
-            head.encode(&mut bounds);
+            list.encode(&mut bounds);
             self.batch.put(&address, &bounds);
         }
     }

@@ -7,10 +7,10 @@ use alluvium_state_api::{Result, Rewrite, Slot, StateOperation};
 use rocksdb::WriteBatch;
 
 use crate::address::set_entry_address;
-use crate::list::Head;
+use crate::list::{Growing, Stored};
 use crate::states::check_value_in;
 use crate::store::RocksStore;
-use crate::walk::{OwnedKey, Walk};
+use crate::walk::Walk;
 
 impl RocksStore {
     /// [`KeyedStore::rewrite`](alluvium_state_api::KeyedStore::rewrite).
@@ -33,7 +33,7 @@ impl RocksStore {
         let (meta, state) = self.states.find(slot, StateOperation::Any)?;
         let mut walk =
             Walk::new(database.iterator(Walk::bound(range)), state.id, range, Vec::new());
-        let (mut key, mut address) = (OwnedKey::default(), Vec::new());
+        let mut address = Vec::new();
         let (mut batch, mut stored, mut new) = (WriteBatch::default(), Vec::new(), Vec::new());
         while walk.find()? {
             let (group, bytes, old) = walk.entry()?;
@@ -42,20 +42,27 @@ impl RocksStore {
             stored.clear();
             state.shape.wrap(entry, &mut stored)?;
             if state.kind == StateKind::List {
-                let old = Head::decode(value)?;
-                key.set(entry);
-                let mut head = Head::default();
-                old.remove_chunks(&address, &mut batch);
-                walk.read_list(&address, old, &mut |_, elements| {
-                    let elements = elements.rewritten(rewrite)?;
-                    head.append(&address, elements.as_elements(), &mut batch);
-                    if limits.reached(&batch) {
-                        database.write(std::mem::take(&mut batch))?;
+                let mut list = Growing::default();
+                match Stored::decode(value)? {
+                    Stored::Short(elements) => {
+                        let elements = elements.rewritten(rewrite)?;
+                        list.append(&address, elements.as_elements(), &mut batch);
+                        walk.step();
                     }
-                    Ok(())
-                })?;
-                meta.check_size(|| group, head.size(meta.stamp_bytes()).bytes)?;
-                head.encode(&mut stored);
+                    Stored::Long(old) => {
+                        old.remove_chunks(&address, &mut batch);
+                        walk.read_list(&address, old, &mut |_, elements| {
+                            let elements = elements.rewritten(rewrite)?;
+                            list.append(&address, elements.as_elements(), &mut batch);
+                            if limits.reached(&batch) {
+                                database.write(std::mem::take(&mut batch))?;
+                            }
+                            Ok(())
+                        })?;
+                    }
+                }
+                meta.check_size(|| group, list.parts().size(meta.stamp_bytes()).bytes)?;
+                list.encode(&mut stored);
             } else {
                 new.clear();
                 rewrite(value, &mut new)?;

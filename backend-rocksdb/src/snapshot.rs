@@ -24,7 +24,7 @@ use rocksdb::properties;
 
 use crate::address::{PREFIX_BYTES, set_entry_address};
 use crate::chain::{InFlight, Reports};
-use crate::list::Head;
+use crate::list::Stored;
 use crate::native::{Linked, Native};
 use crate::states::State;
 use crate::store::RocksStore;
@@ -148,7 +148,14 @@ impl Task {
                 walk.step();
                 continue;
             }
-            let head = Head::decode(value)?;
+            let head = match Stored::decode(value)? {
+                Stored::Short(elements) => {
+                    writer.list(entry, 0, elements)?;
+                    walk.step();
+                    continue;
+                }
+                Stored::Long(head) => head,
+            };
             key.set(entry);
             set_entry_address(&mut address, state.id, group, entry);
             let entry = key.get()?;

@@ -85,8 +85,9 @@ impl<'a> Walk<'a> {
         self.iterator.next();
     }
 
-    /// Past the list with this head and address, without its elements (W1).
-    pub(crate) fn skip_list(&mut self, address: &[u8], head: Head) {
+    /// Past the list at this address, without its elements (W1); it has a head unless it is short.
+    pub(crate) fn skip_list(&mut self, address: &[u8], head: Option<Head>) {
+        let head = head.unwrap_or_default();
         if head.chunks > MOST_STEPS {
             self.iterator.seek(successor(address));
             return;
@@ -116,7 +117,7 @@ impl<'a> Walk<'a> {
             Ok(ControlFlow::Continue(()))
         })?;
         debug_assert!(flow.is_continue());
-        check_count(head, seen)
+        check_count(head.elements, seen)
     }
 }
 
@@ -142,15 +143,15 @@ pub(crate) fn chunks(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Compares the elements that were read with those of the head.
+/// Compares the elements that were read with those that a head counts.
 ///
 /// # Errors
 /// `Corrupted`.
-pub(crate) fn check_count(head: Head, seen: u64) -> Result<()> {
-    if seen == head.elements {
+pub(crate) fn check_count(recorded: u64, seen: u64) -> Result<()> {
+    if seen == recorded {
         return Ok(());
     }
-    let text = format!("a list has {seen} elements instead of the recorded {}", head.elements);
+    let text = format!("a list has {seen} elements instead of the recorded {recorded}");
     Err(Error::corrupted(text))
 }
 

@@ -1,5 +1,5 @@
-//! A native checkpoint of layout 2 (FORMAT.md, section 5), which every later version reads; and one of layout 1, which is
-//! from before the first release and refused.
+//! Native checkpoints of layouts 2 and 3 (FORMAT.md, section 5), which every later version reads; and one of layout 1, which
+//! is from before the first release and refused.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -138,6 +138,41 @@ fn the_native_checkpoint_of_layout_2_is_restored() {
 }
 
 #[test]
+fn the_native_checkpoint_of_layout_3_is_restored() {
+    let (mut backend, _directory) = open(vec![part(3)]);
+    check(&mut backend);
+}
+
+#[test]
+fn lists_of_layout_2_are_changed_and_checkpointed() {
+    let (mut backend, _directory) = open(vec![part(2)]);
+    let (events_of, storage) = (backend.open(EVENTS).unwrap(), TestStorage::default());
+    for number in 0..KEYS {
+        let mut cx = backend.at(key(number).as_str()).unwrap();
+        match number % 3 {
+            0 => cx.list(events_of).add(&vec![9; number]).unwrap(),
+            1 => cx.list(events_of).update(&[vec![9; number]]).unwrap(),
+            _ => cx.list(events_of).clear().unwrap(),
+        }
+    }
+    let id = CheckpointId::new(1);
+    let task = backend.snapshot(&SnapshotRequest::new(id, SnapshotKind::Incremental)).unwrap();
+    let snapshot = run_task(task, &storage.sink(id), &CancelToken::default()).unwrap();
+    let part = RestorePart { snapshot, source: storage.source(id), base: None };
+    for mut backend in [backend, open(vec![part]).0] {
+        let events_of = backend.open(EVENTS).unwrap();
+        for number in 0..KEYS {
+            let mut expected = if number % 3 == 0 { events(number) } else { Vec::new() };
+            if number % 3 < 2 {
+                expected.push(vec![9; number]);
+            }
+            let mut cx = backend.at(key(number).as_str()).unwrap();
+            assert_eq!(cx.list(events_of).get().unwrap(), expected, "{number}");
+        }
+    }
+}
+
+#[test]
 fn the_native_checkpoint_of_layout_1_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let error = try_open(&directory, vec![part(1)]).map(drop).unwrap_err();
@@ -155,7 +190,7 @@ fn write_it() {
     let task = backend.snapshot(&SnapshotRequest::new(id, SnapshotKind::Incremental)).unwrap();
     let sink = storage.sink(id).inline(InlinePolicy::Small { threshold_bytes: 1 << 20 });
     let snapshot = run_task(task, &sink, &CancelToken::default()).unwrap();
-    std::fs::create_dir_all(path(2).parent().unwrap()).unwrap();
-    assert!(!path(2).exists(), "golden files are never overwritten");
-    std::fs::write(path(2), metadata(snapshot).encode().unwrap()).unwrap();
+    std::fs::create_dir_all(path(3).parent().unwrap()).unwrap();
+    assert!(!path(3).exists(), "golden files are never overwritten");
+    std::fs::write(path(3), metadata(snapshot).encode().unwrap()).unwrap();
 }

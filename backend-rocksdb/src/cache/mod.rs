@@ -9,8 +9,8 @@
 //! The table has a part of the store's memory budget ([`Purse`]). What was not asked for lately makes room, by the clock
 //! algorithm. What the database lacks is limited in bytes, too, since a snapshot waits for it to be written: when there
 //! is too much, the half of it that was not asked for lately goes to the database. Whether an address that is not there
-//! gets a place at all follows from how often accesses hit ([`Admission`]). Of a list the table has the head, and the
-//! elements that the database lacks ([`Tail`]).
+//! gets a place at all follows from how often accesses hit ([`Admission`]). A short list is kept as values are; of a long
+//! one the table has the head, and the elements that the database lacks ([`Tail`](tail::Tail)).
 //!
 //! # Invariants
 //! B1. What an entry holds is what the state has at its address; of what no entry holds the database has the newest.
@@ -27,17 +27,17 @@ mod tail;
 
 use std::sync::Arc;
 
-use alluvium_state_api::Elements;
+use alluvium_state_api::{Elements, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::list::Head;
+use crate::list::{Head, Parts};
 use crate::options::BatchLimits;
 use admission::Admission;
 pub(crate) use purse::Purse;
 use purse::Share;
 pub(crate) use table::Below;
 use table::{Entry, Held, Table};
-pub(crate) use tail::Tail;
+use tail::Tail;
 
 /// An entry may have this part of the table, one in so many.
 const PART_OF_ONE: usize = 64;
@@ -110,25 +110,30 @@ impl WriteBack {
         self.table.get(at).filter(|entry| matches!(entry.held, Held::Value(_))).map(Entry::stored)
     }
 
-    /// The list of an entry that was hit.
+    /// The list of an entry that was hit, behind so many bytes of bounds.
+    ///
+    /// # Errors
+    /// `Corrupted` where it is none.
     #[inline]
-    pub(crate) fn list(&self, at: u32) -> Option<&Tail> {
-        match &self.table.get(at)?.held {
-            Held::List(tail) => Some(tail),
-            _ => None,
-        }
+    pub(crate) fn list(&self, at: u32, bounds: usize) -> Result<Parts<'_>> {
+        self.table.get(at).map_or_else(|| Ok(Parts::default()), |entry| entry.list(bounds))
     }
 
-    /// Keeps what the database has at an address that missed.
-    pub(crate) fn keep(&mut self, probe: Probe, address: &[u8], stored: Option<&[u8]>) {
+    /// Keeps what the database has at an address that missed: a value, a short list, or nothing.
+    pub(crate) fn keep(
+        &mut self,
+        probe: Probe,
+        address: &[u8],
+        stored: Option<&[u8]>,
+    ) -> Option<u32> {
         let held = match stored {
             Some(_) => Held::Value(Below::Present),
             None => Held::Absent(Below::Absent),
         };
         let stored = stored.unwrap_or_default();
-        if let Some(at) = self.place(probe, address, stored.len(), held) {
-            self.change(at, |entry| entry.store(stored, &[]));
-        }
+        let at = self.place(probe, address, stored.len(), held)?;
+        self.change(at, |entry| entry.store(stored, &[]));
+        Some(at)
     }
 
     /// Puts a value of two pieces; `false` if there is no place for it, and it must go to the database. `below` is what
@@ -173,33 +178,50 @@ impl WriteBack {
         });
     }
 
-    /// Keeps a list, of an address that missed, of which the database has everything.
+    /// Keeps a long list, of an address that missed, of which the database has everything.
     pub(crate) fn keep_list(
         &mut self,
         probe: Probe,
         address: &[u8],
         bounds: &[u8],
-        base: Option<Head>,
+        head: Head,
     ) -> Option<u32> {
-        let held = Held::List(Box::new(Tail::of(base)));
+        let held = Held::List(Box::new(Tail::of(head)));
         let at = self.place(probe, address, bounds.len(), held)?;
         self.change(at, |entry| entry.store(bounds, &[]));
         Some(at)
     }
 
     /// Appends to a list that was hit.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
     #[inline]
-    pub(crate) fn append(&mut self, at: u32, elements: Elements<'_>) {
-        self.change_unwritten(at, |entry| {
-            if let Held::List(tail) = &mut entry.held {
-                tail.append(elements);
-            }
-        });
+    pub(crate) fn append(&mut self, at: u32, bounds: &[u8], elements: Elements<'_>) -> Result<()> {
+        let mut appended = Ok(());
+        self.change_unwritten(at, |entry| appended = entry.append(bounds, elements));
+        appended
     }
 
     /// Makes a list that was hit one of which the database has everything.
-    pub(crate) fn set_list(&mut self, at: u32, base: Option<Head>) {
-        self.change(at, |entry| entry.held = Held::List(Box::new(Tail::of(base))));
+    pub(crate) fn set_list(&mut self, at: u32, bounds: &[u8], head: Head) {
+        self.change(at, |entry| {
+            entry.held = Held::List(Box::new(Tail::of(head)));
+            entry.store(bounds, &[]);
+        });
+    }
+
+    /// Removes a list that was hit, whose chunks are gone from the database with their head.
+    pub(crate) fn remove_list(&mut self, at: u32) {
+        self.change_unwritten(at, |entry| {
+            let below = match &entry.held {
+                Held::Value(below) | Held::Absent(below) => *below,
+                Held::List(tail) => tail.below(),
+                Held::Forgotten => Below::Unknown,
+            };
+            entry.held = Held::Absent(below);
+            entry.store(&[], &[]);
+        });
     }
 
     /// Forgets what an entry holds, which the database has, or is about to get.
@@ -225,7 +247,7 @@ impl WriteBack {
         let entries = self.unwritten.iter().filter_map(|at| self.table.get(*at));
         entries.map(|entry| &entry.held).any(|held| match held {
             Held::Value(_) => true,
-            Held::List(tail) => !tail.added().is_empty(),
+            Held::List(tail) => !tail.parts().loose.is_empty(),
             Held::Absent(_) | Held::Forgotten => false,
         })
     }

@@ -7,7 +7,7 @@ use super::table::{Below, Entry, Held};
 use super::tail::Tail;
 use super::{PART_OF_UNWRITTEN, WriteBack};
 use crate::database::Database;
-use crate::list::Head;
+use crate::list::{Head, Parts};
 
 /// A table that is full becomes smaller by this part, one in so many.
 const PART_OF_ROOM: usize = 16;
@@ -51,17 +51,19 @@ impl WriteBack {
         Ok(())
     }
 
-    /// Writes what the database lacks of one list that was hit.
+    /// Writes what the database lacks of one list that was hit, and forgets it.
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) fn flush_list(&mut self, at: u32, database: &Database) -> Result<()> {
+    pub(crate) fn hand_over(&mut self, at: u32, database: &Database) -> Result<()> {
         let mut batch = WriteBatch::default();
-        let head = self.table.get(at).and_then(|entry| record(entry, &mut batch));
-        if let Some(head) = head {
-            database.write(batch)?;
-            self.set_list(at, Some(head));
+        if let Some(entry) = self.table.get(at).filter(|entry| entry.is_unwritten) {
+            record(entry, &mut batch);
         }
+        if !batch.is_empty() {
+            database.write(batch)?;
+        }
+        self.forget(at);
         Ok(())
     }
 
@@ -125,7 +127,7 @@ impl WriteBack {
                 match (&mut entry.held, head) {
                     (Held::Value(below), _) => *below = Below::Present,
                     (Held::Absent(below), _) => *below = Below::Absent,
-                    (Held::List(tail), Some(head)) => **tail = Tail::of(Some(head)),
+                    (Held::List(tail), Some(head)) => **tail = Tail::of(head),
                     (Held::List(_) | Held::Forgotten, _) => {}
                 }
             });
@@ -159,9 +161,10 @@ fn record(entry: &Entry, batch: &mut WriteBatch) -> Option<Head> {
     match &entry.held {
         Held::Value(_) => batch.put(entry.address(), entry.stored()),
         Held::Absent(Below::Unknown | Below::Present) => batch.delete(entry.address()),
-        Held::List(tail) if !tail.added().is_empty() => {
-            let mut head = tail.base.unwrap_or_default();
-            head.append(entry.address(), tail.added(), batch);
+        Held::List(tail) if !tail.parts().loose.is_empty() => {
+            let Parts { head, loose } = tail.parts();
+            let mut head = head.unwrap_or_default();
+            head.append(entry.address(), loose, batch);
             let mut stored = entry.stored().to_vec();
             head.encode(&mut stored);
             batch.put(entry.address(), &stored);

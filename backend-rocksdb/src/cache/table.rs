@@ -7,9 +7,11 @@
 //! H1. The index has each entry once; slots that it does not have are free.
 //! H2. `heap_bytes` is the sum of what the entries have allocated.
 
+use alluvium_state_api::{Elements, Error, Result};
 use hashbrown::HashTable;
 
 use super::tail::Tail;
+use crate::list::{Parts, Stored, encode_short, is_short};
 
 /// What the allocator takes for each piece of memory, about.
 const ALLOCATION_BYTES: usize = 16;
@@ -36,9 +38,9 @@ pub(super) enum Held {
     Forgotten,
     /// Nothing.
     Absent(Below),
-    /// The value that is stored in the entry.
+    /// The value that is stored in the entry, or the short list.
     Value(Below),
-    /// A list; its bounds are stored in the entry.
+    /// A long list; its bounds are stored in the entry.
     List(Box<Tail>),
 }
 
@@ -81,6 +83,50 @@ impl Entry {
         self.bytes.truncate(usize::try_from(self.address_bytes).unwrap_or(usize::MAX));
         self.bytes.extend_from_slice(first);
         self.bytes.extend_from_slice(second);
+    }
+
+    /// What it holds, of a state of lists, behind so many bytes of bounds.
+    ///
+    /// # Errors
+    /// `Corrupted` where that is no list.
+    pub(super) fn list(&self, bounds: usize) -> Result<Parts<'_>> {
+        match &self.held {
+            Held::Absent(_) | Held::Forgotten => Ok(Parts::default()),
+            Held::List(tail) => Ok(tail.parts()),
+            Held::Value(_) => {
+                match Stored::decode(self.stored().get(bounds..).unwrap_or_default())? {
+                    Stored::Short(loose) => Ok(Parts { head: None, loose }),
+                    Stored::Long(_) => Err(Error::bug("a long list is kept as a short one")),
+                }
+            }
+        }
+    }
+
+    /// Appends to the list that it holds, with these bounds.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub(super) fn append(&mut self, bounds: &[u8], elements: Elements<'_>) -> Result<()> {
+        let below = match &mut self.held {
+            Held::List(tail) => {
+                tail.append(elements);
+                return Ok(());
+            }
+            Held::Value(below) | Held::Absent(below) => *below,
+            Held::Forgotten => Below::Unknown,
+        };
+        let has = self.list(bounds.len())?.loose;
+        if !is_short(has.size(), elements.size()) {
+            self.held = Held::List(Box::new(Tail::grown(below, [has, elements])));
+            self.store(bounds, &[]);
+        } else if has.is_empty() {
+            self.held = Held::Value(below);
+            self.store(bounds, &[]);
+            encode_short(elements, &mut self.bytes);
+        } else {
+            self.bytes.extend_from_slice(elements.framed());
+        }
+        Ok(())
     }
 
     /// Bytes of memory, with its slot and its place in the index.

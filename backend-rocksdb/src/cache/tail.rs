@@ -1,38 +1,44 @@
-//! [`Tail`]: what was appended to a list since the database had it last.
+//! [`Tail`]: what was appended to a long list since the database had it last.
 
-use alluvium_state_api::{Elements, ElementsBuffer, ListSize};
+use alluvium_state_api::{Elements, ElementsBuffer};
 
-use crate::list::Head;
+use super::Below;
+use crate::list::{Head, Parts};
 
-/// The end of a list, and where it begins.
-#[derive(Debug, Default)]
-pub(crate) struct Tail {
-    /// What the database has of the list.
-    pub(crate) base: Option<Head>,
+/// The end of a long list, and where it begins.
+#[derive(Debug)]
+pub(super) struct Tail {
+    /// What is in chunks.
+    head: Option<Head>,
+    /// What the database has at the address where there are no chunks.
+    below: Below,
     added: ElementsBuffer,
 }
 
 impl Tail {
     /// A list of which the database has everything.
-    pub(super) fn of(base: Option<Head>) -> Self {
-        Self { base, ..Self::default() }
+    pub(super) fn of(head: Head) -> Self {
+        Self { head: Some(head), below: Below::Present, added: ElementsBuffer::default() }
     }
 
-    /// What the database lacks.
-    #[inline]
-    pub(crate) fn added(&self) -> Elements<'_> {
-        self.added.as_elements()
-    }
-
-    /// Elements and size of the whole by the contract, of a state with stamps of so many bytes.
-    pub(crate) fn size(&self, stamp_bytes: usize) -> ListSize {
-        let base = self.base.map(|base| base.size(stamp_bytes)).unwrap_or_default();
-        let added = self.added();
-        let stamps = added.count().saturating_mul(stamp_bytes as u64);
-        ListSize {
-            elements: base.elements.saturating_add(added.count()),
-            bytes: base.bytes.saturating_add(added.size().saturating_sub(stamps)),
+    /// A list that has become long.
+    pub(super) fn grown(below: Below, pieces: [Elements<'_>; 2]) -> Self {
+        let mut added = ElementsBuffer::default();
+        for piece in pieces {
+            added.extend(piece);
         }
+        Self { head: None, below, added }
+    }
+
+    /// What there is.
+    #[inline]
+    pub(super) fn parts(&self) -> Parts<'_> {
+        Parts { head: self.head, loose: self.added.as_elements() }
+    }
+
+    /// What the database has at the address once the chunks are removed, with their head.
+    pub(super) const fn below(&self) -> Below {
+        if self.head.is_some() { Below::Absent } else { self.below }
     }
 
     /// Appends elements.

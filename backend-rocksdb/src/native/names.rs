@@ -2,7 +2,7 @@
 //!
 //! | bytes | meaning |
 //! |---|---|
-//! | 1 | version of the layout of entries, 2 |
+//! | 1 | version of the layout of entries, 3 |
 //! | for each state, to the end of the file: 2 | its number, big endian |
 //! | varint | length of its name |
 //! | as many | its name, UTF-8 |
@@ -19,7 +19,9 @@ use super::{Role, adopt};
 use crate::address::{StateId, push_varint, take_varint};
 
 /// The layout of [`crate::address`] and [`crate::list`].
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// The oldest one that is read: the same without short lists.
+const OLDEST: u8 = 2;
 
 /// The longest file of its kind: 65,536 states with long names.
 const MOST_BYTES: u64 = 64 << 20;
@@ -40,11 +42,11 @@ pub(super) fn encode<'a>(states: impl Iterator<Item = (StateId, &'a str)>) -> Ve
 
 fn decode(mut bytes: &[u8]) -> Result<Numbers> {
     let rest = &mut bytes;
-    let version = split(rest, 1)?;
-    if version != [VERSION] {
+    let version = split(rest, 1)?.first().copied().unwrap_or(0);
+    if !(OLDEST..=VERSION).contains(&version) {
         return Err(Error::incompatible(format!(
-            "a native snapshot has layout {version:?} instead of {VERSION}, of another version of Alluvium; restore it \
-             with that one, and take a savepoint"
+            "a native snapshot has layout {version}, of another version of Alluvium, and this one reads {OLDEST} to \
+             {VERSION}; restore it with that one, and take a savepoint"
         )));
     }
     let (mut numbers, mut seen) = (Numbers::new(), BTreeSet::new());
@@ -119,10 +121,14 @@ mod tests {
             let error = decode(&encode(twice.into_iter())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupted);
         }
-        assert_eq!(decode(&[1]).unwrap_err().kind(), ErrorKind::Incompatible);
-        assert!(decode(&[2, 0, 0, 1, 0xff]).is_err());
+        assert_eq!(decode(&[OLDEST, 0, 3, 1, b'a']).unwrap(), decode(&bytes[..5]).unwrap());
+        for version in [0, OLDEST - 1, VERSION + 1] {
+            assert_eq!(decode(&[version]).unwrap_err().kind(), ErrorKind::Incompatible);
+        }
+        assert!(decode(&[VERSION, 0, 0, 1, 0xff]).is_err());
         assert!(
-            decode(&[2, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]).is_err()
+            decode(&[VERSION, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1])
+                .is_err()
         );
     }
 }

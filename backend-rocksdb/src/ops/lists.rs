@@ -1,4 +1,4 @@
-//! Lists: the head is read and written, chunks are added to.
+//! Lists: a short one is one value; of a long one the head is read and written, and chunks are added to.
 
 use std::ops::ControlFlow;
 
@@ -9,21 +9,25 @@ use alluvium_state_api::{
 use rocksdb::WriteBatch;
 
 use crate::address::{Shape, set_address, successor};
-use crate::cache::{MOST_ADDED_BYTES, Tail, WriteBack};
+use crate::cache::{MOST_ADDED_BYTES, WriteBack};
 use crate::database::Database;
-use crate::failure::failed;
-use crate::list::{Head, chunk_address};
+use crate::list::{Growing, Head, Parts, Stored, chunk_address, encode_short, is_short};
 use crate::states::{MOST_VALUE_BYTES, too_large};
 use crate::store::{Buffers, RocksStore};
 use crate::walk::{check_count, chunks};
 
-/// The head of the list at an address, if there is one.
+/// The list that the database has at an address.
 ///
 /// # Errors
 /// Those of the database; `Corrupted`.
-pub(crate) fn head_at(database: &Database, shape: Shape, address: &[u8]) -> Result<Option<Head>> {
-    let stored = database.db.get_pinned(address).map_err(|error| failed("get", error))?;
-    stored.map(|stored| Head::decode(shape.value(&stored)?)).transpose()
+pub(crate) fn list_at(
+    database: &Database,
+    shape: Shape,
+    address: &[u8],
+) -> Result<Option<Growing>> {
+    let found = database.get(address)?;
+    let decode = |found: &[u8]| Stored::decode(shape.value(found)?).map(Growing::of);
+    found.as_deref().map(decode).transpose()
 }
 
 /// Refuses elements that RocksDB cannot hold, each by itself.
@@ -56,18 +60,20 @@ impl RocksStore {
             return Ok(());
         }
         let found = self.find_list(slot, key)?;
-        let Self { states, database, cache, buffers: Buffers { address, stored, .. }, .. } = self;
+        let Self { states, database, cache, buffers, .. } = self;
+        let Buffers { address, stored: bounds, value } = buffers;
         let (meta, state) = states.find(slot, StateOperation::List)?;
         let stamps = elements.count().saturating_mul(meta.stamp_bytes() as u64);
         let added = elements.size().saturating_sub(stamps);
-        let old = found.size(cache, meta.stamp_bytes());
-        meta.check_size(|| key.key_group(), old.bytes.saturating_add(added))?;
+        let old = found.parts(cache, bounds.len(), value)?;
+        let size = old.size(meta.stamp_bytes()).bytes.saturating_add(added);
+        meta.check_size(|| key.key_group(), size)?;
         check_elements(meta, || key.key_group(), elements)?;
-        state.count(u64::from(old.elements == 0), 0);
+        state.count(u64::from(old.is_empty()), 0);
         let written = match found {
-            FoundList::Kept(at) => append_kept(cache, database, (at, address, stored), elements),
-            FoundList::Elsewhere(base) => {
-                append_to_database(database, (address, stored), base, elements).map(drop)
+            FoundList::Kept(at) => append_kept(cache, database, (at, address, bounds), elements),
+            FoundList::Elsewhere(_) => {
+                append_to_database(database, (address, bounds), old, elements)
             }
         };
         self.written(written)
@@ -82,15 +88,10 @@ impl RocksStore {
     ) -> Result<bool> {
         self.poison.check()?;
         let found = self.find_list(slot, key)?;
-        let Self { database, cache, buffers: Buffers { address, value, .. }, .. } = self;
-        let (base, added) = match found {
-            FoundList::Kept(at) => {
-                let list = cache.list(at);
-                (list.and_then(|list| list.base), list.map(Tail::added).unwrap_or_default())
-            }
-            FoundList::Elsewhere(base) => (base, Elements::default()),
-        };
-        if base.is_none() && added.is_empty() {
+        let Self { database, cache, buffers, .. } = self;
+        let Buffers { address, stored: bounds, value } = buffers;
+        let parts = found.parts(cache, bounds.len(), value)?;
+        if parts.is_empty() {
             return Ok(false);
         }
         let mut seen = 0;
@@ -103,24 +104,23 @@ impl RocksStore {
             }
             Ok(ControlFlow::Continue(()))
         };
-        if let Some(head) = base {
-            chunk_address(value, address, 0);
+        if let Some(head) = parts.head {
+            let mut chunk = Vec::new();
+            chunk_address(&mut chunk, address, 0);
             let flow = if head.chunks == 1 {
-                let chunk = database.db.get_pinned(&value).map_err(|error| failed("get", error))?;
+                let chunk = database.get(&chunk)?;
                 each(Elements::parse(chunk.as_deref().unwrap_or_default())?)?
             } else {
                 let mut iterator = database.iterator(successor(address));
-                iterator.seek(&value);
+                iterator.seek(&chunk);
                 chunks(&mut iterator, address, &mut each)?
             };
             if flow.is_break() {
                 return Ok(true);
             }
         }
-        if each(added)?.is_continue() {
-            let mut whole = base.unwrap_or_default();
-            whole.elements = whole.elements.saturating_add(added.count());
-            check_count(whole, seen)?;
+        if each(parts.loose)?.is_continue() {
+            check_count(parts.size(0).elements, seen)?;
         }
         Ok(true)
     }
@@ -137,24 +137,27 @@ impl RocksStore {
         meta.check_entry(|| Ok(key.key_group()), elements.size(), elements.count())?;
         check_elements(meta, || key.key_group(), elements)?;
         let found = self.find_list(slot, key)?;
-        let Self { states, database, cache, buffers: Buffers { address, stored, .. }, .. } = self;
+        let Self { states, database, cache, buffers, .. } = self;
+        let Buffers { address, stored: bounds, value } = buffers;
         let (_, state) = states.find(slot, StateOperation::List)?;
-        let was_there = found.size(cache, 0).elements > 0;
-        state.count(u64::from(!elements.is_empty()), u64::from(was_there));
-        let base = match found {
-            FoundList::Kept(at) => {
-                let base = cache.list(at).and_then(|list| list.base);
-                cache.set_list(at, None);
-                base
+        let old = found.parts(cache, bounds.len(), value)?;
+        state.count(u64::from(!elements.is_empty()), u64::from(!old.is_empty()));
+        let is_elsewhere = matches!(found, FoundList::Elsewhere(_));
+        let removed = match old.head {
+            Some(head) => remove_chunks(database, address, head),
+            None if is_elsewhere && elements.is_empty() && !old.is_empty() => {
+                database.delete(address)
             }
-            FoundList::Elsewhere(base) => base,
+            None => Ok(()),
         };
-        let removed = remove_from_database(database, address, base);
+        if let (FoundList::Kept(at), Ok(())) = (found, &removed) {
+            cache.remove_list(at);
+        }
         let written = match found {
             _ if elements.is_empty() || removed.is_err() => removed,
-            FoundList::Kept(at) => append_kept(cache, database, (at, address, stored), elements),
+            FoundList::Kept(at) => append_kept(cache, database, (at, address, bounds), elements),
             FoundList::Elsewhere(_) => {
-                append_to_database(database, (address, stored), None, elements).map(drop)
+                append_to_database(database, (address, bounds), Parts::default(), elements)
             }
         };
         self.written(written)
@@ -170,10 +173,12 @@ impl RocksStore {
         self.poison.check()?;
         let found = self.find_list(slot, key)?;
         let (meta, _) = self.states.find(slot, StateOperation::List)?;
-        Ok(found.size(&self.cache, meta.stamp_bytes()))
+        let Buffers { stored: bounds, value, .. } = &self.buffers;
+        Ok(found.parts(&self.cache, bounds.len(), value)?.size(meta.stamp_bytes()))
     }
 
-    /// Finds a list, and keeps it in the table if it may be there. Its address is in the buffers then, and its bounds.
+    /// Finds a list, and keeps it in the table if it may be there. Its address is in the buffers then, its bounds, and
+    /// the elements of a short one that is elsewhere.
     ///
     /// # Errors
     /// Those of the database; `Corrupted`; `InvalidInput` for an entry that does not fit the state.
@@ -181,20 +186,30 @@ impl RocksStore {
         // Room is made first, so that a place that is found stays one.
         let settled = self.cache.settle(&self.database);
         self.written(settled)?;
-        let Self { states, database, cache, buffers: Buffers { address, stored, .. }, .. } = self;
+        let Self { states, database, cache, buffers, .. } = self;
+        let Buffers { address, stored: bounds, value } = buffers;
         let (_, state) = states.find(slot, StateOperation::List)?;
         set_address(address, state.id, key);
-        stored.clear();
-        state.shape.wrap(key.entry(), stored)?;
+        bounds.clear();
+        state.shape.wrap(key.entry(), bounds)?;
         let probe = cache.probe(address);
         if let Some(at) = probe.hit() {
             return Ok(FoundList::Kept(at));
         }
-        let base = head_at(database, state.shape, address)?;
-        Ok(match cache.keep_list(probe, address, stored, base) {
-            Some(at) => FoundList::Kept(at),
-            None => FoundList::Elsewhere(base),
-        })
+        value.clear();
+        let found = database.get(address)?;
+        let list = found.as_deref().map(|found| Stored::decode(state.shape.value(found)?));
+        let (kept, head) = match list.transpose()? {
+            Some(Stored::Long(head)) => (cache.keep_list(probe, address, bounds, head), Some(head)),
+            list => {
+                let kept = cache.keep(probe, address, found.as_deref());
+                if let (None, Some(Stored::Short(elements))) = (kept, list) {
+                    value.extend_from_slice(elements.framed());
+                }
+                (kept, None)
+            }
+        };
+        Ok(kept.map_or(FoundList::Elsewhere(head), FoundList::Kept))
     }
 }
 
@@ -203,50 +218,68 @@ impl RocksStore {
 pub(super) enum FoundList {
     /// In the table.
     Kept(u32),
-    /// In the database, if there is one.
+    /// In the database, if there is one: with this head, or short and read.
     Elsewhere(Option<Head>),
 }
 
 impl FoundList {
-    fn size(self, cache: &WriteBack, stamp_bytes: usize) -> ListSize {
+    /// What there is, with so many bytes of bounds; of a short one that is elsewhere `read` has the elements.
+    pub(super) fn parts<'a>(
+        self,
+        cache: &'a WriteBack,
+        bounds: usize,
+        read: &'a [u8],
+    ) -> Result<Parts<'a>> {
         match self {
-            Self::Kept(at) => cache.list(at).map(|list| list.size(stamp_bytes)).unwrap_or_default(),
-            Self::Elsewhere(base) => base.map(|head| head.size(stamp_bytes)).unwrap_or_default(),
+            Self::Kept(at) => cache.list(at, bounds),
+            Self::Elsewhere(head) => Ok(Parts { head, loose: Elements::parse(read)? }),
         }
     }
 }
 
-/// Appends to a list in the table; many elements go to the database at once.
+/// Appends to a list in the table; many elements go to the database at once, with those that it lacked.
 fn append_kept(
     cache: &mut WriteBack,
     database: &Database,
     (at, address, bounds): (u32, &[u8], &mut Vec<u8>),
     elements: Elements<'_>,
 ) -> Result<()> {
-    let added = cache.list(at).map_or(0, |list| list.added().size());
-    if added.saturating_add(elements.size()) <= MOST_ADDED_BYTES {
-        cache.append(at, elements);
-        return cache.settle(database);
+    let old = cache.list(at, bounds.len())?;
+    if old.loose.size().saturating_add(elements.size()) <= MOST_ADDED_BYTES {
+        cache.append(at, bounds, elements)?;
+    } else {
+        let end = bounds.len();
+        let head = append_chunks(database, (address, bounds), old, elements)?;
+        bounds.truncate(end);
+        cache.set_list(at, bounds, head);
     }
-    cache.flush_list(at, database)?;
-    if elements.size() <= MOST_ADDED_BYTES / 2 {
-        cache.append(at, elements);
-        return cache.settle(database);
-    }
-    let base = cache.list(at).and_then(|list| list.base);
-    let head = append_to_database(database, (address, bounds), base, elements)?;
-    cache.set_list(at, Some(head));
     cache.settle(database)
 }
 
-/// Appends to a list in the database; `bounds` is written over.
+/// Appends to a list that is in the database as a whole; `bounds` is written over.
 fn append_to_database(
     database: &Database,
     (address, bounds): (&[u8], &mut Vec<u8>),
-    base: Option<Head>,
+    old: Parts<'_>,
+    elements: Elements<'_>,
+) -> Result<()> {
+    if old.head.is_none() && is_short(old.loose.size(), elements.size()) {
+        encode_short(old.loose, bounds);
+        bounds.extend_from_slice(elements.framed());
+        return database.put(address, bounds);
+    }
+    append_chunks(database, (address, bounds), old, elements).map(drop)
+}
+
+/// Adds what is in no chunk, and elements behind it, to the chunks of a list; `bounds` is written over.
+fn append_chunks(
+    database: &Database,
+    (address, bounds): (&[u8], &mut Vec<u8>),
+    old: Parts<'_>,
     elements: Elements<'_>,
 ) -> Result<Head> {
-    let (mut head, mut batch) = (base.unwrap_or_default(), WriteBatch::default());
+    let (mut head, mut batch) = (old.head.unwrap_or_default(), WriteBatch::default());
+    head.append(address, old.loose, &mut batch);
     head.append(address, elements, &mut batch);
     head.encode(bounds);
     batch.put(address, &bounds);
@@ -254,13 +287,10 @@ fn append_to_database(
     Ok(head)
 }
 
-/// Removes a list from the database, if there is one.
-fn remove_from_database(database: &Database, address: &[u8], base: Option<Head>) -> Result<()> {
-    let Some(base) = base else {
-        return Ok(());
-    };
+/// Removes a long list from the database.
+fn remove_chunks(database: &Database, address: &[u8], head: Head) -> Result<()> {
     let mut batch = WriteBatch::default();
-    base.remove_chunks(address, &mut batch);
+    head.remove_chunks(address, &mut batch);
     batch.delete(address);
     database.write(batch)
 }

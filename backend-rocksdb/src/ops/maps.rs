@@ -7,7 +7,7 @@ use alluvium_state_api::{KeyGroupRange, Result, Scan, Slot, StateKey, StateOpera
 use rocksdb::WriteBatch;
 
 use crate::address::{prefix, set_address, successor};
-use crate::list::Head;
+use crate::list::Stored;
 use crate::store::{Buffers, RocksStore};
 use crate::walk::Walk;
 
@@ -82,7 +82,10 @@ impl RocksStore {
                 walk.step();
                 continue;
             }
-            let head = Head::decode(value)?;
+            let head = match Stored::decode(value)? {
+                Stored::Short(_) => None,
+                Stored::Long(head) => Some(head),
+            };
             if visit(entry, &[])? == ControlFlow::Break(()) {
                 break;
             }

@@ -8,7 +8,7 @@ use alluvium_state_api::{
 };
 use rocksdb::WriteBatch;
 
-use super::lists::{FoundList, head_at};
+use super::lists::{FoundList, list_at};
 use crate::address::set_address;
 use crate::list::CHUNK_BYTES;
 use crate::states::check_value;
@@ -79,21 +79,20 @@ impl RocksStore {
 
     /// Moves the elements of a list to the end of another one, and removes it.
     fn merge_list(&mut self, slot: Slot, from: &StateKey<'_>, to: &StateKey<'_>) -> Result<()> {
-        let mut both = ElementsBuffer::default();
         let source = self.find_list(slot, from)?;
-        if let FoundList::Kept(at) = source
-            && let Some(list) = self.cache.list(at)
-        {
-            if list.base.is_none() {
-                both.extend(list.added());
-                self.append_elements(slot, to, both.as_elements())?;
-                return self.remove_list(slot, from);
-            }
-            self.cache.flush_list(at, &self.database)?;
+        let parts = source.parts(&self.cache, self.buffers.stored.len(), &self.buffers.value)?;
+        if parts.is_empty() {
+            return Ok(());
         }
-        if let FoundList::Kept(at) = self.find_list(slot, to)? {
-            self.cache.flush_list(at, &self.database)?;
+        if parts.head.is_none() {
+            let mut all = ElementsBuffer::default();
+            all.extend(parts.loose);
+            self.append_elements(slot, to, all.as_elements())?;
+            return self.remove_list(slot, from);
         }
+        self.hand_over(source)?;
+        let target = self.find_list(slot, to)?;
+        self.hand_over(target)?;
         self.move_list(slot, from, to)?;
         for moved in [from, to] {
             let (_, state) = self.states.find(slot, StateOperation::List)?;
@@ -105,7 +104,15 @@ impl RocksStore {
         Ok(())
     }
 
-    /// The same in the database, which has all of both.
+    /// Leaves a list to the database, which gets what it lacks.
+    fn hand_over(&mut self, list: FoundList) -> Result<()> {
+        match list {
+            FoundList::Kept(at) => self.cache.hand_over(at, &self.database),
+            FoundList::Elsewhere(_) => Ok(()),
+        }
+    }
+
+    /// The same in the database, which has all of both, of a long list.
     fn move_list(&mut self, slot: Slot, from: &StateKey<'_>, to: &StateKey<'_>) -> Result<()> {
         let (_, state) = self.states.find(slot, StateOperation::List)?;
         let (shape, id) = (state.shape, state.id);
@@ -113,11 +120,13 @@ impl RocksStore {
         set_address(&mut address, id, from);
         set_address(&mut target, id, to);
         let database = std::sync::Arc::clone(&self.database);
-        let Some(source) = head_at(&database, shape, &address)? else {
+        let source = list_at(&database, shape, &address)?;
+        let Some(source) = source.and_then(|source| source.parts().head) else {
             return Ok(());
         };
-        let old = head_at(&database, shape, &target)?;
-        let mut head = old.unwrap_or_default();
+        let old = list_at(&database, shape, &target)?;
+        let is_new = old.is_none();
+        let mut list = old.unwrap_or_default();
         let (mut batch, mut elements) = (WriteBatch::default(), ElementsBuffer::default());
         let mut stored = Vec::new();
         self.read_elements(slot, from, &mut |element| {
@@ -125,26 +134,26 @@ impl RocksStore {
             if elements.as_elements().size() < CHUNK_BYTES {
                 return Ok(ControlFlow::Continue(()));
             }
-            head.append(&target, elements.as_elements(), &mut batch);
+            list.append(&target, elements.as_elements(), &mut batch);
             elements.clear();
             if batch.size_in_bytes() > MOST_BATCH_BYTES {
                 stored.clear();
                 shape.wrap(to.entry(), &mut stored)?;
-                head.encode(&mut stored);
+                list.encode(&mut stored);
                 batch.put(&target, &stored);
                 database.write(std::mem::take(&mut batch))?;
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        head.append(&target, elements.as_elements(), &mut batch);
+        list.append(&target, elements.as_elements(), &mut batch);
         stored.clear();
         shape.wrap(to.entry(), &mut stored)?;
-        head.encode(&mut stored);
+        list.encode(&mut stored);
         batch.put(&target, &stored);
         source.remove_chunks(&address, &mut batch);
         batch.delete(&address);
         let (_, state) = self.states.find(slot, StateOperation::List)?;
-        state.count(u64::from(old.is_none()), 1);
+        state.count(u64::from(is_new), 1);
         database.write(batch)
     }
 }

@@ -5,4 +5,4 @@ mod maps;
 mod merge;
 mod values;
 
-pub(crate) use lists::head_at;
+pub(crate) use lists::list_at;

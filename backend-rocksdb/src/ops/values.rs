@@ -25,7 +25,7 @@ impl RocksStore {
         if let Some(at) = probe.and_then(Probe::hit) {
             return self.cache.value(at).map(|stored| shape.value(stored)).transpose();
         }
-        let found = database.db.get_pinned(&address).map_err(|error| failed("get", error))?;
+        let found = database.get(address)?;
         let stored = found.as_deref();
         let is_there = stored.is_some();
         value.clear();
@@ -102,7 +102,7 @@ impl RocksStore {
             let old = cache.value(at).map(unwrap).transpose()?;
             (old.is_some(), change(old, value)?)
         } else {
-            let old = database.db.get_pinned(&address).map_err(|error| failed("get", error))?;
+            let old = database.get(address)?;
             let old = old.as_deref().map(unwrap).transpose()?;
             (old.is_some(), change(old, value)?)
         };
