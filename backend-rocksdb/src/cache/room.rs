@@ -1,6 +1,6 @@
 //! Making room: what goes to the database, and what goes away.
 
-use alluvium_state_api::Result;
+use alluvium_state_api::{Elements, Result};
 use rocksdb::WriteBatch;
 
 use super::table::{Below, Entry, Held};
@@ -164,10 +164,10 @@ fn record(entry: &Entry, batch: &mut WriteBatch) -> Option<Head> {
         Held::List(tail) if !tail.parts().loose.is_empty() => {
             let Parts { head, loose } = tail.parts();
             let mut head = head.unwrap_or_default();
-            head.append(entry.address(), loose, batch);
             let mut stored = entry.stored().to_vec();
-            head.encode(&mut stored);
+            head.with([loose, Elements::default()]).encode(&mut stored);
             batch.put(entry.address(), &stored);
+            head.append(entry.address(), loose, batch);
             return Some(head);
         }
         Held::List(_) | Held::Absent(Below::Absent) | Held::Forgotten => {}

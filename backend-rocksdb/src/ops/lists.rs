@@ -279,10 +279,10 @@ fn append_chunks(
     elements: Elements<'_>,
 ) -> Result<Head> {
     let (mut head, mut batch) = (old.head.unwrap_or_default(), WriteBatch::default());
+    head.with([old.loose, elements]).encode(bounds);
+    batch.put(address, &bounds);
     head.append(address, old.loose, &mut batch);
     head.append(address, elements, &mut batch);
-    head.encode(bounds);
-    batch.put(address, &bounds);
     database.write(batch)?;
     Ok(head)
 }
