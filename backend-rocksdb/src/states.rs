@@ -28,12 +28,6 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Whether its entries may be in the table in front of the database.
-    #[inline]
-    pub(crate) const fn is_cached(&self) -> bool {
-        !matches!(self.kind, StateKind::Map)
-    }
-
     /// About how many entries it has.
     pub(crate) const fn entries(&self) -> u64 {
         self.count

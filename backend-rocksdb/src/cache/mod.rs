@@ -10,16 +10,19 @@
 //! algorithm. What the database lacks is limited in bytes, too, since a snapshot waits for it to be written: when there
 //! is too much, the half of it that was not asked for lately goes to the database. Whether an address that is not there
 //! gets a place at all follows from how often accesses hit ([`Admission`]). A short list is kept as values are; of a long
-//! one the table has the head, and the elements that the database lacks ([`Tail`](tail::Tail)).
+//! one the table has the head, and the elements that the database lacks ([`Tail`](tail::Tail)). What is known of a map is one
+//! entry ([`maps`]): single values, of small maps all of them, so that a scan needs no database.
 //!
 //! # Invariants
 //! B1. What an entry holds is what the state has at its address; of what no entry holds the database has the newest.
-//! B2. Entries of maps are never here. Who walks through another state, or takes a view or the files of the database,
-//!     writes everything first ([`WriteBack::flush`]).
+//! B2. Who walks through a state, or takes a view or the files of the database, writes everything first
+//!     ([`WriteBack::flush`]); who walks through a map of which not all is known here, what the table has of that map.
 //! B3. `unwritten` has each entry that differs from the database, once.
 //! B4. After [`settle`](WriteBack::settle) the table has no more memory than its share, but for what one operation adds.
 
 mod admission;
+mod cell;
+mod maps;
 mod purse;
 mod room;
 mod table;
@@ -33,6 +36,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::list::{Head, Parts};
 use crate::options::BatchLimits;
 use admission::Admission;
+pub(crate) use maps::{CellBuilder, EntryProbe};
 pub(crate) use purse::Purse;
 use purse::Share;
 pub(crate) use table::Below;
@@ -47,7 +51,7 @@ const PART_OF_UNWRITTEN: usize = 4;
 pub(crate) const MOST_ADDED_BYTES: u64 = 32 << 10;
 
 /// What was found of an address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Probe {
     hash: u64,
     slot: Option<u32>,
@@ -95,12 +99,18 @@ impl WriteBack {
     #[inline]
     pub(crate) fn probe(&mut self, address: &[u8]) -> Probe {
         if self.share.is_nothing() {
-            return Probe { hash: 0, slot: None, hit: false };
+            return Probe::default();
         }
+        let probe = self.look_up(address);
+        self.admission.note(probe.hash, probe.hit);
+        probe
+    }
+
+    #[inline]
+    fn look_up(&mut self, address: &[u8]) -> Probe {
         let hash = xxh3_64(address);
         let slot = self.table.find(hash, address);
         let hit = slot.is_some_and(|slot| self.table.touch(slot));
-        self.admission.note(hash, hit);
         Probe { hash, slot, hit }
     }
 
@@ -217,7 +227,7 @@ impl WriteBack {
             let below = match &entry.held {
                 Held::Value(below) | Held::Absent(below) => *below,
                 Held::List(tail) => tail.below(),
-                Held::Forgotten => Below::Unknown,
+                Held::Forgotten | Held::Map { .. } => Below::Unknown,
             };
             entry.held = Held::Absent(below);
             entry.store(&[], &[]);
@@ -239,15 +249,20 @@ impl WriteBack {
 
     /// How many entries the database lacks, or has in another form.
     pub(crate) fn unwritten(&self) -> u64 {
-        self.unwritten.len() as u64
+        let entries = self.unwritten.iter().filter_map(|at| self.table.get(*at));
+        entries.map(|entry| entry.unwritten_items().map_or(1, |items| items.count() as u64)).sum()
     }
 
     /// Whether there is a value or a list that the database lacks.
     pub(crate) fn lacks_something(&self) -> bool {
-        let entries = self.unwritten.iter().filter_map(|at| self.table.get(*at));
-        entries.map(|entry| &entry.held).any(|held| match held {
+        let mut entries = self.unwritten.iter().filter_map(|at| self.table.get(*at));
+        entries.any(|entry| match &entry.held {
             Held::Value(_) => true,
             Held::List(tail) => !tail.parts().loose.is_empty(),
+            Held::Map { .. } => {
+                let mut items = entry.unwritten_items().into_iter().flatten();
+                items.any(|item| item.mark.is_present)
+            }
             Held::Absent(_) | Held::Forgotten => false,
         })
     }
@@ -272,31 +287,19 @@ impl WriteBack {
 
     #[inline]
     fn change(&mut self, at: u32, change: impl FnOnce(&mut Entry)) {
-        let mut counts = false;
-        let (before, after) = self.table.change(at, |entry| {
-            counts = entry.is_unwritten;
-            change(entry);
-        });
-        if counts {
-            self.unwritten_bytes =
-                self.unwritten_bytes.saturating_add(after).saturating_sub(before);
-        }
+        let (before, after) = self.table.change(at, change);
+        self.unwritten_bytes = self.unwritten_bytes.saturating_add(after).saturating_sub(before);
     }
 
     /// Changes an entry, from which on the database lacks something (B3).
     #[inline]
     fn change_unwritten(&mut self, at: u32, change: impl FnOnce(&mut Entry)) {
-        let (mut counted, mut all) = (false, 0);
-        let (before, after) = self.table.change(at, |entry| {
+        let mut counted = false;
+        self.change(at, |entry| {
             counted = std::mem::replace(&mut entry.is_unwritten, true);
             change(entry);
-            all = entry.bytes();
         });
-        if counted {
-            self.unwritten_bytes =
-                self.unwritten_bytes.saturating_add(after).saturating_sub(before);
-        } else {
-            self.unwritten_bytes = self.unwritten_bytes.saturating_add(all);
+        if !counted {
             self.unwritten.push(at);
         }
     }

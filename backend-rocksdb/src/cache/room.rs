@@ -93,6 +93,18 @@ impl WriteBack {
             return self.clear(database);
         }
         let target = most - most / PART_OF_ROOM;
+        self.evict(target);
+        if self.table.bytes() > target {
+            // What is unwritten stays, with what else it has of its maps.
+            self.flush(database)?;
+            self.evict(target);
+        }
+        self.share.hold(self.table.bytes());
+        Ok(())
+    }
+
+    /// Lets go what the database has, until the table has no more bytes than that.
+    fn evict(&mut self, target: usize) {
         let slots = self.table.slots();
         for _ in 0..slots.saturating_mul(2) {
             if self.table.bytes() <= target {
@@ -105,8 +117,6 @@ impl WriteBack {
                 self.table.remove(self.hand);
             }
         }
-        self.share.hold(self.table.bytes());
-        Ok(())
     }
 
     /// Writes what the database lacks of these entries, in the order of their addresses.
@@ -117,20 +127,19 @@ impl WriteBack {
                 continue;
             };
             let head = record(entry, &mut batch);
-            self.unwritten_bytes = self.unwritten_bytes.saturating_sub(entry.bytes());
-            if matches!(entry.held, Held::Forgotten) {
-                self.table.remove(at);
-                continue;
-            }
-            self.table.change(at, |entry| {
+            self.change(at, |entry| {
                 entry.is_unwritten = false;
                 match (&mut entry.held, head) {
                     (Held::Value(below), _) => *below = Below::Present,
                     (Held::Absent(below), _) => *below = Below::Absent,
                     (Held::List(tail), Some(head)) => **tail = Tail::of(head),
+                    (Held::Map { .. }, _) => entry.items_are_written(),
                     (Held::List(_) | Held::Forgotten, _) => {}
                 }
             });
+            if self.table.get(at).is_some_and(|entry| matches!(entry.held, Held::Forgotten)) {
+                self.table.remove(at);
+            }
             if self.batches.reached(&batch) {
                 database.write(std::mem::take(&mut batch))?;
             }
@@ -170,6 +179,7 @@ fn record(entry: &Entry, batch: &mut WriteBatch) -> Option<Head> {
             head.append(entry.address(), loose, batch);
             return Some(head);
         }
+        Held::Map { .. } => entry.record_items(batch),
         Held::List(_) | Held::Absent(Below::Absent) | Held::Forgotten => {}
     }
     None

@@ -42,6 +42,9 @@ pub(super) enum Held {
     Value(Below),
     /// A long list; its bounds are stored in the entry.
     List(Box<Tail>),
+    /// What is known of the entries of a map, perhaps all: so many bytes of bounds are stored in the entry, and a
+    /// [cell](super::cell), of which the database lacks as many bytes.
+    Map { bounds: u8, is_complete: bool, unwritten: u16 },
 }
 
 /// What is known of an address.
@@ -71,6 +74,11 @@ impl Entry {
         self.parts().1
     }
 
+    /// The address and what is stored, and where that begins.
+    pub(super) fn bytes_mut(&mut self) -> (&mut Vec<u8>, usize) {
+        (&mut self.bytes, usize::try_from(self.address_bytes).unwrap_or(usize::MAX))
+    }
+
     #[inline]
     fn parts(&self) -> (&[u8], &[u8]) {
         let end = usize::try_from(self.address_bytes).unwrap_or(usize::MAX);
@@ -91,7 +99,7 @@ impl Entry {
     /// `Corrupted` where that is no list.
     pub(super) fn list(&self, bounds: usize) -> Result<Parts<'_>> {
         match &self.held {
-            Held::Absent(_) | Held::Forgotten => Ok(Parts::default()),
+            Held::Absent(_) | Held::Forgotten | Held::Map { .. } => Ok(Parts::default()),
             Held::List(tail) => Ok(tail.parts()),
             Held::Value(_) => {
                 match Stored::decode(self.stored().get(bounds..).unwrap_or_default())? {
@@ -113,7 +121,7 @@ impl Entry {
                 return Ok(());
             }
             Held::Value(below) | Held::Absent(below) => *below,
-            Held::Forgotten => Below::Unknown,
+            Held::Forgotten | Held::Map { .. } => Below::Unknown,
         };
         let has = self.list(bounds.len())?.loose;
         if !is_short(has.size(), elements.size()) {
@@ -133,6 +141,18 @@ impl Entry {
     #[inline]
     pub(super) fn bytes(&self) -> usize {
         size_of::<Option<Self>>() + INDEX_BYTES + self.heap_bytes()
+    }
+
+    /// Bytes that are to be written, with what it takes to do so; of a map this is not what the database has.
+    #[inline]
+    pub(super) fn unwritten_bytes(&self) -> usize {
+        match self.held {
+            Held::Map { unwritten, .. } => {
+                let fixed = size_of::<Option<Self>>() + INDEX_BYTES + ALLOCATION_BYTES;
+                fixed + self.address().len() + usize::from(unwritten)
+            }
+            _ => self.bytes(),
+        }
     }
 
     /// Bytes that it has allocated.
@@ -187,17 +207,18 @@ impl Table {
         entry.is_some_and(|entry| std::mem::replace(&mut entry.is_referenced, false))
     }
 
-    /// Changes the entry in a slot; the bytes that it had allocated before and has now.
+    /// Changes the entry in a slot; the bytes that were to be written before, and are now, where it is marked as unwritten.
     #[inline]
     pub(super) fn change(&mut self, at: u32, change: impl FnOnce(&mut Entry)) -> (usize, usize) {
         let Some(entry) = self.slots.get_mut(at as usize).and_then(Option::as_mut) else {
             return (0, 0);
         };
-        let before = entry.heap_bytes();
+        let unwritten =
+            |entry: &Entry| if entry.is_unwritten { entry.unwritten_bytes() } else { 0 };
+        let (heap, before) = (entry.heap_bytes(), unwritten(entry));
         change(entry);
-        let after = entry.heap_bytes();
-        self.heap_bytes = self.heap_bytes.saturating_add(after).saturating_sub(before);
-        (before, after)
+        self.heap_bytes = self.heap_bytes.saturating_add(entry.heap_bytes()).saturating_sub(heap);
+        (before, unwritten(entry))
     }
 
     /// Adds an entry whose address is not there.

@@ -1,7 +1,7 @@
 use alluvium_state_api::snapshot::{SnapshotKind, SnapshotRequest};
 use alluvium_state_api::{
-    CheckpointId, KeyedBackend, ListDescriptor, ListState, MaxParallelism, OpenEnv,
-    ReducingDescriptor, ReducingState, ValueDescriptor, ValueState,
+    CheckpointId, KeyedBackend, ListDescriptor, ListState, MapDescriptor, MapState, MaxParallelism,
+    OpenEnv, ReducingDescriptor, ReducingState, ValueDescriptor, ValueState,
 };
 
 use crate::{MemoryBudget, RocksOptions, RocksStore};
@@ -9,6 +9,7 @@ use crate::{MemoryBudget, RocksOptions, RocksStore};
 const VALUE: ValueDescriptor<Vec<u8>> = ValueDescriptor::new("value");
 const SUM: ReducingDescriptor<u64> = ReducingDescriptor::new("sum", u64::wrapping_add);
 const LIST: ListDescriptor<Vec<u8>> = ListDescriptor::new("list");
+const MAP: MapDescriptor<u64, Vec<u8>> = MapDescriptor::new("map");
 const TABLE_BYTES: u64 = 256 << 10;
 const UNWRITTEN_BYTES: u64 = 32 << 10;
 
@@ -33,15 +34,18 @@ fn rig() -> Rig {
 fn memory_and_what_is_unwritten_stay_below_their_limits() {
     let Rig { mut backend, _local } = rig();
     let (value, list) = (backend.open(VALUE).unwrap(), backend.open(LIST).unwrap());
+    let map = backend.open(MAP).unwrap();
     let mut most = (0, 0);
     for step in 0..60_000u64 {
         let key = step.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 5_000;
         let length = usize::try_from(step % 97 + if step % 100 == 0 { 3_000 } else { 0 }).unwrap();
         let mut at = backend.at(&key).unwrap();
-        match step % 4 {
+        match step % 6 {
             0 => at.value(value).set(&vec![1; length]).unwrap(),
             1 => at.list(list).add(&vec![2; length]).unwrap(),
             2 => at.value(value).read(|_| ()).unwrap(),
+            3 => at.map(map).insert(&(step % 300), &vec![3; length]).unwrap(),
+            4 => at.map(map).entries().map(drop).unwrap(),
             _ => at.list(list).clear().unwrap(),
         }
         let cache = &backend.store().cache;
@@ -85,6 +89,31 @@ fn a_list_that_lives_shortly_never_reaches_the_database() {
     drop(backend.snapshot(&request).unwrap());
     let written = backend.store().database.property(c"rocksdb.num-entries-active-mem-table");
     assert_eq!(written, 0);
+}
+
+#[test]
+fn a_small_map_is_read_in_order_without_the_database_and_its_short_life_leaves_nothing_there() {
+    let Rig { mut backend, _local } = rig();
+    let map = backend.open(MAP).unwrap();
+    for key in 0..100u64 {
+        let mut at = backend.at(&key).unwrap();
+        assert!(at.map(map).is_empty().unwrap());
+        for name in [2, 1, 3] {
+            at.map(map).insert(&name, &vec![1; 10]).unwrap();
+        }
+        at.map(map).remove(&3).unwrap();
+        let found: Vec<u64> = at.map(map).keys().unwrap();
+        assert_eq!(found, [1, 2]);
+        assert_eq!(at.map(map).get(&3).unwrap(), None);
+        if key % 2 == 0 {
+            at.map(map).clear().unwrap();
+        }
+    }
+    assert_eq!(backend.store().cache.unwritten(), 100);
+    let request = SnapshotRequest::new(CheckpointId::new(1), SnapshotKind::Full);
+    drop(backend.snapshot(&request).unwrap());
+    let written = backend.store().database.property(c"rocksdb.num-entries-active-mem-table");
+    assert_eq!((written, backend.store().cache.unwritten()), (100, 0));
 }
 
 #[test]

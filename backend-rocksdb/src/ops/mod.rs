@@ -1,5 +1,6 @@
 //! The operations of the SPI, by kind of state.
 
+mod entries;
 mod lists;
 mod maps;
 mod merge;

@@ -1,11 +1,12 @@
-//! Single values and the entries of maps: one key of the database each.
+//! Single values: one key of the database each.
 
+use alluvium_state_api::schema::StateKind;
 use alluvium_state_api::{
     Change, KeyBatch, Modify, Result, Slot, StateKey, StateOperation, VisitEach,
 };
 
 use crate::address::set_address;
-use crate::cache::{Below, Probe};
+use crate::cache::Below;
 use crate::failure::failed;
 use crate::states::check_value;
 use crate::store::{Buffers, RocksStore};
@@ -19,10 +20,13 @@ impl RocksStore {
         self.poison.check()?;
         let Self { states, database, cache, buffers: Buffers { address, value, .. }, .. } = self;
         let (_, state) = states.find(slot, StateOperation::Value)?;
+        if state.kind == StateKind::Map {
+            return self.get_entry(slot, key);
+        }
         set_address(address, state.id, key);
         let shape = state.shape;
-        let probe = state.is_cached().then(|| cache.probe(address));
-        if let Some(at) = probe.and_then(Probe::hit) {
+        let probe = cache.probe(address);
+        if let Some(at) = probe.hit() {
             return self.cache.value(at).map(|stored| shape.value(stored)).transpose();
         }
         let found = database.get(address)?;
@@ -30,12 +34,10 @@ impl RocksStore {
         let is_there = stored.is_some();
         value.clear();
         value.extend_from_slice(stored.map_or(Ok(&[][..]), |stored| shape.value(stored))?);
-        if let Some(probe) = probe {
-            cache.keep(probe, address, stored);
-            let settled = cache.settle(database);
-            drop(found);
-            self.written(settled)?;
-        }
+        cache.keep(probe, address, stored);
+        let settled = cache.settle(database);
+        drop(found);
+        self.written(settled)?;
         Ok(is_there.then_some(&self.buffers.value))
     }
 
@@ -44,22 +46,23 @@ impl RocksStore {
         self.poison.check()?;
         let Self { states, database, cache, buffers: Buffers { address, stored, .. }, .. } = self;
         let (meta, state) = states.find(slot, StateOperation::Value)?;
+        if state.kind == StateKind::Map {
+            return self.put_entry(slot, key, value);
+        }
         check_value(meta, key, value.len())?;
         set_address(address, state.id, key);
         stored.clear();
         state.shape.wrap(key.entry(), stored)?;
-        let probe = state.is_cached().then(|| cache.probe(address));
-        let was_there = probe.and_then(Probe::hit).is_some_and(|at| cache.value(at).is_some());
+        let probe = cache.probe(address);
+        let was_there = probe.hit().is_some_and(|at| cache.value(at).is_some());
         state.count(u64::from(!was_there), 0);
-        let put = match probe {
-            Some(probe) if cache.put(probe, address, (stored, value), Below::Unknown) => {
-                cache.settle(database)
-            }
-            _ if stored.is_empty() => database.put(address, value),
-            _ => {
-                stored.extend_from_slice(value);
-                database.put(address, stored)
-            }
+        let put = if cache.put(probe, address, (stored, value), Below::Unknown) {
+            cache.settle(database)
+        } else if stored.is_empty() {
+            database.put(address, value)
+        } else {
+            stored.extend_from_slice(value);
+            database.put(address, stored)
         };
         self.written(put)
     }
@@ -69,9 +72,11 @@ impl RocksStore {
         self.poison.check()?;
         let Self { states, database, cache, buffers: Buffers { address, .. }, .. } = self;
         let (_, state) = states.find(slot, StateOperation::Any)?;
+        if state.kind == StateKind::Map {
+            return self.remove_entry(slot, key);
+        }
         set_address(address, state.id, key);
-        let probe = state.is_cached().then(|| cache.probe(address));
-        let removed = if let Some(at) = probe.and_then(Probe::hit) {
+        let removed = if let Some(at) = cache.probe(address).hit() {
             state.count(0, u64::from(cache.value(at).is_some()));
             cache.remove(at);
             cache.settle(database)
@@ -93,10 +98,13 @@ impl RocksStore {
         let Self { states, database, cache, buffers, .. } = self;
         let Buffers { address, stored, value } = buffers;
         let (meta, state) = states.find(slot, StateOperation::Value)?;
+        if state.kind == StateKind::Map {
+            return self.modify_entry(slot, key, change);
+        }
         set_address(address, state.id, key);
         value.clear();
-        let probe = state.is_cached().then(|| cache.probe(address));
-        let hit = probe.and_then(Probe::hit);
+        let probe = cache.probe(address);
+        let hit = probe.hit();
         let unwrap = |stored| state.shape.value(stored);
         let (was_there, change) = if let Some(at) = hit {
             let old = cache.value(at).map(unwrap).transpose()?;
@@ -124,14 +132,11 @@ impl RocksStore {
                 state.shape.wrap(key.entry(), stored)?;
                 state.count(u64::from(!was_there), 0);
                 let below = if was_there { Below::Present } else { Below::Absent };
-                match probe {
-                    Some(probe) if cache.put(probe, address, (stored, value), below) => {
-                        cache.settle(database)
-                    }
-                    _ => {
-                        stored.extend_from_slice(value);
-                        database.put(address, stored)
-                    }
+                if cache.put(probe, address, (stored, value), below) {
+                    cache.settle(database)
+                } else {
+                    stored.extend_from_slice(value);
+                    database.put(address, stored)
                 }
             }
         };
@@ -149,6 +154,12 @@ impl RocksStore {
         let Self { states, database, cache, buffers: Buffers { address, .. }, .. } = self;
         let (_, state) = states.find(slot, StateOperation::Value)?;
         let state = *state;
+        if state.kind == StateKind::Map {
+            for (index, key) in keys.iter().enumerate() {
+                visit(index, self.get_entry(slot, &key)?)?;
+            }
+            return Ok(());
+        }
         let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(KEYS_AT_ONCE));
         let mut hits = Vec::with_capacity(KEYS_AT_ONCE);
         let mut index = 0;
@@ -159,7 +170,7 @@ impl RocksStore {
             hits.clear();
             for key in rest.by_ref().take(KEYS_AT_ONCE) {
                 set_address(address, state.id, &key);
-                let hit = if state.is_cached() { cache.probe(address).hit() } else { None };
+                let hit = cache.probe(address).hit();
                 hits.push(hit);
                 if hit.is_none() {
                     bytes.extend_from_slice(address);
