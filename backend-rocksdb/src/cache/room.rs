@@ -80,7 +80,7 @@ impl WriteBack {
                 self.unwritten.push(at);
             }
         }
-        let lacking = (half - victims.len()).saturating_sub(half / 2);
+        let lacking = half - victims.len();
         victims.extend(self.unwritten.drain(..lacking));
         self.write(victims, database)
     }
