@@ -44,7 +44,7 @@
 //! # Map of the crate
 //! [`RocksStore`] implements the SPI with `ops`, over a `database` and a write-back `cache` in front of it; `view` is what it
 //! held at one instant; `address` says where entries lie in it, `list`
-//! what lists consist of, `walk` goes through a state in order; `snapshot`, `restore` and `rewrite` are the life of
+//! what lists consist of, `walk` goes through a state in order; `snapshot` with its `sections`, `restore` and `rewrite` are the life of
 //! a checkpoint; `local` is the private directory, `background` what runs beside the store, `joining` joins small tables, `figures` tell the recorder what RocksDB counts, `failure` what RocksDB's errors mean; [`RocksOptions`] are the
 //! settings, and [`RocksBackend`] is the backend by name.
 
@@ -65,6 +65,7 @@ mod options;
 mod raw;
 mod restore;
 mod rewrite;
+mod sections;
 mod snapshot;
 mod states;
 mod store;

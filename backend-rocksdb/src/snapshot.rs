@@ -3,8 +3,8 @@
 //!
 //! # How
 //! A view costs nothing but that RocksDB keeps what it shows while it exists: nothing is flushed, and the writer
-//! does not wait. The task goes through the states in order, within each through the key groups, and writes one
-//! file with everything, in the canonical form or the backend's own. An incremental snapshot writes the write buffers
+//! does not wait. The task goes through the states in order, within each through the key groups, by itself and with helpers
+//! ([`crate::sections`]), and writes one file with everything, in the canonical form or the backend's own. An incremental snapshot writes the write buffers
 //! out, which the writer waits for, and gives the database's files second names; the task uploads those that are new
 //! ([`crate::native`]). Where no storage is there to refer to files, it is written in full as well.
 //!
@@ -12,7 +12,7 @@
 //! T1. The files hold the state as of the synchronous phase.
 //! T2. A list is written only if it has the elements that its head counts.
 
-use alluvium_state_api::format::{FileForm, SequentialWriter, StateFileSpec, StateFileWriter};
+use alluvium_state_api::format::{FileForm, StateFileSpec, StateFileWriter};
 use alluvium_state_api::schema::StateKind;
 use alluvium_state_api::snapshot::{
     KeyedSnapshot, SnapshotContext, SnapshotKind, SnapshotRequest, SnapshotTask,
@@ -26,10 +26,17 @@ use crate::address::{PREFIX_BYTES, set_entry_address};
 use crate::chain::{InFlight, Reports};
 use crate::list::Stored;
 use crate::native::{Linked, Native};
+use crate::sections::{Piece, Sections, pieces, write_all};
 use crate::states::State;
 use crate::store::RocksStore;
 use crate::view::View;
 use crate::walk::{OwnedKey, Walk};
+
+/// Of helpers, as `nice` has it, which on Linux is for the calling thread alone. Whoever asks for a savepoint waits for
+/// it: they get a share of a busy machine, if a small one.
+const LOW: i32 = 10;
+/// Of those of a checkpoint.
+const LOWEST: i32 = 19;
 
 /// The rest of a snapshot.
 struct Task {
@@ -115,14 +122,18 @@ impl Task {
         let (spec, compression) = (self.spec.clone(), self.request.compression);
         let writer = StateFileWriter::create(&context, FileScope::Own, spec, compression)?;
         let mut writer = writer.into_sequential();
-        for (id, state) in (0..).zip(&self.states) {
-            self.write_state(id, *state, &mut writer).map_err(|error| {
-                match self.spec.states.get(usize::from(id)) {
+        let count = u16::try_from(self.states.len())
+            .map_err(|_many| Error::unsupported("a snapshot holds at most 65,535 states"))?;
+        let write = |piece: Piece, sections: &mut dyn Sections| {
+            self.write_piece(piece, sections).map_err(|error| {
+                match self.spec.states.get(usize::from(piece.state)) {
                     Some(meta) => error.with_state(meta.name.clone()),
                     None => error,
                 }
-            })?;
-        }
+            })
+        };
+        let nice = if self.request.kind == SnapshotKind::Canonical { LOW } else { LOWEST };
+        write_all(&pieces(count, self.spec.range)?, &write, &mut writer, nice)?;
         let written = writer.finish()?;
         if self.request.kind != SnapshotKind::Canonical {
             self.reports.report(self.request.checkpoint, None);
@@ -130,9 +141,12 @@ impl Task {
         Ok(KeyedSnapshot::of_file(crate::BACKEND_NAME, self.request.kind, &self.spec, written))
     }
 
-    /// Writes a state, which the file calls by `id`.
-    fn write_state(&self, id: u16, state: State, writer: &mut SequentialWriter) -> Result<()> {
-        let range = self.spec.range;
+    /// Writes some key groups of a state.
+    fn write_piece(&self, piece: Piece, sections: &mut dyn Sections) -> Result<()> {
+        let Piece { state: id, groups: range } = piece;
+        let Some(state) = self.states.get(usize::from(id)) else {
+            return Ok(());
+        };
         let iterator = self.view.iterator(Walk::bound(range));
         let mut walk = Walk::new(iterator, state.id, range, Vec::new());
         let (mut key, mut address) = (OwnedKey::default(), Vec::with_capacity(PREFIX_BYTES));
@@ -140,17 +154,17 @@ impl Task {
         while walk.find()? {
             let (group, bytes, stored) = walk.entry()?;
             if section.replace(group) != Some(group) {
-                writer.section(id, group)?;
+                sections.section(id, group)?;
             }
             let (entry, value) = state.shape.unwrap(bytes, stored)?;
             if state.kind != StateKind::List {
-                writer.put(entry, value)?;
+                sections.put(entry, value)?;
                 walk.step();
                 continue;
             }
             let head = match Stored::decode(value)? {
                 Stored::Short(elements) => {
-                    writer.list(entry, 0, elements)?;
+                    sections.list(entry, 0, elements)?;
                     walk.step();
                     continue;
                 }
@@ -160,7 +174,7 @@ impl Task {
             set_entry_address(&mut address, state.id, group, entry);
             let entry = key.get()?;
             walk.read_list(&address, head, &mut |first, elements| {
-                writer.list(entry, first, elements)
+                sections.list(entry, first, elements)
             })?;
         }
         Ok(())
