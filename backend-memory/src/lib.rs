@@ -44,6 +44,7 @@ mod factory;
 mod fold;
 mod load;
 mod ops;
+mod point;
 mod restore;
 mod rewrite;
 mod snapshot;

@@ -24,16 +24,17 @@ use alluvium_state_api::{
 
 use crate::cells::value::ValueCell;
 use crate::chain::Chain;
-use crate::ops::{Target, lists, maps, scan, values, wrong_key, wrong_width};
+use crate::ops::{Target, lists, maps, scan, values};
+use crate::point;
 use crate::table::Seed;
 use crate::tables::any::{Values, with_keyed, with_values};
 use crate::tables::state::{AnyTable, State};
 
 /// Buffers that are used again, so that no access allocates after warm-up.
 #[derive(Debug, Default)]
-struct Buffers {
-    address: Vec<u8>,
-    out: Vec<u8>,
+pub(crate) struct Buffers {
+    pub(crate) address: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     hashes: Vec<u64>,
 }
 
@@ -45,7 +46,7 @@ pub struct MemoryStore {
     pub(crate) states: Vec<State>,
     pub(crate) chain: Chain,
     pub(crate) seed: Seed,
-    buffers: Buffers,
+    pub(crate) buffers: Buffers,
 }
 
 impl MemoryStore {
@@ -92,7 +93,7 @@ impl MemoryStore {
 
     /// Description and state of a slot, with buffers.
     #[inline]
-    fn find(
+    pub(crate) fn find(
         &mut self,
         slot: Slot,
         operation: StateOperation,
@@ -103,79 +104,15 @@ impl MemoryStore {
             None => Err(no_table()),
         }
     }
-
-    /// A value has not the width of its state's codec.
-    #[cold]
-    fn misfit(&self, slot: Slot) -> Error {
-        match self.directory.check(slot, StateOperation::Value) {
-            Ok(meta) => wrong_width(meta, self.buffers.out.len()),
-            Err(error) => error,
-        }
-    }
-
-    /// [`KeyedStore::modify`] for tables of any type.
-    #[inline(never)]
-    fn modify_any(
-        &mut self,
-        slot: Slot,
-        key: &StateKey<'_>,
-        change: &mut Modify<'_>,
-    ) -> Result<()> {
-        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
-        let (now, target) = (state.now(), Target { meta, key });
-        let Buffers { address, out, .. } = buffers;
-        let address = state.shape.address(key, address);
-        match &mut state.table {
-            AnyTable::Values(any) => {
-                with_values!(any, table => values::modify(table, address, target, out, change))
-            }
-            AnyTable::Maps(any) => {
-                let buffers = (out, now);
-                let difference = with_keyed!(Maps, any, table => {
-                    maps::modify(table, address, target, buffers, change)
-                })?;
-                state.map_entries = state.map_entries.saturating_add_signed(difference);
-                Ok(())
-            }
-            AnyTable::Lists(_) => Err(wrong_table()),
-        }
-    }
 }
 
 #[cold]
-fn no_table() -> Error {
+pub(crate) fn no_table() -> Error {
     Error::bug("a state has no table")
 }
 
-/// [`KeyedStore::get`] for tables of any type.
-#[inline(never)]
-fn get_any<'s>(
-    state: &'s State,
-    directory: &StateDirectory,
-    scratch: &mut Vec<u8>,
-    (slot, key): (Slot, &StateKey<'_>),
-) -> Result<Option<&'s [u8]>> {
-    let meta = directory.check(slot, StateOperation::Value)?;
-    let target = Target { meta, key };
-    let address = state.shape.address(key, scratch);
-    match &state.table {
-        AnyTable::Values(any) => with_values!(any, table => values::get(table, address, target)),
-        AnyTable::Maps(any) => with_keyed!(Maps, any, table => maps::get(table, address, target)),
-        AnyTable::Lists(_) => Err(wrong_table()),
-    }
-}
-
-/// Why a value of a slot cannot be read.
 #[cold]
-fn refuse(directory: &StateDirectory, slot: Slot, key: &StateKey<'_>) -> Error {
-    match directory.check(slot, StateOperation::Value) {
-        Ok(meta) => wrong_key(Target { meta, key }),
-        Err(error) => error,
-    }
-}
-
-#[cold]
-fn wrong_table() -> Error {
+pub(crate) fn wrong_table() -> Error {
     Error::bug("a state's table is not of its kind")
 }
 
@@ -203,7 +140,7 @@ impl KeyedStore for MemoryStore {
     fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
         let Self { states, directory, buffers, .. } = self;
         let Some(state) = states.get(slot.index()) else {
-            return Err(refuse(directory, slot, &{ *key }));
+            return Err(point::refuse(directory, slot, &{ *key }));
         };
         // S4: what is in a table of values is read by this operation
         if state.plain
@@ -212,26 +149,23 @@ impl KeyedStore for MemoryStore {
         {
             return Ok(table.get(u64::from_le_bytes(probe), probe).map(ValueCell::bytes));
         }
-        get_any(state, directory, &mut buffers.address, (slot, &{ *key }))
+        point::get_any(state, directory, &mut buffers.address, (slot, &{ *key }))
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
     fn put(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
-        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
-        let (now, target) = (state.now(), Target { meta, key });
-        let address = state.shape.address(key, &mut buffers.address);
-        match &mut state.table {
-            AnyTable::Values(any) => {
-                with_values!(any, table => values::put(table, address, target, value))
-            }
-            AnyTable::Maps(any) => {
-                let put =
-                    with_keyed!(Maps, any, table => maps::put(table, address, target, value, now));
-                state.map_entries += u64::from(put?);
-                Ok(())
-            }
-            AnyTable::Lists(_) => Err(wrong_table()),
+        // S4: what is in a table of values is changed by this operation
+        if let Some(state) = self.states.get_mut(slot.index())
+            && state.plain
+            && let AnyTable::Values(Values::K8V8(table)) = &mut state.table
+            && let Ok(probe) = key.bytes().try_into()
+            && let Ok(value) = value.try_into()
+        {
+            values::put_fixed(table, u64::from_le_bytes(probe), probe, value);
+            return Ok(());
         }
+        self.put_any(slot, &{ *key }, value)
     }
 
     #[inline]

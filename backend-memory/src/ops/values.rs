@@ -103,6 +103,21 @@ pub(crate) fn modify<K: KeyRep, V: ValueCell>(
     }
 }
 
+/// [`put`] for a value of fixed width that is within its limit.
+#[expect(clippy::inline_always, reason = "so that key and value travel in registers")]
+#[inline(always)]
+pub(crate) fn put_fixed<K: KeyRep, const N: usize>(
+    table: &mut Table<K, Fixed<N>>,
+    hash: u64,
+    probe: K::Probe<'_>,
+    value: [u8; N],
+) {
+    match table.entry(hash, probe) {
+        Entry::Occupied(mut entry) => entry.edit(move |cell| cell.0 = value),
+        Entry::Vacant(entry) => entry.insert(Fixed(value)),
+    }
+}
+
 /// [`modify`] for a value of fixed width that is within its limit; returns whether the new value has
 /// that width.
 #[expect(clippy::inline_always, reason = "so that key and value travel in registers")]

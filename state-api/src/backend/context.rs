@@ -186,7 +186,8 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
     }
 
     /// A reducing state of this key.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a context in memory costs more than the access")]
+    #[inline(always)]
     pub fn reducing<V, C: Codec<V>>(
         &mut self,
         handle: ReducingHandle<V, C, N>,
@@ -195,7 +196,8 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
     }
 
     /// An aggregating state of this key.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a context in memory costs more than the access")]
+    #[inline(always)]
     pub fn aggregating<A: Aggregate, C: Codec<A::Accumulator>>(
         &mut self,
         handle: AggregatingHandle<A, C, N>,

@@ -73,7 +73,8 @@ pub struct AggregatingView<'c, S, A, C> {
 }
 
 impl<'c, S: KeyedStore, A: Aggregate, C: Codec<A::Accumulator>> AggregatingView<'c, S, A, C> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     pub(crate) fn new(access: Access<'c, S>) -> Self {
         Self { access, types: PhantomData }
     }
@@ -85,7 +86,8 @@ where
     A: Aggregate,
     C: Codec<A::Accumulator>,
 {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     fn get(&mut self) -> Result<Option<A::Output>> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
@@ -93,7 +95,8 @@ where
         bytes.map(|bytes| Ok(A::result(&C::decode(bytes)?))).transpose()
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     fn add(&mut self, input: A::Input) -> Result<()> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);

@@ -37,21 +37,24 @@ pub struct ReducingView<'c, S, V, C> {
 }
 
 impl<'c, S: KeyedStore, V, C: Codec<V>> ReducingView<'c, S, V, C> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     pub(crate) fn new(access: Access<'c, S>, reduce: fn(V, V) -> V) -> Self {
         Self { access, reduce, types: PhantomData }
     }
 }
 
 impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, C> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     fn get(&mut self) -> Result<Option<V>> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
         self.access.store.get(slot, &key)?.map(C::decode).transpose()
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     fn add(&mut self, value: V) -> Result<()> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);

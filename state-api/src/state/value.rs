@@ -100,7 +100,8 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
     ///
     /// # Errors
     /// As [`ValueState::set`].
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     pub fn set<Q: ?Sized>(&mut self, value: &Q) -> Result<()>
     where
         V: Borrow<Q>,
@@ -127,7 +128,8 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
         }
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
+    #[inline(always)]
     fn set(&mut self, value: &V) -> Result<()> {
         ValueView::set::<V>(self, value)
     }
