@@ -48,6 +48,7 @@ mod point;
 mod restore;
 mod rewrite;
 mod snapshot;
+mod sorted;
 mod store;
 mod sync;
 mod table;

@@ -11,8 +11,10 @@ use crate::cells::list::ListCell;
 use crate::cells::map::MapCell;
 use crate::cells::value::ValueCell;
 use crate::ops::wrong_width;
+use crate::sorted::Sorted;
 use crate::table::{BATCH, KeyRep, Table};
 use crate::tables::any::{with_keyed, with_values};
+use crate::tables::shape::Shape;
 use crate::tables::state::{AnyTable, State};
 
 /// Fills one state; holds a buffer for addresses.
@@ -52,12 +54,13 @@ impl Loader<'_> {
     }
 
     /// Sets the values of entries that lie side by side and all have these widths, each after `check`
-    /// has seen its key. Returns `false`, and does nothing, where such a state has
-    /// no table that takes them as they are.
+    /// has seen its key; in a large table once [`settle`](Self::settle) is called, if not before.
+    /// Returns `false`, and does nothing, where such a state has no table that takes them as they are.
     pub(crate) fn put_all(
         &mut self,
         layout: FixedLayout,
         raw: &[u8],
+        waiting: &mut Option<Sorted>,
         check: impl Fn(&[u8]) -> Result<()>,
     ) -> Result<bool> {
         let AnyTable::Values(any) = &mut self.state.table else {
@@ -67,15 +70,42 @@ impl Loader<'_> {
         if !plain || self.state.shape.width != Some(layout.key_bytes()) {
             return Ok(false);
         }
-        let (shape, meta, scratch) = (self.state.shape, self.meta, &mut *self.scratch);
-        let mut hash_of = |entry: &[u8]| {
+        let (shape, meta) = (self.state.shape, self.meta);
+        let hash_of = |entry: &[u8]| {
             let (address, _) = entry.split_at_checked(layout.key_bytes()).unwrap_or_default();
-            let key = EntryKey::new(address, layout.key, address.len())?;
-            check(key.key())?;
-            Ok(shape.address_of(key, scratch).0)
+            check(address.get(..layout.key).unwrap_or_default())?;
+            Ok(shape.hash(address))
         };
-        with_values!(any, table => put_values(table, layout, raw, meta, &mut hash_of))?;
+        with_values!(any, table => {
+            if waiting.is_none() {
+                *waiting = Sorted::of(layout, table.depth());
+            }
+            match waiting {
+                Some(waiting) => sort_values(table, raw, (shape, meta), waiting, hash_of),
+                None => put_values(table, (layout, raw), meta, hash_of),
+            }
+        })?;
         Ok(true)
+    }
+
+    /// Sets the values that wait, or only those that may be of the key of `entry`.
+    pub(crate) fn settle(
+        &mut self,
+        waiting: &mut Option<Sorted>,
+        entry: Option<EntryKey<'_>>,
+    ) -> Result<()> {
+        let (Some(waiting), AnyTable::Values(any)) = (waiting, &mut self.state.table) else {
+            return Ok(());
+        };
+        let (shape, meta) = (self.state.shape, self.meta);
+        let hash = entry.map(|entry| shape.address_of(entry, self.scratch).0);
+        with_values!(any, table => {
+            let only = hash.map(|hash| table.part_of(hash, waiting.bits()));
+            for part in waiting.all().filter(|part| only.is_none_or(|only| only == *part)) {
+                settle_part(table, part, (shape, meta), waiting)?;
+            }
+            Ok(())
+        })
     }
 
     /// Adds list elements from index `first` on; 0 begins the list anew.
@@ -184,10 +214,9 @@ fn put_value<K: KeyRep, V: ValueCell>(
 /// yields the hash of its table key, which is what it begins with.
 fn put_values<K: KeyRep, V: ValueCell>(
     table: &mut Table<K, V>,
-    layout: FixedLayout,
-    raw: &[u8],
+    (layout, raw): (FixedLayout, &[u8]),
     meta: &StateMeta,
-    hash_of: &mut impl FnMut(&[u8]) -> Result<u64>,
+    hash_of: impl Fn(&[u8]) -> Result<u64>,
 ) -> Result<()> {
     let width = layout.entry_bytes();
     let mut hashes = [0; BATCH];
@@ -203,6 +232,40 @@ fn put_values<K: KeyRep, V: ValueCell>(
             put_value(table, (*hash, address), value, meta)?;
         }
     }
+    Ok(())
+}
+
+/// Lets entries wait for their parts of the table, and puts into it what waits for a part that is full.
+fn sort_values<K: KeyRep, V: ValueCell>(
+    table: &mut Table<K, V>,
+    raw: &[u8],
+    (shape, meta): (Shape, &StateMeta),
+    waiting: &mut Sorted,
+    hash_of: impl Fn(&[u8]) -> Result<u64>,
+) -> Result<()> {
+    let bits = waiting.bits();
+    for entry in raw.chunks_exact(waiting.layout().entry_bytes()) {
+        let part = table.part_of(hash_of(entry)?, bits);
+        if !waiting.has_room(part) {
+            settle_part(table, part, (shape, meta), waiting)?;
+        }
+        waiting.push(part, entry);
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn settle_part<K: KeyRep, V: ValueCell>(
+    table: &mut Table<K, V>,
+    part: usize,
+    (shape, meta): (Shape, &StateMeta),
+    waiting: &mut Sorted,
+) -> Result<()> {
+    let (layout, buffer) = (waiting.layout(), waiting.take(part));
+    let hash_of =
+        |entry: &[u8]| Ok(shape.hash(entry.get(..layout.key_bytes()).unwrap_or_default()));
+    put_values(table, (layout, &buffer), meta, hash_of)?;
+    waiting.give_back(part, buffer);
     Ok(())
 }
 

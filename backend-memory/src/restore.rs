@@ -7,8 +7,8 @@
 //! entries is what the snapshot says.
 //!
 //! # Cost
-//! Tables get room for all entries first, and values of fixed width are loaded in chunks whose cache
-//! misses overlap. An entry that a newer file overwrites then costs what one that stays does, and a
+//! Tables get room for all entries first, and values of fixed width are sorted by the part of a large table
+//! that they go to (`sorted.rs`), and loaded in chunks whose cache misses overlap. An entry that a newer file overwrites then costs what one that stays does, and a
 //! file of a chain no more than its bytes.
 
 use std::sync::Arc;
@@ -23,9 +23,13 @@ use alluvium_state_api::{
 
 use crate::chain::{Base, ChainFile};
 use crate::load::Loader;
+use crate::sorted::Sorted;
 use crate::store::MemoryStore;
 use crate::table::Seed;
 use crate::tables::state::State;
+
+/// By slot: what waits for a table.
+type Waiting = Vec<Option<Sorted>>;
 
 impl MemoryStore {
     /// Opens a store for the key groups that `env` names, with what it says to restore.
@@ -39,19 +43,21 @@ impl MemoryStore {
         let plan = env.restore_plan()?;
         let seed = Seed::new(env.randomness.next_u64(), env.randomness.next_u64());
         let mut store = Self::empty(env.key_space.clone(), seed);
-        let mut files = Vec::new();
+        let (mut files, mut waiting) = (Vec::new(), Vec::new());
         for (part, range) in env.restore.iter().zip(&plan) {
             for summary in &part.snapshot.states {
                 store.directory.adopt(&summary.meta)?;
             }
             store.add_states();
+            waiting.resize_with(store.states.len(), || None);
             if files.is_empty() {
                 store.reserve(&env.restore, &plan);
             }
             if !range.is_empty() {
-                files.extend(store.restore_part(part, *range)?);
+                files.extend(store.restore_part(part, *range, &mut waiting)?);
             }
         }
+        store.settle(&mut waiting)?;
         store.check_counts(&env.restore, &plan)?;
         store.adopt_base(&env.restore, &plan, files)?;
         Ok(store)
@@ -72,7 +78,24 @@ impl MemoryStore {
         }
     }
 
-    fn restore_part(&mut self, part: &RestorePart, range: KeyGroupRange) -> Result<Vec<ChainFile>> {
+    /// Puts what waits for them into tables.
+    fn settle(&mut self, waiting: &mut Waiting) -> Result<()> {
+        let mut scratch = Vec::new();
+        for (slot, meta) in self.directory.by_name() {
+            let at = slot.index();
+            if let (Some(state), Some(waiting)) = (self.states.get_mut(at), waiting.get_mut(at)) {
+                Loader { state, meta, scratch: &mut scratch }.settle(waiting, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_part(
+        &mut self,
+        part: &RestorePart,
+        range: KeyGroupRange,
+        waiting: &mut Waiting,
+    ) -> Result<Vec<ChainFile>> {
         let mut files = Vec::new();
         let mut fresh = true;
         for file in &part.snapshot.files {
@@ -81,7 +104,7 @@ impl MemoryStore {
                 continue;
             }
             let opened = open_state_file(part, file)?;
-            self.restore_file(&opened, &live, fresh)?;
+            self.restore_file(&opened, (&live, fresh), waiting)?;
             fresh = false;
             let group_bytes = self.group_bytes(&opened);
             files.push(ChainFile { file: SnapshotFile { live, ..file.clone() }, group_bytes });
@@ -104,8 +127,8 @@ impl MemoryStore {
     fn restore_file(
         &mut self,
         file: &StateFile,
-        live: &[KeyGroupRange],
-        fresh: bool,
+        (live, fresh): (&[KeyGroupRange], bool),
+        waiting: &mut Waiting,
     ) -> Result<()> {
         let mut slots = Vec::with_capacity(file.spec().states.len());
         for meta in &file.spec().states {
@@ -125,7 +148,9 @@ impl MemoryStore {
             let slot = slots.get(usize::from(block.state())).copied();
             let slot =
                 slot.ok_or_else(|| Error::bug("a block of a state that is not in its file"))?;
-            self.load_block(slot, block, &mut scratch)?;
+            let waiting = waiting.get_mut(slot.index());
+            let waiting = waiting.ok_or_else(|| Error::bug("a state has no table"))?;
+            self.load_block(slot, block, waiting, &mut scratch)?;
         }
         Ok(())
     }
@@ -155,9 +180,18 @@ impl MemoryStore {
         }
     }
 
-    fn load_block(&mut self, slot: Slot, block: Block<'_>, scratch: &mut Vec<u8>) -> Result<()> {
-        let space = self.space.clone();
-        let mut loader = self.loader(slot, scratch)?;
+    fn load_block(
+        &mut self,
+        slot: Slot,
+        block: Block<'_>,
+        waiting: &mut Option<Sorted>,
+        scratch: &mut Vec<u8>,
+    ) -> Result<()> {
+        let meta = self.directory.check(slot, StateOperation::Any)?;
+        let (space, Some(state)) = (&self.space, self.states.get_mut(slot.index())) else {
+            return Err(Error::bug("a state has no table"));
+        };
+        let mut loader = Loader { state, meta, scratch };
         let check = |key: &[u8]| {
             if space.group_of(key)? == block.group() {
                 return Ok(());
@@ -166,7 +200,7 @@ impl MemoryStore {
                 .with_key_group(block.group()))
         };
         if let Some((layout, raw)) = block.fixed()
-            && loader.put_all(layout, raw, check)?
+            && loader.put_all(layout, raw, waiting, check)?
         {
             return Ok(());
         }
@@ -174,13 +208,17 @@ impl MemoryStore {
             match record {
                 Record::Entry(entry, value) => {
                     check(entry.key())?;
+                    loader.settle(waiting, Some(entry))?;
                     loader.put(entry, value)?;
                 }
                 Record::List(segment) | Record::Append(segment) => {
                     check(segment.key.key())?;
                     loader.list(segment.key, segment.first, segment.elements)?;
                 }
-                Record::Tombstone(entry) => loader.remove(entry),
+                Record::Tombstone(entry) => {
+                    loader.settle(waiting, Some(entry))?;
+                    loader.remove(entry);
+                }
                 Record::MapRemoval(entry) => loader.remove_map(entry)?,
             }
         }

@@ -144,6 +144,19 @@ impl<K: KeyRep, C: Cell> Table<K, C> {
         self.shards.prefetch_slot(self.seed.mix(hash));
     }
 
+    /// How many bits of [`part_of`](Self::part_of) tell shards apart.
+    pub(crate) fn depth(&self) -> u32 {
+        self.shards.depth()
+    }
+
+    /// In which of `2^bits` parts of the table the key with this hash is, each of which has shards of its own
+    /// where bits are no more than its [`depth`](Self::depth).
+    #[inline]
+    pub(crate) fn part_of(&self, hash: u64, bits: u32) -> usize {
+        let route = u64::from(self.seed.mix(hash).route());
+        usize::try_from(route & ((1 << bits) - 1)).unwrap_or(0)
+    }
+
     /// Calls `each` with the bytes of every key and its value, in no particular order.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&[u8], &C)) {
         self.shards.for_each(|entry| each(entry.key.bytes(), &entry.cell));

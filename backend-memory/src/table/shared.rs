@@ -152,6 +152,11 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         self.directory.view(hash).prefetch_tags(hash);
     }
 
+    /// Bits that choose a shard.
+    pub(super) fn depth(&self) -> u32 {
+        self.directory.depth()
+    }
+
     /// Second pass of a batch: loads slots.
     #[inline]
     pub(super) fn prefetch_slot(&self, hash: Hash) {
