@@ -19,7 +19,7 @@
 //! # Cost
 //! An access loads a directory place (in the second-level cache), a line of tags and generations,
 //! and a slot; [`Table::warm`] overlaps these loads for many keys. A `u64` to `u64` entry takes
-//! 18 bytes at an average fill of 78 %, all in about 23, or 27 with what is free in regions.
+//! 18 bytes at an average fill of 74 %, all in about 25, or 28 with what is free in regions.
 
 mod block;
 mod cell;
