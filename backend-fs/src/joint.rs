@@ -13,9 +13,11 @@
 //!
 //! # Cost
 //! Up to [`SECTION_BYTES`] of a section and [`JOINT_BYTES`] of a key group are read, some 10 ns an
-//! entry; 14 bytes of memory each. A search looks at the tags of its home, 2 bytes of these, which mostly are in
-//! a cache; and of one search in 50 for what is not there, at a note: a line of memory.
+//! entry; 8 bytes of memory each. A search looks at the tags of its home, 2 bytes of these, which mostly are in
+//! a cache; and of one search in 50 for what is not there, at a note and an entry: two lines of memory. Bits of
+//! the hash in the notes, too, spared these the second one, and made all others dearer by half.
 
+use alluvium_state_api::format::BlockKind;
 use alluvium_state_api::{KeyGroup, Result};
 
 use crate::segment::{BlockCache, KINDS, Listed, Segment};
@@ -28,51 +30,56 @@ const JOINT_BYTES: u64 = 512 << 10;
 /// Fewer small sections than these are asked one after the other.
 const FEWEST: usize = 2;
 
-const OFFSET_BITS: u32 = 22;
+const OFFSET_BITS: u32 = 17;
 const KIND_BITS: u32 = 2;
 const DEPTH_BITS: u32 = 12;
-const HASH_BITS: u32 = 28;
 const MOST_DEPTHS: usize = 1 << DEPTH_BITS;
-const _: () = assert!(SECTION_BYTES < 1 << OFFSET_BITS, "offsets fit");
+const _: () = assert!(SECTION_BYTES <= 1 << OFFSET_BITS, "offsets fit");
+const _: () = assert!(DEPTH_BITS + KIND_BITS + OFFSET_BITS <= u32::BITS, "all of it fits");
 
-/// Notes of a bucket: a cache line of them.
+/// Notes of a bucket: half a cache line of them.
 const BUCKET: usize = 8;
+/// Notes of a cache line.
+const LINE: usize = 2 * BUCKET;
 /// Notes of a bucket on average, at most.
 const AVERAGE: usize = 5;
 
-/// Some bits of the hash, depth, kind and offset of what a section says, from the highest bits to the lowest.
+/// Depth, kind and offset of what a section says, from the highest bits to the lowest.
 #[derive(Clone, Copy, Debug, Default)]
-struct Note(u64);
+struct Note(u32);
 
 impl Note {
-    /// A note of what was listed at a depth below [`MOST_DEPTHS`], in a section of at most [`SECTION_BYTES`].
+    /// The notes of a depth below [`MOST_DEPTHS`].
     #[inline]
-    fn new(hash: u64, depth: usize, listed: Listed) -> Self {
-        let kind = KINDS.iter().position(|kind| *kind == listed.kind).unwrap_or_default();
-        let place = (kind as u64) << OFFSET_BITS | u64::from(listed.offset);
-        Self((bits(hash) << DEPTH_BITS | depth as u64) << (KIND_BITS + OFFSET_BITS) | place)
+    fn at(depth: usize) -> Self {
+        let depth = u32::try_from(depth & (MOST_DEPTHS - 1)).unwrap_or_default();
+        Self(depth << (KIND_BITS + OFFSET_BITS))
     }
 
-    fn is_of(self, hash: u64) -> bool {
-        self.0 >> (DEPTH_BITS + KIND_BITS + OFFSET_BITS) == bits(hash)
+    /// The note of what was listed at this depth, in a section of at most [`SECTION_BYTES`].
+    #[inline]
+    fn of(self, listed: Listed) -> Self {
+        let kind = match listed.kind {
+            BlockKind::Entries => 0,
+            BlockKind::Tombstones => 1,
+            BlockKind::ListAppends => 2,
+            BlockKind::MapRemovals => 3,
+        };
+        Self(self.0 | kind << OFFSET_BITS | listed.offset)
     }
 
-    fn depth(self) -> usize {
-        (self.0 >> (KIND_BITS + OFFSET_BITS)) as usize & (MOST_DEPTHS - 1)
+    #[inline]
+    const fn depth(self) -> usize {
+        (self.0 >> (KIND_BITS + OFFSET_BITS)) as usize
     }
 
+    #[inline]
     fn listed(self) -> Listed {
         let kind = (self.0 >> OFFSET_BITS) as usize & ((1 << KIND_BITS) - 1);
         let [entries, ..] = KINDS;
-        #[expect(clippy::cast_possible_truncation, reason = "22 bits of it are the offset")]
-        let offset = self.0 as u32 & ((1 << OFFSET_BITS) - 1);
+        let offset = self.0 & ((1 << OFFSET_BITS) - 1);
         Listed { kind: KINDS.get(kind).copied().unwrap_or(entries), offset }
     }
-}
-
-/// The bits of a hash that a note has.
-const fn bits(hash: u64) -> u64 {
-    hash >> (64 - HASH_BITS)
 }
 
 /// The tags of the notes of a bucket, from the lowest byte on; 0 where there is none.
@@ -93,11 +100,10 @@ impl Tags {
         (u64::BITS - self.0.leading_zeros()).div_ceil(u8::BITS) as usize
     }
 
-    /// Adds that of a hash behind the others, of which there are fewer than [`BUCKET`].
+    /// Adds that of a hash behind the others, so many, which are fewer than [`BUCKET`].
     #[inline]
-    const fn with(self, hash: u64) -> Self {
-        let used = (u64::BITS - self.0.leading_zeros()).next_multiple_of(u8::BITS);
-        Self(self.0 | (Self::tag(hash) as u64) << used)
+    const fn with(self, count: usize, hash: u64) -> Self {
+        Self(self.0 | (Self::tag(hash) as u64) << (count * u8::BITS as usize))
     }
 
     /// A bit, the highest, of each byte that is the tag of a hash.
@@ -113,7 +119,7 @@ pub(crate) struct Joint {
     /// Of each bucket.
     tags: Box<[Tags]>,
     /// The buckets, from `start` on, which is the beginning of a cache line.
-    notes: Box<[u64]>,
+    notes: Box<[Note]>,
     start: usize,
     /// Notes that find room, so that not all buckets are full and every search ends.
     room: usize,
@@ -128,8 +134,8 @@ pub(crate) type Level<'s> = (&'s Segment, u16, bool);
 impl Joint {
     fn with_room(room: usize) -> Self {
         let buckets = room / AVERAGE + 1;
-        let notes = vec![0; buckets * BUCKET + BUCKET - 1].into_boxed_slice();
-        let start = notes.as_ptr().align_offset(BUCKET * size_of::<u64>()).min(BUCKET - 1);
+        let notes = vec![Note::default(); buckets * BUCKET + LINE - 1].into_boxed_slice();
+        let start = notes.as_ptr().align_offset(LINE * size_of::<Note>()).min(LINE - 1);
         Self {
             tags: vec![Tags::default(); buckets].into(),
             notes,
@@ -143,7 +149,13 @@ impl Joint {
     /// Where the search for a hash begins.
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        ((hash & 0xFFFF_FFFF) as usize * self.tags.len()) >> 32
+        ((hash & 0xFFFF_FFFF) as usize).wrapping_mul(self.tags.len()) >> 32
+    }
+
+    /// Where the notes of a bucket begin.
+    #[inline]
+    fn first_of(&self, bucket: usize) -> usize {
+        bucket.wrapping_mul(BUCKET).wrapping_add(self.start)
     }
 
     /// The bucket behind one that is full.
@@ -181,9 +193,9 @@ impl Joint {
         // No entry takes less than a byte, whatever an index says.
         let mut joint = Self::with_room(usize::try_from(room.min(sum)).unwrap_or_default());
         for (depth, (segment, state, removes_maps)) in small {
-            let mut complete = true;
+            let (mut complete, notes) = (true, Note::at(depth));
             segment.list(cache, *state, group, &mut |hash, listed| {
-                complete &= joint.insert(hash, Note::new(hash, depth, listed));
+                complete &= joint.insert(hash, notes.of(listed));
             })?;
             joint.removes_maps |= removes_maps;
             if !complete {
@@ -209,9 +221,10 @@ impl Joint {
             };
             let count = tags.count();
             if count < BUCKET {
-                *tags = tags.with(hash);
-                if let Some(slot) = self.notes.get_mut(self.start + bucket * BUCKET + count) {
-                    *slot = note.0;
+                *tags = tags.with(count, hash);
+                let at = self.first_of(bucket).wrapping_add(count);
+                if let Some(slot) = self.notes.get_mut(at) {
+                    *slot = note;
                 }
                 return true;
             }
@@ -234,7 +247,7 @@ impl Joint {
         size_of_val(&*self.tags) + size_of_val(&*self.notes) + size_of_val(&*self.rest)
     }
 
-    /// The newest of the entries with this hash, below depth `upper`, for which `compare` has something.
+    /// The newest of the entries that may have this hash, below depth `upper`, for which `compare` has something.
     ///
     /// # Errors
     /// What `compare` returns.
@@ -250,10 +263,9 @@ impl Joint {
             let tags = self.tags.get(bucket).copied().unwrap_or_default();
             let mut like = tags.like(hash);
             while like != 0 {
-                let at = self.start + bucket * BUCKET + like.trailing_zeros() as usize / 8;
-                let note = self.notes.get(at).copied().map(Note).unwrap_or_default();
-                if note.is_of(hash)
-                    && note.depth() < upper
+                let at = self.first_of(bucket).wrapping_add(like.trailing_zeros() as usize / 8);
+                let note = self.notes.get(at).copied().unwrap_or_default();
+                if note.depth() < upper
                     && let Some(found) = compare(note.depth(), note.listed())?
                 {
                     return Ok(Some((note.depth(), found)));
@@ -270,8 +282,6 @@ impl Joint {
 
 #[cfg(test)]
 mod tests {
-    use alluvium_state_api::format::BlockKind;
-
     use super::*;
 
     fn entry(offset: usize) -> Listed {
@@ -283,12 +293,10 @@ mod tests {
         for kind in KINDS {
             for offset in [0, (1 << OFFSET_BITS) - 1] {
                 let listed = Listed { kind, offset };
-                let note = Note::new(u64::MAX, MOST_DEPTHS - 1, listed);
-                assert_eq!((note.depth(), note.listed()), (MOST_DEPTHS - 1, listed));
-                assert!(note.is_of(u64::MAX) && !note.is_of(0));
-                let note = Note::new(0, 0, listed);
-                assert_eq!((note.depth(), note.listed()), (0, listed));
-                assert!(note.is_of(0));
+                for depth in [0, MOST_DEPTHS - 1] {
+                    let note = Note::at(depth).of(listed);
+                    assert_eq!((note.depth(), note.listed()), (depth, listed));
+                }
             }
         }
     }
@@ -299,7 +307,7 @@ mod tests {
         for count in 0..BUCKET {
             let hash = 0xABCD_EF00 + count as u64 * 37;
             assert_eq!((tags.count(), tags.like(hash)), (count, 0));
-            tags = tags.with(hash);
+            tags = tags.with(count, hash);
             assert_eq!(tags.like(hash), 0x80 << (count * 8));
         }
         assert_eq!(tags.count(), BUCKET);
@@ -309,11 +317,11 @@ mod tests {
     fn the_newest_below_a_depth_is_found_however_often_a_hash_occurs() {
         let mut joint = Joint::with_room(78);
         for depth in (1..40_usize).rev() {
-            assert!(joint.insert(42, Note::new(42, depth, entry(depth))));
+            assert!(joint.insert(42, Note::at(depth).of(entry(depth))));
             let other = u64::MAX - depth as u64;
-            assert!(joint.insert(other, Note::new(other, depth, entry(depth + 100))));
+            assert!(joint.insert(other, Note::at(depth).of(entry(depth + 100))));
         }
-        assert!(!joint.insert(7, Note::new(7, 1, entry(1))), "there is no room");
+        assert!(!joint.insert(7, Note::at(1).of(entry(1))), "there is no room");
         for upper in 2..50_usize {
             let found = joint.find(42, upper, |_, at| Ok((at.offset < 100).then_some(at)));
             let newest = (upper - 1).min(39);
@@ -334,7 +342,7 @@ mod tests {
             // The last bucket is everybody's home.
             let hash = |number: usize| u64::MAX << 32 ^ (number as u64) << 40 | 0xFFFF_FFFF;
             for number in 0..room {
-                assert!(joint.insert(hash(number), Note::new(hash(number), 1, entry(number))));
+                assert!(joint.insert(hash(number), Note::at(1).of(entry(number))));
             }
             for number in 0..room {
                 let found =

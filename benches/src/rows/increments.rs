@@ -4,7 +4,7 @@ use alluvium_state_api::snapshot::{KeyedSnapshot, SnapshotKind};
 use alluvium_state_api::{CheckpointId, KeyedStore};
 
 use super::Lab;
-use crate::clock::timed;
+use crate::clock::{Meter, timed};
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::keys::{accesses, key};
@@ -85,17 +85,28 @@ pub(super) fn series<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> 
     ])
 }
 
-/// Restores a store and reads; the sum of the values, and the seconds of it. Closing does not count.
-fn restore<S: Engine>(disk: &mut Disk, from: &Checkpoint, probes: &[u64]) -> Outcome<(u64, f64)> {
+/// What came of a restore.
+struct Restored {
+    /// Of the values that were read.
+    sum: u64,
+    /// Wall-clock time.
+    seconds: f64,
+    /// Processor time of the thread that waits for it.
+    processor: f64,
+}
+
+/// Restores a store and reads. Closing does not count.
+fn restore<S: Engine>(disk: &mut Disk, from: &Checkpoint, probes: &[u64]) -> Outcome<Restored> {
     let parts = vec![disk.part(from)];
-    let (restored, seconds) = timed(|| -> Outcome<_> {
+    let work = || -> Outcome<_> {
         let mut restored = Subject::over(S::store(disk, parts)?)?;
         let sum = restored.get(probes)?;
         Ok((restored, sum))
-    });
+    };
+    let ((restored, seconds), processor) = Meter::Processor.time(|| timed(work));
     let (restored, sum) = restored?;
     drop(restored);
-    Ok((sum, seconds))
+    Ok(Restored { sum, seconds, processor })
 }
 
 /// Restores the chain after a few and after many increments, against a full snapshot of the same
@@ -110,7 +121,7 @@ pub(super) fn chain<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
         drop(subject);
         let Some(newest) = series.last() else { continue };
         let probes: Vec<u64> = (0..keys).step_by(101).map(key).collect();
-        let (mut times, mut milliseconds) = (Vec::new(), Vec::new());
+        let [mut times, mut processor, mut milliseconds] = [const { Vec::new() }; 3];
         for round in 0..=lab.sizes.rounds {
             let mut restore = |from| restore::<S>(&mut disk, from, &probes);
             let (of_chain, of_full);
@@ -121,13 +132,14 @@ pub(super) fn chain<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
                 of_full = restore(&full)?;
                 of_chain = restore(newest)?;
             }
-            if of_chain.0 != of_full.0 {
+            if of_chain.sum != of_full.sum {
                 return Err(format!("round {round}: chain and full snapshot disagree").into());
             }
             // the first round warms up
             if round > 0 {
-                times.push(of_chain.1 / of_full.1);
-                milliseconds.push(of_chain.1 * 1e3);
+                times.push(of_chain.seconds / of_full.seconds);
+                processor.push(of_chain.processor / of_full.processor);
+                milliseconds.push(of_chain.seconds * 1e3);
             }
         }
         let row = Row::note(format!("{name}/after-{count}"), "x", times.clone());
@@ -135,6 +147,7 @@ pub(super) fn chain<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
             (worst, median_of_worst) = (times, row.median);
         }
         rows.push(row);
+        rows.push(Row::note(format!("{name}/after-{count}/processor"), "x", processor));
         rows.push(Row::note(format!("{name}/after-{count}/time"), "ms", milliseconds));
     }
     lab.disk = Some(disk);
