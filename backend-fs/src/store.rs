@@ -23,7 +23,7 @@ use alluvium_state_api::{
 use crate::background::Background;
 use crate::below::Below;
 use crate::chain::Chain;
-use crate::layer::{Cover, Covers, Layer};
+use crate::layer::{Covers, Layer};
 use crate::ops::values::Habit;
 use crate::options::FsOptions;
 use crate::read_cache::ReadCache;
@@ -137,27 +137,20 @@ impl KeyedStore for FsStore {
         self.directory.metas()
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
     fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
         self.pulse()?;
-        let inner = self.inner(slot)?;
         if !self.has_below {
+            let inner = self.inner(slot)?;
             return self.layer.main.get(inner, key);
         }
-        let Self { layer, sealed, segments, reads, cache, pieces, .. } = self;
-        let spot = reads.spot(slot, key);
-        let may_have_values = layer.may_have_values();
-        let (main, mut covers) = layer.split();
-        if may_have_values && let Some(value) = main.get(inner, key)? {
-            return Ok(Some(value));
+        if let Ok(key) = key.bytes().try_into()
+            && let Some(value) = self.get_eight(slot, key)
+        {
+            return Ok(Some(self.reads.lend_eight(value)));
         }
-        if covers.may_hide(slot) && covers.of(slot, &{ *key })? == Cover::Gone {
-            return Ok(None);
-        }
-        if let Some(hit) = reads.find(spot, key) {
-            return Ok(Some(reads.lend(hit)));
-        }
-        Below { sealed: sealed.as_mut(), segments, reads, cache, pieces }.read(slot, &{ *key })
+        self.get_value(slot, &{ *key })
     }
 
     #[inline]

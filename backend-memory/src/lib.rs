@@ -40,6 +40,7 @@
 
 mod cells;
 mod chain;
+mod eights;
 mod factory;
 mod fold;
 mod load;
@@ -54,9 +55,11 @@ mod sync;
 mod table;
 mod tables;
 
+pub use eights::Eights;
 pub use factory::MemoryBackend;
 pub use store::MemoryStore;
 pub use table::hints::{prefer_huge_pages, prefetch};
+pub use table::tags::matching_bytes;
 
 /// The backend's name in settings and snapshots.
 pub(crate) const BACKEND_NAME: &str = "memory";

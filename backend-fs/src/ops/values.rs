@@ -6,14 +6,53 @@ use alluvium_state_api::{
 
 use crate::below::Below;
 use crate::layer::Cover;
-use crate::read_cache::Hit;
+use crate::read_cache::{Hit, OfEights, ReadCache};
 use crate::store::{FsStore, Parts};
 
 impl FsStore {
+    /// The value of a key, where both have 8 bytes, if it was read lately or is in the layer; in this order, as what was
+    /// read lately does not have what the layer says anything of (R3), and tells sooner.
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
+    pub(crate) fn get_eight(&mut self, slot: Slot, key: [u8; 8]) -> Option<u64> {
+        let state = self.reads.of_eights(slot)?;
+        if !self.layer.may_have_values() {
+            return self.reads.eight(state, key);
+        }
+        let layer = self.layer.main.eights(self.layer.slot(slot)?)?;
+        layer.prefetch_all(key);
+        if let Some(value) = self.reads.eight_if(state, key) {
+            return Some(value);
+        }
+        layer.get(key)
+    }
+
+    /// [`KeyedStore::get`] where there is something below the layer.
+    #[inline(never)]
+    pub(crate) fn get_value(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
+        let inner = self.inner(slot)?;
+        let spot = self.reads.spot(slot, key);
+        let may_have_values = self.layer.may_have_values();
+        let (main, mut parts) = self.parts();
+        if may_have_values && let Some(value) = main.get(inner, key)? {
+            return Ok(Some(value));
+        }
+        if parts.covers.may_hide(slot) && parts.covers.of(slot, key)? == Cover::Gone {
+            return Ok(None);
+        }
+        if let Some(hit) = parts.below.reads.find(spot, key) {
+            return Ok(Some(parts.below.reads.lend(hit)));
+        }
+        parts.below.read(slot, key)
+    }
+
     /// [`KeyedStore::put`].
     pub(crate) fn put_value(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         let inner = self.inner(slot)?;
         self.layer.will_write();
+        if self.has_below {
+            self.reads.forget_eight(slot, key);
+        }
         self.layer.main.put(inner, key, value)
     }
 
@@ -21,7 +60,11 @@ impl FsStore {
     pub(crate) fn remove_value(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<()> {
         let inner = self.inner(slot)?;
         self.layer.main.remove(inner, key)?;
-        if self.has_below { self.layer.split().1.mark(slot, key) } else { Ok(()) }
+        if !self.has_below {
+            return Ok(());
+        }
+        self.reads.forget_eight(slot, key);
+        self.layer.split().1.mark(slot, key)
     }
 
     /// [`KeyedStore::modify`].
@@ -40,7 +83,7 @@ impl FsStore {
         main.modify(inner, key, &mut |old, out| {
             let outcome = match old {
                 Some(value) => change(Some(value), out)?,
-                None => change_below(&mut parts, slot, key, out, change)?,
+                None => change_below(&mut parts, slot, &{ *key }, out, change)?,
             };
             if outcome == Change::Remove {
                 parts.covers.mark(slot, key)?;
@@ -60,6 +103,12 @@ impl FsStore {
         if !self.has_below {
             return self.layer.main.get_many(inner, keys, visit);
         }
+        if let Some(eights) = keys.fixed()
+            && let Some(state) = self.reads.of_eights(slot)
+            && (!self.layer.may_have_values() || self.layer.main.eights(inner).is_some())
+        {
+            return self.get_eights((slot, inner, state), (keys, eights), visit);
+        }
         let ahead = Ahead { slot, keys, habit: self.batches };
         let may_have_values = self.layer.may_have_values();
         let (main, mut parts) = self.parts();
@@ -77,6 +126,48 @@ impl FsStore {
             (0..keys.len()).try_for_each(|index| each(index, None))?;
         }
         self.batches = ahead.habit_of(parts.asked, parts.searched);
+        Ok(())
+    }
+
+    /// [`get_values`](Self::get_values) where keys and values have 8 bytes, as [`get_eight`](Self::get_eight).
+    fn get_eights(
+        &mut self,
+        (slot, inner, state): (Slot, Slot, OfEights),
+        (keys, eights): (KeyBatch<'_>, &[[u8; 8]]),
+        visit: &mut VisitEach<'_>,
+    ) -> Result<()> {
+        const STRIDE: usize = 16;
+        let may_have_values = self.layer.may_have_values();
+        let ahead = Ahead { slot, keys, habit: Habit { below: false, ..self.batches } };
+        let (main, mut parts) = self.parts();
+        let layer = if may_have_values { main.eights(inner) } else { None };
+        ahead.begin(&parts.below);
+        let begin = |reads: &ReadCache, index: usize| {
+            if let Some(key) = eights.get(index) {
+                reads.prefetch_eight(state, *key);
+                layer.inspect(|layer| layer.prefetch(*key));
+            }
+        };
+        let go_on = |reads: &ReadCache, index: usize| {
+            if let Some(key) = eights.get(index) {
+                reads.prefetch_slot_of_eight(state, *key);
+                layer.inspect(|layer| layer.prefetch_value(*key));
+            }
+        };
+        (0..2 * STRIDE).for_each(|index| begin(parts.below.reads, index));
+        (0..STRIDE).for_each(|index| go_on(parts.below.reads, index));
+        for (index, key) in eights.iter().enumerate() {
+            begin(parts.below.reads, index + 2 * STRIDE);
+            go_on(parts.below.reads, index + STRIDE);
+            ahead.step(&parts.below, index);
+            let lately = parts.below.reads.eight_if(state, *key);
+            if let Some(value) = lately.or_else(|| layer?.get(*key)) {
+                visit(index, Some(&value.to_le_bytes()))?;
+            } else if let Some(key) = keys.get(index) {
+                visit(index, parts.read(slot, &key)?)?;
+            }
+        }
+        self.batches.searched = ahead.habit_of(parts.asked, parts.searched).searched;
         Ok(())
     }
 
@@ -123,7 +214,11 @@ fn change_below(
     out: &mut Vec<u8>,
     change: &mut Modify<'_>,
 ) -> Result<Change> {
-    change(parts.value(slot, key)?, out)
+    let outcome = change(parts.value(slot, key)?, out)?;
+    if outcome != Change::Keep {
+        parts.below.reads.forget_eight(slot, key);
+    }
+    Ok(outcome)
 }
 
 impl Parts<'_> {

@@ -1,21 +1,83 @@
-//! [`Buffer`]: memory that is divided into sets of `N` bytes.
+//! [`Memory`], which begins a cache line, and [`Buffer`]: memory that is divided into sets of `N` bytes.
 //!
 //! # Invariants
-//! I1. A set begins at a multiple of 64 in memory: those of 64 bytes are cache lines, and others whole ones.
+//! I1. Memory begins at a multiple of 64: sets of a power of two of bytes share no cache line that they need not.
 //! I2. What was not written yet is 0. The operating system brings such memory when it is touched.
-//! I3. A set begins with a generation, four bytes. If it is not the present one, the set is empty, whatever
-//!     else it says: so all sets are emptied by counting on. No generation is 0.
+//! I3. A set begins with a word of four bytes, the generation and 12 bits of the set's own. If it is not the present
+//!     generation, the set is empty, whatever else it says: so all sets are emptied by counting on. No generation
+//!     is 0.
 
 use alluvium_backend_memory::{prefer_huge_pages, prefetch};
 
 const CACHE_LINE: usize = 64;
 
+/// Bits of a set's own beside the generation.
+const OWN_BITS: u32 = 12;
+
+/// Bytes that begin a cache line.
+#[derive(Debug)]
+pub(super) struct Memory {
+    bytes: Vec<u8>,
+    /// Where the first line begins in `bytes`.
+    start: usize,
+}
+
+impl Memory {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self { bytes: Vec::new(), start: 0 }
+    }
+
+    /// So many, all 0.
+    pub(super) fn zeroed(length: usize) -> Self {
+        let mut bytes = vec![0; length.saturating_add(CACHE_LINE)];
+        prefer_huge_pages(&mut bytes);
+        let start = bytes.as_ptr().align_offset(CACHE_LINE);
+        Self { bytes, start }
+    }
+
+    /// `N` bytes from `at` on.
+    #[inline]
+    pub(super) fn chunk<const N: usize>(&self, at: usize) -> Option<&[u8; N]> {
+        self.bytes.get(self.start.wrapping_add(at)..)?.first_chunk()
+    }
+
+    /// `N` bytes from `at` on, to be changed.
+    #[inline]
+    pub(super) fn chunk_mut<const N: usize>(&mut self, at: usize) -> Option<&mut [u8; N]> {
+        self.bytes.get_mut(self.start.wrapping_add(at)..)?.first_chunk_mut()
+    }
+
+    /// `length` bytes from `at` on.
+    #[inline]
+    pub(super) fn part(&self, at: usize, length: usize) -> Option<&[u8]> {
+        let at = self.start.wrapping_add(at);
+        self.bytes.get(at..at.wrapping_add(length))
+    }
+
+    /// `length` bytes from `at` on, to be changed.
+    #[inline]
+    pub(super) fn part_mut(&mut self, at: usize, length: usize) -> Option<&mut [u8]> {
+        let at = self.start.wrapping_add(at);
+        self.bytes.get_mut(at..at.wrapping_add(length))
+    }
+
+    /// Asks the processor to load the line with the byte at `at`.
+    #[inline]
+    pub(super) fn prefetch(&self, at: usize) {
+        prefetch(self.bytes.as_ptr().wrapping_add(self.start.wrapping_add(at)));
+    }
+
+    /// Bytes of memory.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
 /// Sets of `N` bytes; see the module's page.
 #[derive(Debug)]
 pub(super) struct Buffer<const N: usize> {
-    bytes: Vec<u8>,
-    /// Where the first set begins in `bytes`.
-    start: usize,
+    memory: Memory,
     sets: usize,
     generation: u32,
 }
@@ -23,7 +85,7 @@ pub(super) struct Buffer<const N: usize> {
 impl<const N: usize> Buffer<N> {
     /// Without sets.
     pub(super) const fn new() -> Self {
-        Self { bytes: Vec::new(), start: 0, sets: 0, generation: 1 }
+        Self { memory: Memory::new(), sets: 0, generation: 1 }
     }
 
     /// Starts over with so many sets, all empty.
@@ -31,25 +93,28 @@ impl<const N: usize> Buffer<N> {
         // First the old ones go.
         *self = Self::new();
         if sets > 0 {
-            self.bytes = vec![0; sets.saturating_mul(N).saturating_add(CACHE_LINE)];
-            prefer_huge_pages(&mut self.bytes);
-            self.start = self.bytes.as_ptr().align_offset(CACHE_LINE);
-            self.sets = sets;
+            *self = Self { memory: Memory::zeroed(sets.saturating_mul(N)), sets, generation: 1 };
         }
     }
 
     /// Empties all sets (I3).
     pub(super) fn clear(&mut self) {
-        match self.generation.checked_add(1) {
-            Some(next) => self.generation = next,
-            None => self.resize(self.sets),
+        self.generation += 1;
+        if self.generation >> (u32::BITS - OWN_BITS) != 0 {
+            self.resize(self.sets);
         }
     }
 
-    /// The present generation.
+    /// What a set of the present generation begins with, whose own bits are these.
     #[inline]
-    pub(super) const fn generation(&self) -> u32 {
-        self.generation
+    pub(super) const fn head(&self, own: u32) -> u32 {
+        self.generation << OWN_BITS | own
+    }
+
+    /// A set's own bits, if it begins with `head` and belongs to the present generation.
+    #[inline]
+    pub(super) const fn own(&self, head: u32) -> Option<u32> {
+        if head >> OWN_BITS == self.generation { Some(head & ((1 << OWN_BITS) - 1)) } else { None }
     }
 
     /// The set in which an entry with this hash belongs.
@@ -66,41 +131,32 @@ impl<const N: usize> Buffer<N> {
 
     /// Bytes of memory.
     pub(super) fn held_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.memory.held_bytes()
     }
 
-    /// Where a set is.
+    /// A set.
     #[inline]
-    const fn at(&self, set: usize) -> usize {
-        self.start.wrapping_add(set.wrapping_mul(N))
-    }
-
-    /// A set, and where it begins.
-    #[inline]
-    pub(super) fn set(&self, set: usize) -> Option<(usize, &[u8; N])> {
-        let at = self.at(set);
-        Some((at, self.bytes.get(at..)?.first_chunk()?))
+    pub(super) fn set(&self, set: usize) -> Option<&[u8; N]> {
+        self.memory.chunk(set.wrapping_mul(N))
     }
 
     /// A set, to be changed.
     #[inline]
     pub(super) fn set_mut(&mut self, set: usize) -> Option<&mut [u8; N]> {
-        let at = self.at(set);
-        self.bytes.get_mut(at..)?.first_chunk_mut()
+        self.memory.chunk_mut(set.wrapping_mul(N))
     }
 
-    /// Bytes of a set.
+    /// Bytes of the sets.
     #[inline]
     pub(super) fn lend(&self, Found { at, length }: Found) -> &[u8] {
-        self.bytes.get(at..at.wrapping_add(length)).unwrap_or_default()
+        self.memory.part(at, length).unwrap_or_default()
     }
 
     /// Asks the processor to load a set.
     #[inline]
     pub(super) fn prefetch(&self, set: usize) {
-        let first = self.bytes.as_ptr().wrapping_add(self.at(set));
-        for line in 0..N / CACHE_LINE {
-            prefetch(first.wrapping_add(line * CACHE_LINE));
+        for line in 0..N.div_ceil(CACHE_LINE) {
+            self.memory.prefetch(set.wrapping_mul(N).wrapping_add(line * CACHE_LINE));
         }
     }
 }

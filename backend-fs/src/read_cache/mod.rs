@@ -15,7 +15,9 @@
 //!     or a mark of a removal, and keeps it until it is sealed. It is asked first, so that what is here
 //!     about those entries is not seen before it is emptied. The end of a spill and a merge put a segment
 //!     where those are that say the same.
-//! R3. It is asked after the layer and its marks, and holds only what was found below them.
+//! R3. It is asked after the layer and its marks, and holds only what was found below them. Where keys and values
+//!     have 8 bytes, it is asked first: of such a state, it has no entry that the layer has an entry or a
+//!     mark of, as whoever writes or marks it there has it forgotten ([`forget_eight`](ReadCache::forget_eight)).
 //! R4. Absence is not remembered.
 
 mod buffer;
@@ -31,8 +33,8 @@ use packed::Packed;
 use slots::Slots;
 use tier::{Mark, Tier};
 
-/// Entries of fixed widths of which fewer have room in a set are packed.
-const LEAST_WAYS: usize = 3;
+/// Bytes of the commonest keys and values.
+const EIGHT: usize = 8;
 
 /// An odd number whose bits look random: 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -47,6 +49,8 @@ struct State {
 /// A tier.
 #[derive(Clone, Copy, Debug)]
 enum Home {
+    /// That of keys and values of 8 bytes, without namespaces and map keys.
+    Eights,
     /// The one with this index, for keys and values of certain widths.
     Fixed(usize),
     Packed,
@@ -67,24 +71,37 @@ pub(crate) struct Hit {
     home: Home,
 }
 
+/// A state whose keys and values have 8 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfEights(u8);
+
 /// Values that were read lately; see the module's page.
 #[derive(Debug)]
 pub(crate) struct ReadCache {
     bytes: usize,
     /// By slot; none where values are not kept.
     states: Vec<Option<State>>,
-    fixed: Vec<Tier<Slots, { slots::SET }>>,
+    eights: Tier<Slots>,
+    fixed: Vec<Tier<Slots>>,
     /// The widths of keys and values in `fixed`.
     widths: Vec<(usize, usize)>,
-    packed: Tier<Packed, { packed::SET }>,
+    packed: Tier<Packed>,
+    lent: [u8; 8],
 }
 
 impl ReadCache {
     /// A cache of at most so many bytes; without any it keeps nothing.
     pub(crate) fn new(bytes: u64) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let packed = Tier::new(Packed::new());
-        Self { bytes, states: Vec::new(), fixed: Vec::new(), widths: Vec::new(), packed }
+        Self {
+            bytes,
+            states: Vec::new(),
+            eights: Tier::new(Slots::new(EIGHT, EIGHT)),
+            fixed: Vec::new(),
+            widths: Vec::new(),
+            packed: Tier::new(Packed::new()),
+            lent: [0; 8],
+        }
     }
 
     /// Takes up a state of the store. Tiers share the memory equally.
@@ -102,19 +119,27 @@ impl ReadCache {
         if let Some(state) = self.states.get_mut(slot.index()) {
             *state = Some(State { number, home });
         }
-        let is_packed = |state: &State| matches!(state.home, Home::Packed);
-        let packed = self.states.iter().flatten().any(is_packed);
-        let share = self.bytes / (self.fixed.len() + usize::from(packed)).max(1);
+        let some =
+            |is: fn(&Home) -> bool| self.states.iter().flatten().any(|state| is(&state.home));
+        let eights = some(|home| matches!(home, Home::Eights));
+        let packed = some(|home| matches!(home, Home::Packed));
+        let tiers = self.fixed.len() + usize::from(eights) + usize::from(packed);
+        let share = self.bytes / tiers.max(1);
+        self.eights.limit(if eights { share } else { 0 });
         self.fixed.iter_mut().for_each(|tier| tier.limit(share));
         self.packed.limit(if packed { share } else { 0 });
     }
 
     fn home_of(&mut self, meta: &StateMeta, space: &KeySpace) -> Home {
         let Some((key, value)) = widths(meta, space)
-            .filter(|(key, value)| slots::ways(key.saturating_add(*value)) >= LEAST_WAYS)
+            .filter(|(key, value)| key.saturating_add(*value) <= slots::MOST_BYTES)
         else {
             return Home::Packed;
         };
+        let is_alone = meta.kind != StateKind::Map && meta.namespace.is_none();
+        if (key, value) == (EIGHT, EIGHT) && is_alone {
+            return Home::Eights;
+        }
         if let Some(index) = self.widths.iter().position(|widths| *widths == (key, value)) {
             return Home::Fixed(index);
         }
@@ -129,8 +154,9 @@ impl ReadCache {
         let State { number, home } = (*self.states.get(slot.index())?)?;
         let (hash, mark) = address(number, key);
         let set = match home {
-            Home::Fixed(index) => self.fixed.get(index)?.set_of(hash)?,
-            Home::Packed => self.packed.set_of(hash)?,
+            Home::Eights => self.eights.set_of(hash, mark)?,
+            Home::Fixed(index) => self.fixed.get(index)?.set_of(hash, mark)?,
+            Home::Packed => self.packed.set_of(hash, mark)?,
         };
         Some(Spot { set, mark, home })
     }
@@ -140,6 +166,7 @@ impl ReadCache {
     pub(crate) fn find(&mut self, spot: Option<Spot>, key: &StateKey<'_>) -> Option<Hit> {
         let Spot { set, mark, home } = spot?;
         let found = match home {
+            Home::Eights => self.eights.find(set, mark, key.bytes()),
             Home::Fixed(index) => self.fixed.get_mut(index)?.find(set, mark, key.bytes()),
             Home::Packed => self.packed.find(set, mark, key.bytes()),
         };
@@ -150,6 +177,7 @@ impl ReadCache {
     #[inline]
     pub(crate) fn holds(&self, spot: Option<Spot>, key: &StateKey<'_>) -> bool {
         spot.is_some_and(|Spot { set, mark, home }| match home {
+            Home::Eights => self.eights.holds(set, mark, key.bytes()),
             Home::Fixed(index) => {
                 self.fixed.get(index).is_some_and(|tier| tier.holds(set, mark, key.bytes()))
             }
@@ -158,13 +186,74 @@ impl ReadCache {
     }
 
     /// The value that was found.
-    #[expect(clippy::inline_always, reason = "a call would be a tenth of a read")]
-    #[inline(always)]
+    #[inline]
     pub(crate) fn lend(&self, Hit { found, home }: Hit) -> &[u8] {
         match home {
+            Home::Eights => self.eights.lend(found),
             Home::Fixed(index) => self.fixed.get(index).map_or(&[], |tier| tier.lend(found)),
             Home::Packed => self.packed.lend(found),
         }
+    }
+
+    /// A state whose keys and values have 8 bytes, without namespaces and map keys: what these are asked for by.
+    #[inline]
+    pub(crate) fn of_eights(&self, slot: Slot) -> Option<OfEights> {
+        match self.states.get(slot.index()) {
+            Some(Some(State { number, home: Home::Eights })) => Some(OfEights(*number)),
+            _ => None,
+        }
+    }
+
+    /// Asks the processor to load where a key of such a state would be.
+    #[inline]
+    pub(crate) fn prefetch_eight(&self, OfEights(number): OfEights, key: [u8; 8]) {
+        let (hash, mark) = address_of_word(number, key);
+        self.eights.prefetch(hash, mark);
+    }
+
+    /// Asks it to load where the value seems to be.
+    #[inline]
+    pub(crate) fn prefetch_slot_of_eight(&self, OfEights(number): OfEights, key: [u8; 8]) {
+        let (hash, mark) = address_of_word(number, key);
+        self.eights.prefetch_slot(hash, mark);
+    }
+
+    /// The value of a key of such a state, as a little-endian word, unless a closer look is needed
+    /// ([`find`](Self::find)); for who expects it to be there. A hit counts, a miss does not.
+    #[expect(clippy::inline_always, reason = "so that it travels in a register")]
+    #[inline(always)]
+    pub(crate) fn eight(&mut self, OfEights(number): OfEights, key: [u8; 8]) -> Option<u64> {
+        let (hash, mark) = address_of_word(number, key);
+        self.eights.prefetch(hash, mark);
+        self.eights.eight(hash, mark, key)
+    }
+
+    /// The same for who asked for it ahead or does not expect it to be there: its slot is not asked for before its
+    /// tag was seen.
+    #[expect(clippy::inline_always, reason = "so that it travels in a register")]
+    #[inline(always)]
+    pub(crate) fn eight_if(&mut self, OfEights(number): OfEights, key: [u8; 8]) -> Option<u64> {
+        let (hash, mark) = address_of_word(number, key);
+        self.eights.eight(hash, mark, key)
+    }
+
+    /// The layer is about to have an entry or a mark: what is here of it goes, if its state's keys and values have
+    /// 8 bytes (R3).
+    #[inline]
+    pub(crate) fn forget_eight(&mut self, slot: Slot, key: &StateKey<'_>) {
+        if let Some(OfEights(number)) = self.of_eights(slot)
+            && let Ok(key) = key.bytes().try_into()
+        {
+            let (hash, mark) = address_of_word(number, key);
+            self.eights.forget(hash, mark, &key);
+        }
+    }
+
+    /// Lends a value that was found by [`eight`](Self::eight), or instead of it.
+    #[inline]
+    pub(crate) fn lend_eight(&mut self, value: u64) -> &[u8] {
+        self.lent = value.to_le_bytes();
+        &self.lent
     }
 
     /// Takes up a value that was not found here, and was found below (R3).
@@ -174,6 +263,7 @@ impl ReadCache {
         };
         let (hash, mark) = address(number, key);
         match home {
+            Home::Eights => self.eights.add(hash, mark, key.bytes(), value),
             Home::Fixed(index) => {
                 if let Some(tier) = self.fixed.get_mut(index) {
                     tier.add(hash, mark, key.bytes(), value);
@@ -185,19 +275,20 @@ impl ReadCache {
 
     /// Forgets everything (R1). Costs a step per tier.
     pub(crate) fn clear(&mut self) {
+        self.eights.clear();
         self.fixed.iter_mut().for_each(Tier::clear);
         self.packed.clear();
     }
 
     /// Bytes of memory.
     pub(crate) fn held_bytes(&self) -> u64 {
-        let fixed = self.fixed.iter().map(Tier::held_bytes);
+        let fixed = self.fixed.iter().chain([&self.eights]).map(Tier::held_bytes);
         fixed.fold(self.packed.held_bytes(), u64::saturating_add)
     }
 
     /// How often a value was found, and how often not.
     pub(crate) fn hits_and_misses(&self) -> (u64, u64) {
-        let fixed = self.fixed.iter().map(Tier::hits_and_misses);
+        let fixed = self.fixed.iter().chain([&self.eights]).map(Tier::hits_and_misses);
         let add = |sum: (u64, u64), one: (u64, u64)| (sum.0 + one.0, sum.1 + one.1);
         fixed.fold(self.packed.hits_and_misses(), add)
     }
@@ -215,13 +306,24 @@ fn widths(meta: &StateMeta, space: &KeySpace) -> Option<(usize, usize)> {
 /// What decides where an entry of the state with this number is.
 #[inline]
 fn address(state: u8, key: &StateKey<'_>) -> (u64, Mark) {
-    let word = match key.bytes().try_into() {
-        Ok(word) => u64::from_le_bytes(word),
-        Err(_) => key.entry_hash(),
-    };
-    let hash = mixed(word);
+    match key.bytes().try_into() {
+        Ok(word) => address_of_word(state, word),
+        Err(_) => address_of_hash(state, key.entry_hash()),
+    }
+}
+
+/// The same for a key of 8 bytes.
+#[inline]
+fn address_of_word(state: u8, key: [u8; 8]) -> (u64, Mark) {
+    address_of_hash(state, u64::from_le_bytes(key))
+}
+
+#[inline]
+fn address_of_hash(state: u8, hash: u64) -> (u64, Mark) {
+    let hash = mixed(hash);
     let [tag, ..] = hash.to_le_bytes();
-    let mark = Mark { state, tag: tag ^ state };
+    #[expect(clippy::cast_possible_truncation, reason = "its lower half is meant")]
+    let mark = Mark { state, tag: tag ^ state, rest: hash as u32 };
     (hash ^ u64::from(state).wrapping_mul(MULTIPLIER), mark)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | offset in a set | type | field |
 //! |---|---|---|
-//! | 0 | `u32` | generation |
+//! | 0 | `u32` | generation, and twelve bits that are 0 |
 //! | 4 | `u8` | bytes of entries |
 //! | 5 | | entries, oldest first: state, length of the key, length of the value, one byte each; key; value |
 //!
@@ -18,7 +18,7 @@ const HEADER: usize = 5;
 /// Bytes in front of an entry's key.
 const ENTRY_HEADER: usize = 3;
 /// Bytes of a set.
-pub(super) const SET: usize = 256;
+const SET: usize = 256;
 
 /// A table of sets; see the module's page.
 #[derive(Debug)]
@@ -31,23 +31,55 @@ impl Packed {
     pub(super) const fn new() -> Self {
         Self { sets: Buffer::new() }
     }
+
+    /// Bytes of entries in a set that begins so.
+    #[inline]
+    fn used(&self, [a, b, c, d, used]: [u8; HEADER]) -> usize {
+        self.sets.own(u32::from_le_bytes([a, b, c, d])).map_or(0, |_none| usize::from(used))
+    }
 }
 
-impl Table<SET> for Packed {
-    #[inline]
-    fn sets(&self) -> &Buffer<SET> {
-        &self.sets
+impl Table for Packed {
+    fn set_bytes(&self) -> usize {
+        SET
     }
 
-    fn sets_mut(&mut self) -> &mut Buffer<SET> {
-        &mut self.sets
+    fn sets(&self) -> usize {
+        self.sets.sets()
+    }
+
+    fn resize(&mut self, sets: usize) {
+        self.sets.resize(sets);
+    }
+
+    fn clear(&mut self) {
+        self.sets.clear();
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.sets.held_bytes()
+    }
+
+    #[inline]
+    fn set_of(&self, hash: u64) -> usize {
+        self.sets.set_of(hash)
+    }
+
+    #[inline]
+    fn prefetch(&self, set: usize, _: Mark) {
+        self.sets.prefetch(set);
+    }
+
+    #[inline]
+    fn lend(&self, found: Found) -> &[u8] {
+        self.sets.lend(found)
     }
 
     #[inline]
     fn find(&self, set: usize, Mark { state, .. }: Mark, key: &[u8]) -> Option<Found> {
-        let (start, set) = self.sets.set(set)?;
-        let (head, entries) = set.split_first_chunk()?;
-        let used = used(*head, self.sets.generation());
+        let start = set.wrapping_mul(SET);
+        let (head, entries) = self.sets.set(set)?.split_first_chunk()?;
+        let used = self.used(*head);
         let mut rest = entries.get(..used)?;
         while let Some(([of, key_length, length], entry)) = rest.split_first_chunk::<ENTRY_HEADER>()
         {
@@ -62,11 +94,11 @@ impl Table<SET> for Packed {
     }
 
     fn add(&mut self, set: usize, mark: Mark, key: &[u8], value: &[u8]) -> Option<usize> {
-        let generation = self.sets.generation();
+        let new = self.sets.head(0);
         let (key_length, length) = (u8::try_from(key.len()).ok()?, u8::try_from(value.len()).ok()?);
         let needed = ENTRY_HEADER + key.len() + value.len();
-        let (head, entries) = self.sets.set_mut(set)?.split_first_chunk_mut()?;
-        let mut end = used(*head, generation);
+        let mut end = self.used(*self.sets.set(set)?.first_chunk()?);
+        let (head, entries) = self.sets.set_mut(set)?.split_first_chunk_mut::<HEADER>()?;
         let room = entries.len().checked_sub(needed)?;
         let (mut gone, mut from) = (0, 0);
         while end - from > room {
@@ -77,7 +109,7 @@ impl Table<SET> for Packed {
         entries.copy_within(from..end, 0);
         end -= from;
         let (of_generation, of_used) = head.split_at_mut(size_of::<u32>());
-        of_generation.copy_from_slice(&generation.to_le_bytes());
+        of_generation.copy_from_slice(&new.to_le_bytes());
         of_used.copy_from_slice(&[u8::try_from(end + needed).ok()?]);
         let entry = entries.get_mut(end..end + needed)?;
         let (of_lengths, rest) = entry.split_at_mut(ENTRY_HEADER);
@@ -87,10 +119,4 @@ impl Table<SET> for Packed {
         of_value.copy_from_slice(value);
         Some(gone)
     }
-}
-
-/// Bytes of entries in a set that begins so.
-#[inline]
-fn used([a, b, c, d, used]: [u8; HEADER], generation: u32) -> usize {
-    if u32::from_le_bytes([a, b, c, d]) == generation { usize::from(used) } else { 0 }
 }

@@ -146,3 +146,62 @@ fn what_does_not_pay_is_sampled_until_it_does() {
     let found = (0..500).filter(|number| find(&mut cache, 0, *number, b"").is_some()).count();
     assert!(found > 400, "{found} of 500");
 }
+
+#[test]
+fn what_is_asked_for_by_a_word_is_there_until_it_is_forgotten() {
+    let mut cache = cache(1 << 20);
+    let [one, other] = [0, 1].map(|slot| cache.of_eights(Slot::new(slot)).unwrap());
+    assert!((2..5).all(|slot| cache.of_eights(Slot::new(slot)).is_none()));
+    for number in 0..500_u64 {
+        add(&mut cache, 0, number, b"", &number.to_le_bytes());
+        add(&mut cache, 1, number, b"", &(number + 1).to_le_bytes());
+    }
+    let both = |cache: &mut ReadCache, number: u64| {
+        let key = number.to_le_bytes();
+        [one, other].map(|state| (cache.eight(state, key), cache.eight_if(state, key)))
+    };
+    let mut found = 0;
+    for number in 0..500 {
+        let known = [0, 1].map(|slot| find(&mut cache, slot, number, b"").is_some());
+        for (at, (word, again)) in (0..).zip(both(&mut cache, number)) {
+            assert_eq!(word, again);
+            assert!(word.is_none_or(|word| word == number + at));
+            assert!(word.is_none() || known.get(usize::try_from(at).unwrap()) == Some(&true));
+            found += u64::from(word.is_some());
+        }
+    }
+    assert!(found > 950, "{found} of 1,000");
+    for number in 0..500_u64 {
+        with_key(number, b"", |key| cache.forget_eight(Slot::new(0), key));
+        assert_eq!(find(&mut cache, 0, number, b""), None);
+        let [(word, _), (of_other, _)] = both(&mut cache, number);
+        assert_eq!(word, None);
+        assert!(of_other.is_none_or(|word| word == number + 1));
+    }
+    let stay = (0..500).filter(|number| find(&mut cache, 1, *number, b"").is_some()).count();
+    assert!(stay > 450, "{stay} of 500");
+}
+
+#[test]
+fn what_was_forgotten_while_it_did_not_pay_is_not_there_when_it_does() {
+    let mut cache = cache(64 << 10);
+    let state = cache.of_eights(Slot::new(0)).unwrap();
+    let is_there = |cache: &mut ReadCache, number: u64| cache.eight(state, number.to_le_bytes());
+    for number in 0..1_000 {
+        add(&mut cache, 0, number, b"", &[1; 8]);
+    }
+    // So many keys that none is there when it comes again: most sets are left alone, with what is in them.
+    for number in 1_000..60_000 {
+        add(&mut cache, 0, number, b"", &[1; 8]);
+    }
+    let hidden: Vec<u64> = (0..60_000).filter(|n| is_there(&mut cache, *n).is_none()).collect();
+    for number in 0..60_000 {
+        with_key(number, b"", |key| cache.forget_eight(Slot::new(0), key));
+    }
+    // A few that are read again and again, until it pays.
+    for number in (0..400_000).map(|number| 100_000 + number % 500) {
+        add(&mut cache, 0, number, b"", &[2; 8]);
+    }
+    let seen = hidden.iter().filter(|number| is_there(&mut cache, **number).is_some()).count();
+    assert!(hidden.len() > 50_000 && seen == 0, "{seen} of {}", hidden.len());
+}

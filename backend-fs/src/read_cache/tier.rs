@@ -7,7 +7,8 @@
 //! reads of far more state, most of what is added only drives out what nobody asks for: the tier then
 //! uses one set in 16 and goes by the others, until those show that it would pay again.
 
-use super::buffer::{Buffer, Found};
+use super::buffer::Found;
+use super::slots::Slots;
 
 /// Bytes of a tier that was used for the first time.
 const FIRST_BYTES: usize = 64 << 10;
@@ -15,7 +16,7 @@ const FIRST_BYTES: usize = 64 << 10;
 const GROWTH: usize = 2;
 /// Look-ups for each entry that had to go, where memory is not what is missing.
 const RARELY: u64 = 64;
-/// One set of so many goes on being used where the tier does not pay.
+/// One set of so many, a power of two, goes on being used where the tier does not pay.
 const SAMPLE: usize = 16;
 /// Look-ups between two judgements.
 const WINDOW: u64 = 1 << 14;
@@ -29,18 +30,38 @@ pub(super) struct Mark {
     pub(super) state: u8,
     /// A byte of the key's hash, combined with the number of the state: no key has the same in two states.
     pub(super) tag: u8,
+    /// Other bits of the hash: where in its set the entry had best be.
+    pub(super) rest: u32,
 }
 
-/// Entries in sets of `N` bytes.
-pub(super) trait Table<const N: usize> {
-    /// The sets.
-    fn sets(&self) -> &Buffer<N>;
+/// Entries in sets.
+pub(super) trait Table {
+    /// Bytes of a set.
+    fn set_bytes(&self) -> usize;
 
-    /// The sets, to be resized or emptied.
-    fn sets_mut(&mut self) -> &mut Buffer<N>;
+    /// How many sets there are.
+    fn sets(&self) -> usize;
+
+    /// Starts over with so many sets, all empty.
+    fn resize(&mut self, sets: usize);
+
+    /// Empties all sets.
+    fn clear(&mut self);
+
+    /// Bytes of memory.
+    fn held_bytes(&self) -> usize;
+
+    /// The set in which an entry with this hash belongs.
+    fn set_of(&self, hash: u64) -> usize;
+
+    /// Asks the processor to load what a look for an entry begins with.
+    fn prefetch(&self, set: usize, mark: Mark);
 
     /// The value of an entry that belongs in a set.
     fn find(&self, set: usize, mark: Mark, key: &[u8]) -> Option<Found>;
+
+    /// The value that was found.
+    fn lend(&self, found: Found) -> &[u8];
 
     /// Adds an entry that is not there; returns how many others had to go, or none where it has no room at all.
     fn add(&mut self, set: usize, mark: Mark, key: &[u8], value: &[u8]) -> Option<usize>;
@@ -48,7 +69,7 @@ pub(super) trait Table<const N: usize> {
 
 /// A table with its policy; see the module's page.
 #[derive(Debug)]
-pub(super) struct Tier<T, const N: usize> {
+pub(super) struct Tier<T> {
     table: T,
     /// Sets at most.
     most: usize,
@@ -56,7 +77,8 @@ pub(super) struct Tier<T, const N: usize> {
     gone: usize,
     /// Look-ups until then.
     before: u64,
-    pays: bool,
+    /// Sets with one of these bits in their number are not used: [`SAMPLE`] - 1, or none where it pays.
+    skipped: usize,
     /// Since the store was opened.
     hits: u64,
     misses: u64,
@@ -66,7 +88,7 @@ pub(super) struct Tier<T, const N: usize> {
     judged: [u64; 3],
 }
 
-impl<T: Table<N>, const N: usize> Tier<T, N> {
+impl<T: Table> Tier<T> {
     /// An empty tier.
     pub(super) const fn new(table: T) -> Self {
         Self {
@@ -74,7 +96,7 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
             most: 0,
             gone: 0,
             before: 0,
-            pays: true,
+            skipped: 0,
             hits: 0,
             misses: 0,
             gained: 0,
@@ -84,21 +106,21 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
 
     /// From now on it takes at most so many bytes.
     pub(super) fn limit(&mut self, bytes: usize) {
-        self.most = bytes / N;
-        if self.table.sets().sets() > self.most {
-            self.table.sets_mut().resize(0);
+        self.most = bytes / self.table.set_bytes();
+        if self.table.sets() > self.most {
+            self.table.resize(0);
         }
     }
 
     /// Forgets all entries.
     pub(super) fn clear(&mut self) {
-        self.table.sets_mut().clear();
+        self.table.clear();
         (self.gone, self.before) = (0, self.looked_up());
     }
 
     /// Bytes of memory.
     pub(super) fn held_bytes(&self) -> u64 {
-        self.table.sets().held_bytes() as u64
+        self.table.held_bytes() as u64
     }
 
     /// Hits and misses.
@@ -110,15 +132,18 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
         self.hits.wrapping_add(self.misses)
     }
 
-    /// The set of a hash, which is asked for, so that it is there soon; none where it is not used.
+    /// The set of a hash; none where it is not used.
     #[inline]
-    pub(super) fn set_of(&self, hash: u64) -> Option<usize> {
-        let sets = self.table.sets();
-        let set = sets.set_of(hash);
-        if !self.pays && !set.is_multiple_of(SAMPLE) {
-            return None;
-        }
-        sets.prefetch(set);
+    fn used_set(&self, hash: u64) -> Option<usize> {
+        let set = self.table.set_of(hash);
+        (set & self.skipped == 0).then_some(set)
+    }
+
+    /// The same; what a look for an entry begins with is asked for, so that it is there soon.
+    #[inline]
+    pub(super) fn set_of(&self, hash: u64, mark: Mark) -> Option<usize> {
+        let set = self.used_set(hash)?;
+        self.table.prefetch(set, mark);
         Some(set)
     }
 
@@ -140,23 +165,23 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
     /// The value that was found.
     #[inline]
     pub(super) fn lend(&self, found: Found) -> &[u8] {
-        self.table.sets().lend(found)
+        self.table.lend(found)
     }
 
     /// Adds an entry that is not there. Each miss of a reader leads here, so that judgement is passed here, too.
     pub(super) fn add(&mut self, hash: u64, mark: Mark, key: &[u8], value: &[u8]) {
-        if self.table.sets().sets() == 0 {
-            self.table.sets_mut().resize(self.most.min(FIRST_BYTES / N));
+        if self.table.sets() == 0 {
+            self.table.resize(self.most.min(FIRST_BYTES / self.table.set_bytes()));
         }
         let [hits, misses, _] = self.judged;
         let since = self.hits.wrapping_sub(hits).wrapping_add(self.misses.wrapping_sub(misses));
         if since >= WINDOW {
             self.judge();
         }
-        let Some(set) = self.set_of(hash) else {
+        let Some(set) = self.used_set(hash) else {
             return;
         };
-        let sets = self.table.sets().sets();
+        let sets = self.table.sets();
         if let Some(gone) = self.table.add(set, mark, key, value) {
             self.gone += gone;
             self.gained += u64::from(gone == 0 || sets < self.most);
@@ -164,7 +189,7 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
         let since = self.looked_up().wrapping_sub(self.before);
         let often = (self.gone as u64).saturating_mul(RARELY) > since;
         if sets < self.most && self.gone > sets && often {
-            self.table.sets_mut().resize(self.most.min(sets.saturating_mul(GROWTH)));
+            self.table.resize(self.most.min(sets.saturating_mul(GROWTH)));
             (self.gone, self.before) = (0, self.looked_up());
         }
     }
@@ -176,7 +201,38 @@ impl<T: Table<N>, const N: usize> Tier<T, N> {
             let value = |of: &[u64; 3]| of.get(at).copied().unwrap_or_default();
             value(&now).wrapping_sub(value(&self.judged))
         });
-        self.pays = hits.saturating_mul(WORTH) >= misses.saturating_sub(gained);
+        let pays = hits.saturating_mul(WORTH) >= misses.saturating_sub(gained);
+        self.skipped = if pays { 0 } else { SAMPLE - 1 };
         self.judged = now;
+    }
+}
+
+impl Tier<Slots> {
+    /// The value of a key, both of 8 bytes, unless a closer look is needed; counts if it is there.
+    #[expect(clippy::inline_always, reason = "so that it travels in a register")]
+    #[inline(always)]
+    pub(super) fn eight(&mut self, hash: u64, mark: Mark, key: [u8; 8]) -> Option<u64> {
+        let value = self.table.eight(self.used_set(hash)?, mark, key)?;
+        self.hits = self.hits.wrapping_add(1);
+        Some(value)
+    }
+
+    /// Asks the processor to load what a look for an entry begins with.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64, mark: Mark) {
+        self.table.prefetch(self.table.set_of(hash), mark);
+    }
+
+    /// Takes away an entry, if it is there.
+    #[inline]
+    pub(super) fn forget(&mut self, hash: u64, mark: Mark, key: &[u8]) {
+        // Also where sets are not used for the time being: they will be again.
+        self.table.forget(self.table.set_of(hash), mark, key);
+    }
+
+    /// Asks the processor to load the slot where an entry seems to be; the head of its set should have come.
+    #[inline]
+    pub(super) fn prefetch_slot(&self, hash: u64, mark: Mark) {
+        self.table.prefetch_slot(self.table.set_of(hash), mark);
     }
 }

@@ -39,7 +39,7 @@ mod regions;
 mod shard;
 mod shared;
 mod span;
-mod tags;
+pub(crate) mod tags;
 #[cfg(test)]
 mod tests;
 mod tombs;
@@ -136,6 +136,12 @@ impl<K: KeyRep, C: Cell> Table<K, C> {
     #[inline]
     pub(crate) fn prefetch_tags(&self, hash: u64) {
         self.shards.prefetch_tags(self.seed.mix(hash));
+    }
+
+    /// Asks for both, as far as that can be told before the tags have come.
+    #[inline]
+    pub(crate) fn prefetch_home(&self, hash: u64) {
+        self.shards.prefetch_home(self.seed.mix(hash));
     }
 
     /// Asks for the slot that the key with this hash is likely to be in; its tags should have come.

@@ -283,6 +283,15 @@ impl<S> View<S> {
         prefetch(self.heads.as_ptr().wrapping_add(hash.group(self.count)).cast());
     }
 
+    /// Asks the processor to load the tags of a key's home group, and the slots there that it prefers.
+    #[inline]
+    pub(super) fn prefetch_home(&self, hash: Hash) {
+        // SAFETY: the home group is one of the block's groups.
+        let (head, slots) = unsafe { self.group(hash.group(self.count)) };
+        prefetch(head.as_ptr().cast_const().cast());
+        prefetch(slots.as_ptr().wrapping_add(preferred::<S>(hash)).cast());
+    }
+
     /// Asks the processor to load the slot in the home group that a key is likely to be in.
     ///
     /// # Safety

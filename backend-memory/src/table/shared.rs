@@ -157,6 +157,12 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         self.directory.depth()
     }
 
+    /// Both passes at once, for a single key.
+    #[inline]
+    pub(super) fn prefetch_home(&self, hash: Hash) {
+        self.directory.view(hash).prefetch_home(hash);
+    }
+
     /// Second pass of a batch: loads slots.
     #[inline]
     pub(super) fn prefetch_slot(&self, hash: Hash) {

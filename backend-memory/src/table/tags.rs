@@ -127,6 +127,12 @@ impl Tags {
     }
 }
 
+/// Which of sixteen bytes are `byte`, as bits from the lowest on.
+#[inline]
+pub fn matching_bytes(bytes: &[u8; WIDTH], byte: u8) -> u32 {
+    imp::matching(&Tags(*bytes), u64::from(byte).wrapping_mul(0x0101_0101_0101_0101)).0
+}
+
 /// The slots whose byte, of sixteen, lies between these two.
 #[inline]
 pub(super) fn within(bytes: [u8; WIDTH], least: u8, most: u8) -> Mask {
