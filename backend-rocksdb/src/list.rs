@@ -27,7 +27,7 @@ pub(crate) const MERGE_OPERATOR: &str = "alluvium-append";
 /// What begins a short list, where a head has its number of elements.
 const SHORT_MARK: u8 = 0;
 /// A short list has at most so many bytes of framed elements.
-const SHORT_BYTES: u64 = 256;
+const SHORT_BYTES: u64 = 64;
 
 /// Whether a list without chunks stays short when so many bytes are added to what it has.
 #[inline]
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn what_short_lists_rewrite_is_bounded() {
-        for length in [0, 1, 8, 40, 100, 251, 252, 253, 1_000] {
+        for length in [0, 1, 8, 27, 28, 29, 59, 60, 61, 1_000] {
             let (mut growing, mut batch) = (Growing::default(), WriteBatch::default());
             let piece = elements(&[length]);
             let (mut rewritten, mut added) = (0, 0);
@@ -328,7 +328,7 @@ mod tests {
             }
             let all = growing.parts().size(0);
             assert_eq!(all, ListSize { elements: added, bytes: added * (length as u64 + 4) });
-            let pieces = if length > 252 { 1 } else { 2 };
+            let pieces = if length as u64 + 4 > SHORT_BYTES { 1 } else { 2 };
             assert_eq!((batch.len(), growing.parts().loose.count()), (pieces, 0), "{length}");
             assert!(rewritten <= added * SHORT_BYTES && added <= SHORT_BYTES / 4 + 1);
         }
