@@ -175,7 +175,8 @@ impl Task {
         let wanted = self.request.kind == SnapshotKind::Incremental && self.base.is_some();
         let fresh = fresh.filter(|_| wanted);
         fresh.map_or_else(Vec::new, |fresh| {
-            worth_folding(&self.segments, self.spec.range, fresh.segment().bytes())
+            let changed = (self.request.checkpoint, fresh.segment().bytes());
+            worth_folding(&self.segments, self.spec.range, changed)
         })
     }
 
