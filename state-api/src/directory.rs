@@ -30,7 +30,8 @@ use std::collections::BTreeMap;
 
 use crate::schema::{StateKind, StateMeta};
 use crate::snapshot::EntryCount;
-use crate::store::{Registration, Slot, StateStatistics, StoreStatistics};
+use crate::statistics::{StateStatistics, StoreStatistics};
+use crate::store::{Registration, Slot};
 use crate::{Error, Result};
 
 /// A group of SPI operations, by the kinds of state that they are for.

@@ -92,6 +92,7 @@ pub mod schema;
 pub mod settings;
 pub mod snapshot;
 mod state;
+mod statistics;
 pub mod storage;
 mod store;
 #[cfg(feature = "testkit")]
@@ -121,7 +122,8 @@ pub use state::{
     Aggregate, AggregatingState, AggregatingView, ListState, ListView, MapState, MapView,
     ReducingState, ReducingView, ValueState, ValueView,
 };
+pub use statistics::{StateStatistics, StoreStatistics};
 pub use store::{
     Change, KeyedStore, ListSize, MergeValues, Modify, ModifyEach, Registration, Rewrite, Scan,
-    ScanPlan, Slot, StateStatistics, StoreStatistics, VisitEach, VisitElement, VisitEntry,
+    ScanPlan, Slot, VisitEach, VisitElement, VisitEntry,
 };

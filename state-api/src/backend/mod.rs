@@ -25,7 +25,8 @@ use crate::key::{Placed, check_length};
 use crate::schema::{Compatibility, KeySpace, StateMeta};
 use crate::snapshot::{KeyedSnapshot, SnapshotContext, SnapshotRequest, SnapshotTask};
 use crate::state::Buffers;
-use crate::store::{KeyedStore, Slot, StoreStatistics};
+use crate::statistics::StoreStatistics;
+use crate::store::{KeyedStore, Slot};
 use crate::{
     CheckpointId, Error, KeyGroupRange, KeyHash, MaxParallelism, Result, StableHash, hash_bytes,
 };
