@@ -22,16 +22,22 @@
 mod cells;
 #[path = "../../../backend-memory/src/chain.rs"]
 mod chain;
+#[path = "../../../backend-memory/src/fold.rs"]
+mod fold;
 #[path = "../../../backend-memory/src/load.rs"]
 mod load;
 #[path = "../../../backend-memory/src/ops/mod.rs"]
 mod ops;
+#[path = "../../../backend-memory/src/point.rs"]
+mod point;
 #[path = "../../../backend-memory/src/restore.rs"]
 mod restore;
 #[path = "../../../backend-memory/src/rewrite.rs"]
 mod rewrite;
 #[path = "../../../backend-memory/src/snapshot/mod.rs"]
 mod snapshot;
+#[path = "../../../backend-memory/src/sorted.rs"]
+mod sorted;
 #[path = "../../../backend-memory/src/store.rs"]
 mod store;
 mod sync;
