@@ -4,15 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
+#[path = "harness/rounds.rs"]
+mod rounds;
 
 use std::collections::BTreeMap;
 
 use alluvium_state_api::codec::Native;
-use alluvium_state_api::random::{Randomness, SeededRandomness};
-use alluvium_state_api::snapshot::SnapshotKind;
-use alluvium_state_api::testkit::{Backend, Harness, Kit};
+use alluvium_state_api::testkit::{Backend, Harness};
 use alluvium_state_api::{ErrorKind, InNamespace, ListDescriptor, ListState};
 use harness::{PROFILE, TINY, harnesses};
+use rounds::{Draw, pick, play};
 
 harnesses! {
     /// Default options.
@@ -36,18 +37,8 @@ fn size(list: &List) -> u64 {
     list.iter().map(|element| element.len() as u64 + 4).sum()
 }
 
-/// One of these.
-fn pick<T: Copy>(from: &[T], draw: u64) -> T {
-    let place = usize::try_from(draw).unwrap() % from.len();
-    *from.get(place).unwrap()
-}
-
 /// One random operation on both.
-fn step<H: Harness>(
-    backend: &mut Backend<H>,
-    model: &mut Model,
-    draw: &mut impl FnMut(u64) -> u64,
-) {
+fn step<H: Harness>(backend: &mut Backend<H>, model: &mut Model, draw: Draw<'_>) {
     let list = backend.open(LIST).unwrap();
     let (key, namespace) = (draw(KEYS), draw(NAMESPACES));
     let count = pick(&[1, 1, 1, 3, 20, 200], draw(6));
@@ -115,37 +106,12 @@ fn check<H: Harness>(backend: &mut Backend<H>, model: &Model) {
     }
 }
 
-fn play<H: Harness + Default>(seed: u64) {
-    let kit = Kit::<H>::new();
-    let randomness = SeededRandomness::new(seed);
-    let mut draw = |bound: u64| randomness.next_u64() % bound;
-    let (mut backend, mut model) = (kit.fresh::<u64>(), Model::new());
-    for round in 0..40u64 {
-        for _ in 0..50 {
-            step::<H>(&mut backend, &mut model, &mut draw);
-        }
-        let kinds = [SnapshotKind::Incremental, SnapshotKind::Full, SnapshotKind::Canonical];
-        let begun = kit.begin(&mut backend, pick(&kinds, round));
-        let then = model.clone();
-        for _ in 0..10 {
-            step::<H>(&mut backend, &mut model, &mut draw);
-        }
-        let taken = kit.finish(begun);
-        check::<H>(&mut backend, &model);
-        let mut restored = kit.restore::<u64>(&[&taken]);
-        check::<H>(&mut restored, &then);
-        if round % 5 == 4 {
-            (backend, model) = (restored, then);
-        }
-    }
-}
-
 #[test]
 fn lists_of_all_sizes_agree_with_a_model() {
-    play::<Plain>(1);
+    play::<Plain, _, _>(1, (50, 10), step::<Plain>, check::<Plain>);
 }
 
 #[test]
 fn lists_of_all_sizes_agree_with_a_model_where_memory_is_short() {
-    play::<Tiny>(2);
+    play::<Tiny, _, _>(2, (50, 10), step::<Tiny>, check::<Tiny>);
 }

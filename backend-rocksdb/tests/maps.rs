@@ -4,16 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
+#[path = "harness/rounds.rs"]
+mod rounds;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use alluvium_state_api::codec::Native;
-use alluvium_state_api::random::{Randomness, SeededRandomness};
-use alluvium_state_api::snapshot::SnapshotKind;
-use alluvium_state_api::testkit::{Backend, Harness, Kit};
+use alluvium_state_api::testkit::{Backend, Harness};
 use alluvium_state_api::{InNamespace, MapDescriptor, MapState};
 use harness::{PROFILE, TINY, harnesses};
+use rounds::{Draw, pick, play};
 
 harnesses! {
     /// Default options.
@@ -34,18 +35,8 @@ fn key_of(number: u64) -> String {
     "k".repeat(usize::try_from(number).unwrap())
 }
 
-/// One of these.
-fn pick<T: Copy>(from: &[T], draw: u64) -> T {
-    let place = usize::try_from(draw).unwrap() % from.len();
-    *from.get(place).unwrap()
-}
-
 /// One random operation on both.
-fn step<H: Harness>(
-    backend: &mut Backend<H, String>,
-    model: &mut Model,
-    draw: &mut impl FnMut(u64) -> u64,
-) {
+fn step<H: Harness>(backend: &mut Backend<H, String>, model: &mut Model, draw: Draw<'_>) {
     let map = backend.open(MAP).unwrap();
     let (number, namespace) = (draw(ENTRIES.len() as u64), draw(NAMESPACES));
     let name = draw(pick(&ENTRIES, number));
@@ -115,39 +106,12 @@ fn check<H: Harness>(backend: &mut Backend<H, String>, model: &Model) {
     }
 }
 
-fn play<H: Harness + Default>(seed: u64) {
-    let kit = Kit::<H>::new();
-    let randomness = SeededRandomness::new(seed);
-    let mut draw = |bound: u64| randomness.next_u64() % bound;
-    let (mut backend, mut model) = (kit.fresh::<String>(), Model::new());
-    for round in 0..40u64 {
-        for _ in 0..150 {
-            step::<H>(&mut backend, &mut model, &mut draw);
-        }
-        let kinds = [SnapshotKind::Incremental, SnapshotKind::Full, SnapshotKind::Canonical];
-        let begun = kit.begin(&mut backend, pick(&kinds, round));
-        let then = model.clone();
-        for _ in 0..20 {
-            step::<H>(&mut backend, &mut model, &mut draw);
-        }
-        let taken = kit.finish(begun);
-        if round % 2 == 0 {
-            check::<H>(&mut backend, &model);
-        }
-        let mut restored = kit.restore::<String>(&[&taken]);
-        check::<H>(&mut restored, &then);
-        if round % 5 == 4 {
-            (backend, model) = (restored, then);
-        }
-    }
-}
-
 #[test]
 fn maps_of_all_sizes_agree_with_a_model() {
-    play::<Plain>(1);
+    play::<Plain, _, _>(1, (150, 20), step::<Plain>, check::<Plain>);
 }
 
 #[test]
 fn maps_of_all_sizes_agree_with_a_model_where_memory_is_short() {
-    play::<Tiny>(2);
+    play::<Tiny, _, _>(2, (150, 20), step::<Tiny>, check::<Tiny>);
 }

@@ -5,7 +5,7 @@ use alluvium_state_api::{Change, Modify, Result, Slot, StateKey, StateOperation}
 use crate::address::{PREFIX_BYTES, set_address};
 use crate::cache::{Below, EntryProbe, WriteBack};
 use crate::database::Database;
-use crate::states::check_value;
+use crate::states::{State, check_value};
 use crate::store::{Buffers, RocksStore};
 
 /// The address of an entry as that of its map and its key in the map.
@@ -13,6 +13,20 @@ use crate::store::{Buffers, RocksStore};
 fn split<'a>(address: &'a [u8], key: &StateKey<'_>) -> (&'a [u8], &'a [u8]) {
     let end = PREFIX_BYTES + key.entry().namespace_end();
     address.split_at_checked(end).unwrap_or((address, &[]))
+}
+
+/// Looks an entry up in the table, with its address and the bounds that stand before its value.
+fn probe(
+    cache: &mut WriteBack,
+    state: &State,
+    key: &StateKey<'_>,
+    (address, bounds): (&mut Vec<u8>, &mut Vec<u8>),
+) -> Result<EntryProbe> {
+    set_address(address, state.id, key);
+    bounds.clear();
+    state.shape.wrap(key.entry(), bounds)?;
+    let (map, name) = split(address, key);
+    Ok(cache.probe_entry(map, name))
 }
 
 /// Sets the value of an entry, or removes it, in the table or else in the database; `bounds` is written over.
@@ -73,11 +87,7 @@ impl RocksStore {
         let Buffers { address, stored: bounds, .. } = buffers;
         let (meta, state) = states.find(slot, StateOperation::Value)?;
         check_value(meta, key, value.len())?;
-        set_address(address, state.id, key);
-        bounds.clear();
-        state.shape.wrap(key.entry(), bounds)?;
-        let (map, name) = split(address, key);
-        let probe = cache.probe_entry(map, name);
+        let probe = probe(cache, state, key, (&mut *address, &mut *bounds))?;
         let known = probe.mark();
         state.count(u64::from(!known.is_some_and(|known| known.is_present)), 0);
         let below = known.map_or(Below::Unknown, |known| known.below);
@@ -90,11 +100,7 @@ impl RocksStore {
         let Self { states, database, cache, buffers, .. } = self;
         let Buffers { address, stored: bounds, .. } = buffers;
         let (_, state) = states.find(slot, StateOperation::Any)?;
-        set_address(address, state.id, key);
-        bounds.clear();
-        state.shape.wrap(key.entry(), bounds)?;
-        let (map, name) = split(address, key);
-        let probe = cache.probe_entry(map, name);
+        let probe = probe(cache, state, key, (&mut *address, &mut *bounds))?;
         let known = probe.mark();
         if known.is_some_and(|known| !known.is_present) {
             return Ok(());
