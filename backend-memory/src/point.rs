@@ -3,7 +3,10 @@
 //! [`MemoryStore`]'s own methods have a short path for numbers behind numbers, which callers inline; what that does
 //! not take comes here, by a call, so that its registers are not spilled there.
 
-use alluvium_state_api::{Error, Modify, Result, Slot, StateDirectory, StateKey, StateOperation};
+use alluvium_state_api::{
+    Change, Error, KeyedStore, Modify, NewValue, Result, Slot, StateDirectory, StateKey,
+    StateOperation,
+};
 
 use crate::ops::{Target, maps, values, wrong_key, wrong_width};
 use crate::store::{Buffers, MemoryStore, wrong_table};
@@ -20,9 +23,21 @@ impl MemoryStore {
         }
     }
 
-    /// [`KeyedStore::modify`](alluvium_state_api::KeyedStore::modify) for tables of any type.
+    /// [`KeyedStore::modify_with`] for tables of any type. The
+    /// closure is moved here, so that it need not lie in memory where this is not called.
     #[inline(never)]
-    pub(crate) fn modify_any(
+    pub(crate) fn modify_any_with(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        change: impl FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+    ) -> Result<()> {
+        self.modify_any(slot, key, &mut NewValue::modify(change))
+    }
+
+    /// [`KeyedStore::modify`] for tables of any type.
+    #[inline(never)]
+    fn modify_any(
         &mut self,
         slot: Slot,
         key: &StateKey<'_>,
@@ -48,7 +63,13 @@ impl MemoryStore {
         }
     }
 
-    /// [`KeyedStore::put`](alluvium_state_api::KeyedStore::put) for tables of any type.
+    /// [`KeyedStore::get`], called and not compiled in.
+    #[inline(never)]
+    pub(crate) fn get_outlined(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
+        self.get(slot, key)
+    }
+
+    /// [`KeyedStore::put`] for tables of any type.
     #[inline(never)]
     pub(crate) fn put_any(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
@@ -69,7 +90,7 @@ impl MemoryStore {
     }
 }
 
-/// [`KeyedStore::get`](alluvium_state_api::KeyedStore::get) for tables of any type.
+/// [`KeyedStore::get`] for tables of any type.
 #[inline(never)]
 pub(crate) fn get_any<'s>(
     state: &'s State,

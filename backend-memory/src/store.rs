@@ -17,9 +17,9 @@
 use alluvium_state_api::schema::{KeySpace, StateMeta};
 use alluvium_state_api::snapshot::{EntryCount, SnapshotRequest, SnapshotTask};
 use alluvium_state_api::{
-    CheckpointId, Elements, Error, KeyBatch, KeyedStore, ListSize, MergeValues, Modify, ModifyEach,
-    Registration, Result, Rewrite, Scan, Slot, StateDirectory, StateKey, StateOperation,
-    StoreStatistics, VisitEach, VisitElement, VisitEntry,
+    Change, CheckpointId, Elements, Error, KeyBatch, KeyedStore, ListSize, MergeValues, Modify,
+    ModifyEach, NewValue, Registration, Result, Rewrite, Scan, Slot, StateDirectory, StateKey,
+    StateOperation, StoreStatistics, VisitEach, VisitElement, VisitEntry,
 };
 
 use crate::cells::value::ValueCell;
@@ -135,21 +135,32 @@ impl KeyedStore for MemoryStore {
         self.directory.metas()
     }
 
-    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
-    #[inline(always)]
+    #[inline]
     fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
         let Self { states, directory, buffers, .. } = self;
         let Some(state) = states.get(slot.index()) else {
-            return Err(point::refuse(directory, slot, &{ *key }));
+            return Err(point::refuse(directory, slot, key));
         };
         // S4: what is in a table of values is read by this operation
-        if state.plain
-            && let AnyTable::Values(Values::K8V8(table)) = &state.table
-            && let Ok(probe) = key.bytes().try_into()
-        {
+        if let Some((table, probe)) = state.eight(key) {
             return Ok(table.get(u64::from_le_bytes(probe), probe).map(ValueCell::bytes));
         }
-        point::get_any(state, directory, &mut buffers.address, (slot, &{ *key }))
+        point::get_any(state, directory, &mut buffers.address, (slot, key))
+    }
+
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
+    fn get_with<R, F>(&mut self, slot: Slot, key: &StateKey<'_>, read: F) -> Result<R>
+    where
+        F: FnOnce(Option<&[u8]>) -> Result<R>,
+    {
+        // S4: what is in a table of values is read by this operation
+        if let Some(state) = self.states.get(slot.index())
+            && let Some((table, probe)) = state.eight(key)
+        {
+            return read(table.get(u64::from_le_bytes(probe), probe).map(ValueCell::bytes));
+        }
+        read(self.get_outlined(slot, &{ *key })?)
     }
 
     #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
@@ -201,9 +212,17 @@ impl KeyedStore for MemoryStore {
         Ok(())
     }
 
+    #[inline]
+    fn modify(&mut self, slot: Slot, key: &StateKey<'_>, change: &mut Modify<'_>) -> Result<()> {
+        self.modify_with(slot, key, |old, new| new.with_buffer(|out| change(old, out)))
+    }
+
     #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
     #[inline(always)]
-    fn modify(&mut self, slot: Slot, key: &StateKey<'_>, change: &mut Modify<'_>) -> Result<()> {
+    fn modify_with<F>(&mut self, slot: Slot, key: &StateKey<'_>, change: F) -> Result<()>
+    where
+        F: FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+    {
         // S4: what is in a table of values is changed by this operation
         if let Some(state) = self.states.get_mut(slot.index())
             && state.plain
@@ -214,7 +233,7 @@ impl KeyedStore for MemoryStore {
             let fits = values::modify_fixed(table, hash, probe, out, change)?;
             return if fits { Ok(()) } else { Err(self.misfit(slot)) };
         }
-        self.modify_any(slot, &{ *key }, change)
+        self.modify_any_with(slot, &{ *key }, change)
     }
 
     #[inline]

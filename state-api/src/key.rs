@@ -125,32 +125,72 @@ fn bad_commit(key_len: usize, end: usize, pending: usize) -> Error {
     if end > MAX_ENTRY_KEY_BYTES { too_long(end) } else { bad_bounds(key_len, key_len, pending) }
 }
 
-/// Hash and placement of a key, if they were computed; short keys that are placed by their hash are
-/// hashed when a store asks.
+/// Hash and placement of a key among the key groups, if they were computed; short keys that are placed
+/// by their hash are hashed when a store asks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placed {
     hash: u64,
     placement: u32,
+    groups: MaxParallelism,
     known: bool,
 }
 
 impl Placed {
     /// Not computed: the key is placed by [`StableHash`](crate::StableHash).
-    pub(crate) const LATER: Self = Self { hash: 0, placement: 0, known: false };
+    #[inline]
+    pub(crate) const fn later(groups: MaxParallelism) -> Self {
+        Self { hash: 0, placement: 0, groups, known: false }
+    }
 
     #[inline]
-    pub(crate) const fn known(hash: u64, placement: u32) -> Self {
-        Self { hash, placement, known: true }
+    pub(crate) const fn known(hash: u64, placement: u32, groups: MaxParallelism) -> Self {
+        Self { hash, placement, groups, known: true }
+    }
+
+    /// The number of key groups.
+    #[inline]
+    pub(crate) const fn groups(&self) -> MaxParallelism {
+        self.groups
+    }
+
+    /// Whether they were computed.
+    #[inline]
+    pub(crate) const fn is_known(&self) -> bool {
+        self.known
     }
 
     /// Hash and placement of `key`, whose they are.
     #[inline]
-    pub(crate) fn of(self, key: &[u8]) -> (u64, u32) {
+    pub(crate) fn of(&self, key: &[u8]) -> (u64, u32) {
         if self.known {
             return (self.hash, self.placement);
         }
         let hash = hash_bytes(key);
         (hash, stable_placement(hash))
+    }
+
+    /// The group of `key`, whose placement it is.
+    #[inline]
+    pub(crate) fn group_of(&self, key: &[u8]) -> KeyGroup {
+        self.groups.group_of(self.of(key).1)
+    }
+}
+
+/// A [`Placed`] with a key, or where the backend has it: what an access does not need, and most need
+/// nothing of it, then takes no instruction to pass on.
+#[derive(Clone, Copy, Debug)]
+enum Place<'a> {
+    Here(Placed),
+    There(&'a Placed),
+}
+
+impl Place<'_> {
+    #[inline]
+    const fn get(&self) -> &Placed {
+        match self {
+            Self::Here(placed) => placed,
+            Self::There(placed) => placed,
+        }
     }
 }
 
@@ -158,8 +198,7 @@ impl Placed {
 #[derive(Clone, Copy, Debug)]
 pub struct StateKey<'a> {
     entry: EntryKey<'a>,
-    placed: Placed,
-    groups: MaxParallelism,
+    place: Place<'a>,
 }
 
 impl<'a> StateKey<'a> {
@@ -172,16 +211,12 @@ impl<'a> StateKey<'a> {
         placement: u32,
         groups: MaxParallelism,
     ) -> Self {
-        Self { entry, placed: Placed::known(hash, placement), groups }
+        Self { entry, place: Place::Here(Placed::known(hash, placement, groups)) }
     }
 
     #[inline]
-    pub(crate) const fn placed(
-        entry: EntryKey<'a>,
-        placed: Placed,
-        groups: MaxParallelism,
-    ) -> Self {
-        Self { entry, placed, groups }
+    pub(crate) const fn placed(entry: EntryKey<'a>, placed: &'a Placed) -> Self {
+        Self { entry, place: Place::There(placed) }
     }
 
     /// The entry key.
@@ -200,7 +235,7 @@ impl<'a> StateKey<'a> {
     /// record. Not secret: a store that must resist chosen keys mixes a seed of its own into it.
     #[inline]
     pub fn key_hash(&self) -> u64 {
-        self.placed.of(self.entry.key()).0
+        self.place.get().of(self.entry.key()).0
     }
 
     /// The hash of the whole entry: the key's, with namespace and map key mixed in.
@@ -214,28 +249,29 @@ impl<'a> StateKey<'a> {
     /// The placement value of the key.
     #[inline]
     pub fn placement(&self) -> u32 {
-        self.placed.of(self.entry.key()).1
+        self.place.get().of(self.entry.key()).1
     }
 
     /// The key group. Computed on demand: one remainder.
     #[inline]
     pub fn key_group(&self) -> KeyGroup {
-        self.groups.group_of(self.placement())
+        self.place.get().group_of(self.entry.key())
     }
 
     /// The same key, whose hash is not computed again each time it is asked for.
     #[inline]
     #[must_use]
     pub fn hashed(&self) -> Self {
-        let (hash, placement) = self.placed.of(self.entry.key());
-        Self { placed: Placed::known(hash, placement), ..*self }
+        let placed = self.place.get();
+        let (hash, placement) = placed.of(self.entry.key());
+        Self::new(self.entry, hash, placement, placed.groups)
     }
 
     /// The same key with other bytes behind it.
     #[inline]
     #[must_use]
     pub const fn with_entry<'b>(&self, entry: EntryKey<'b>) -> StateKey<'b> {
-        StateKey { entry, placed: self.placed, groups: self.groups }
+        StateKey { entry, place: Place::Here(*self.place.get()) }
     }
 }
 
@@ -385,9 +421,9 @@ impl<'a> KeyBatch<'a> {
         let bytes = self.bytes.get(entry.start as usize..entry.end as usize).unwrap_or_default();
         let (key_end, namespace_end) = (entry.key_end - entry.start, entry.end - entry.start);
         let key = EntryKey { bytes, key_end, namespace_end };
-        let known = Placed::known(entry.hash, entry.placement);
-        let placed = if self.unhashed { Placed::LATER } else { known };
-        StateKey::placed(key, placed, self.groups)
+        let known = Placed::known(entry.hash, entry.placement, self.groups);
+        let placed = if self.unhashed { Placed::later(self.groups) } else { known };
+        StateKey { entry: key, place: Place::Here(placed) }
     }
 
     /// The keys in order.

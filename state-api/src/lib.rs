@@ -73,6 +73,8 @@
 //! from anywhere; the life of a checkpoint is `alluvium-checkpoint`.
 
 mod backend;
+mod boxed;
+mod change;
 pub mod clock;
 pub mod codec;
 mod descriptor;
@@ -100,6 +102,7 @@ pub mod testkit;
 pub mod vfs;
 
 pub use backend::{BatchContext, KeyContext, KeyedBackend, Mergeable};
+pub use change::{Change, NewValue};
 pub use descriptor::{
     AggregatingDescriptor, AggregatingHandle, AnyHandle, Descriptor, InNamespace, ListDescriptor,
     ListHandle, MapDescriptor, MapHandle, NamespaceSpec, NoNamespace, ReducingDescriptor,
@@ -124,6 +127,6 @@ pub use state::{
 };
 pub use statistics::{StateStatistics, StoreStatistics};
 pub use store::{
-    Change, KeyedStore, ListSize, MergeValues, Modify, ModifyEach, Registration, Rewrite, Scan,
-    ScanPlan, Slot, VisitEach, VisitElement, VisitEntry,
+    KeyedStore, ListSize, MergeValues, Modify, ModifyEach, Registration, Rewrite, Scan, ScanPlan,
+    Slot, VisitEach, VisitElement, VisitEntry,
 };

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use alluvium_state_api::{
-    Change, KeyBatch, MergeValues, Modify, ModifyEach, Result, StateKey, VisitEach,
+    Change, KeyBatch, MergeValues, Modify, ModifyEach, NewValue, Result, StateKey, VisitEach,
 };
 
 use super::{Target, wrong_key, wrong_width};
@@ -127,16 +127,17 @@ pub(crate) fn modify_fixed<K: KeyRep, const N: usize>(
     hash: u64,
     probe: K::Probe<'_>,
     out: &mut Vec<u8>,
-    change: &mut Modify<'_>,
+    change: impl FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
 ) -> Result<bool> {
     let mut entry = match table.entry(hash, probe) {
         Entry::Occupied(entry) => entry,
         Entry::Vacant(entry) => return fill_fixed(entry, out, change),
     };
-    out.clear();
-    match change(Some(&entry.get().0), out)? {
+    let mut new = NewValue::new(out);
+    match change(Some(&entry.get().0), &mut new)? {
         Change::Put => {
-            let Ok(value) = <[u8; N]>::try_from(out.as_slice()) else {
+            let Some(value) = new.fixed() else {
+                new.finish();
                 return Ok(false);
             };
             entry.edit(move |cell| cell.0 = value);
@@ -153,11 +154,12 @@ pub(crate) fn modify_fixed<K: KeyRep, const N: usize>(
 fn fill_fixed<K: KeyRep, const N: usize>(
     entry: Vacant<'_, '_, K, Fixed<N>>,
     out: &mut Vec<u8>,
-    change: &mut Modify<'_>,
+    change: impl FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
 ) -> Result<bool> {
-    out.clear();
-    if let Change::Put = change(None, out)? {
-        let Ok(value) = <[u8; N]>::try_from(out.as_slice()) else {
+    let mut new = NewValue::new(out);
+    if let Change::Put = change(None, &mut new)? {
+        let Some(value) = new.fixed() else {
+            new.finish();
             return Ok(false);
         };
         entry.insert(Fixed(value));
@@ -302,8 +304,9 @@ pub(crate) fn modify_many_fixed(
         keys,
         |table| table,
         |table, index, hash, key| {
-            let fits =
-                modify_fixed(table, hash, key, out, &mut |old, out| change(index, old, out))?;
+            let fits = modify_fixed(table, hash, key, out, |old, new| {
+                new.with_buffer(|out| change(index, old, out))
+            })?;
             Ok(if fits { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         },
     )?;

@@ -19,6 +19,7 @@ use super::raw::{Mark, View};
 /// The directory of a table.
 pub(super) struct Directory<S> {
     views: Vec<View<S>>,
+    /// One less than the number of places, times the size of one.
     mask: u32,
 }
 
@@ -31,9 +32,13 @@ impl<S> Directory<S> {
     /// The view of a key's shard.
     #[inline]
     pub(super) fn view(&self, hash: Hash) -> &View<S> {
-        let place = (hash.route() & self.mask) as usize;
-        // SAFETY: the mask is one less than the number of places (E1).
-        unsafe { self.views.get_unchecked(place) }
+        const {
+            assert!(size_of::<View<S>>() == 16);
+        }
+        // SAFETY: the mask is one less than the number of places (E1), times the size of one.
+        let view = unsafe { self.views.as_ptr().byte_add(hash.route_times_16(self.mask)) };
+        // SAFETY: so it is one of the places, borrowed with `self`.
+        unsafe { &*view }
     }
 
     /// The number of a key's shard.
@@ -51,7 +56,7 @@ impl<S> Directory<S> {
     pub(super) fn double(&mut self) {
         if self.depth() < ROUTE_BITS {
             self.views.extend_from_within(..);
-            self.mask = self.mask.wrapping_mul(2).wrapping_add(1);
+            self.mask = self.mask.wrapping_mul(2) | 16;
         }
     }
 

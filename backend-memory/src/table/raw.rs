@@ -208,20 +208,18 @@ impl<S> View<S> {
         probe: P,
         is: impl Fn(&S, P, Hash) -> bool,
     ) -> Option<At<S>> {
-        // SAFETY: the home group is one of the block's groups.
-        let (head, slots) = unsafe { self.group(hash.group(self.count)) };
+        let (head, slots) = self.home(hash);
         prefetch(slots.as_ptr().wrapping_add(preferred::<S>(hash)).cast());
         // SAFETY: the block is alive and nobody writes it (R4, the caller).
         let tags = &unsafe { head.as_ref() }.tags;
-        for slot in tags.matching(hash.needle()) {
+        if let Some(slot) = tags.matching(hash.needle()).first() {
             // SAFETY: they belong together, and `slot` is below `WIDTH`.
             let at = unsafe { At::new(head, slots, slot) };
             // SAFETY: no tag of a key is that of a free slot, so the slot is full (R1).
             if is(unsafe { at.entry() }, probe, hash) {
                 return Some(at);
             }
-        }
-        if tags.empty().any() {
+        } else if tags.empty().any() {
             return None;
         }
         // SAFETY: as the caller promised.
@@ -240,7 +238,22 @@ impl<S> View<S> {
         (head, unsafe { slots_of::<S>(self.heads, self.count).add(index) }.cast())
     }
 
-    /// As [`find`](Self::find), for keys that are not in the home group.
+    /// The head of a key's home group and its first slot.
+    #[inline]
+    fn home(&self, hash: Hash) -> (NonNull<Head>, NonNull<S>) {
+        const {
+            assert!(size_of::<Head>() == 32);
+        }
+        let distance = hash.group_times_32(self.count);
+        // SAFETY: the home group is one of the block's groups, of which there are `count` heads (R5).
+        let head = unsafe { self.heads.byte_add(distance) };
+        let (slots, wide) = const { (size_of::<Slots<S>>(), size_of::<Slots<S>>() / 32) };
+        let distance = if slots == wide * 32 { distance * wide } else { distance / 32 * slots };
+        // SAFETY: and as many groups of slots.
+        (head, unsafe { slots_of::<S>(self.heads, self.count).byte_add(distance) }.cast())
+    }
+
+    /// As [`find`](Self::find), for keys that are not the first of their tag in the home group.
     ///
     /// # Safety
     /// As there.
@@ -255,10 +268,6 @@ impl<S> View<S> {
         let needle = hash.needle();
         let mut index = hash.group(self.count);
         loop {
-            index = index.wrapping_add(1);
-            if index == self.count as usize {
-                index = 0;
-            }
             // SAFETY: `index` is below `count`.
             let (head, slots) = unsafe { self.group(index) };
             // SAFETY: the block is alive and nobody writes it (R4, the caller).
@@ -274,6 +283,10 @@ impl<S> View<S> {
             if tags.empty().any() {
                 return None;
             }
+            index = index.wrapping_add(1);
+            if index == self.count as usize {
+                index = 0;
+            }
         }
     }
 
@@ -286,8 +299,7 @@ impl<S> View<S> {
     /// Asks the processor to load the tags of a key's home group, and the slots there that it prefers.
     #[inline]
     pub(super) fn prefetch_home(&self, hash: Hash) {
-        // SAFETY: the home group is one of the block's groups.
-        let (head, slots) = unsafe { self.group(hash.group(self.count)) };
+        let (head, slots) = self.home(hash);
         prefetch(head.as_ptr().cast_const().cast());
         prefetch(slots.as_ptr().wrapping_add(preferred::<S>(hash)).cast());
     }
@@ -298,8 +310,7 @@ impl<S> View<S> {
     /// R4, for reading.
     #[inline]
     pub(super) unsafe fn prefetch_slot(&self, hash: Hash) {
-        // SAFETY: the home group is one of the block's groups.
-        let (head, slots) = unsafe { self.group(hash.group(self.count)) };
+        let (head, slots) = self.home(hash);
         // SAFETY: the block is alive and nobody writes it (R4, the caller).
         let tags = &unsafe { head.as_ref() }.tags;
         let slot = tags.matching(hash.needle()).first().unwrap_or_default();

@@ -1,11 +1,12 @@
 //! A state of the store: its table, the shape of its keys, and the epochs of its snapshots.
 
+use alluvium_state_api::StateKey;
 use alluvium_state_api::schema::{KeyIdentity, StateKind, StateMeta};
 
 use super::any::{Lists, Maps, Values, with_keyed, with_values};
 use super::shape::Shape;
 use crate::cells::Now;
-use crate::table::{Epoch, Seed};
+use crate::table::{Epoch, Fixed, Seed, Table};
 
 /// The table behind a state.
 #[derive(Debug)]
@@ -43,6 +44,19 @@ impl State {
         let fits = payload.is_some_and(|payload| payload <= meta.size_limit);
         let plain = fits && shape.is_key_alone();
         Self { table, shape, map_entries: 0, plain, now: Now { epoch: 1, horizon: None } }
+    }
+
+    /// The table and its key, where both keys and values are plain and have 8 bytes (`MemoryStore`, S4).
+    #[expect(clippy::inline_always, reason = "so that key and table travel in registers")]
+    #[inline(always)]
+    pub(crate) fn eight(&self, key: &StateKey<'_>) -> Option<(&Table<[u8; 8], Fixed<8>>, [u8; 8])> {
+        if self.plain
+            && let AnyTable::Values(Values::K8V8(table)) = &self.table
+            && let Ok(probe) = key.bytes().try_into()
+        {
+            return Some((table, probe));
+        }
+        None
     }
 
     /// What a change of a cell must record.

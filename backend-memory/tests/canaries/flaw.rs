@@ -6,9 +6,9 @@ use alluvium_backend_memory::MemoryStore;
 use alluvium_state_api::schema::{KeySpace, StateMeta};
 use alluvium_state_api::snapshot::{SnapshotRequest, SnapshotTask};
 use alluvium_state_api::{
-    CheckpointId, Elements, EntryKey, KeyBatch, KeyedStore, ListSize, MergeValues, Modify,
-    ModifyEach, OpenEnv, Registration, Result, Rewrite, Scan, Slot, StateKey, StoreStatistics,
-    VisitElement, VisitEntry,
+    Change, CheckpointId, Elements, EntryKey, KeyBatch, KeyedStore, ListSize, MergeValues, Modify,
+    ModifyEach, NewValue, OpenEnv, Registration, Result, Rewrite, Scan, Slot, StateKey,
+    StoreStatistics, VisitElement, VisitEntry,
 };
 
 macro_rules! hooks {
@@ -48,6 +48,20 @@ macro_rules! hooks {
 
             fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
                 self.store.get(slot, key)
+            }
+
+            fn get_with<R, F>(&mut self, slot: Slot, key: &StateKey<'_>, read: F) -> Result<R>
+            where
+                F: FnOnce(Option<&[u8]>) -> Result<R>,
+            {
+                self.store.get_with(slot, key, read)
+            }
+
+            fn modify_with<F>(&mut self, slot: Slot, key: &StateKey<'_>, change: F) -> Result<()>
+            where
+                F: FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+            {
+                self.modify(slot, key, &mut NewValue::modify(change))
             }
 
             fn get_many(

@@ -3,11 +3,12 @@
 use std::borrow::Borrow;
 
 use super::KeyedBackend;
+use crate::change::Change;
 use crate::codec::{Codec, Encode, EncodeKey, KeyCodec};
 use crate::descriptor::{NoNamespace, ReducingHandle, ValueHandle};
 use crate::key::KeyBatch;
 use crate::state::{called_twice, check_token};
-use crate::store::{Change, KeyedStore};
+use crate::store::KeyedStore;
 use crate::{KeyHash, Result, hash_bytes};
 
 /// Many keys, encoded, hashed and placed once. Results come in the keys' order; a key that occurs

@@ -13,13 +13,12 @@ use crate::state::{
     ReducingView, ValueView, check_token,
 };
 use crate::store::KeyedStore;
-use crate::{KeyGroup, MaxParallelism, Result};
+use crate::{KeyGroup, Result};
 
 /// What is known of a key besides its bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub(crate) placed: Placed,
-    pub(crate) groups: MaxParallelism,
+pub(crate) struct Place<'b> {
+    pub(crate) placed: &'b Placed,
     pub(crate) backend: u32,
 }
 
@@ -55,7 +54,7 @@ pub struct KeyContext<'b, S, N = NoNamespace> {
     store: &'b mut S,
     bytes: KeyBytes<'b>,
     buffers: &'b mut Buffers,
-    place: Place,
+    place: Place<'b>,
     key_end: usize,
     namespace_end: usize,
     namespace: PhantomData<fn() -> N>,
@@ -68,7 +67,7 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
         store: &'b mut S,
         bytes: KeyBytes<'b>,
         buffers: &'b mut Buffers,
-        place: Place,
+        place: Place<'b>,
     ) -> Self {
         let key_end = bytes.len();
         let namespace = PhantomData;
@@ -119,7 +118,7 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
     {
         let slot = check_token(handle.token(), self.place.backend)?;
         let bytes = self.bytes.spilled(self.key_end);
-        let Place { placed, groups, .. } = self.place;
+        let Place { placed, .. } = self.place;
         let (hash, placement) = placed.of(bytes);
         C::encode_key(target, bytes)?;
         let batch = &mut self.buffers.batch;
@@ -129,7 +128,7 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
             batch.bytes_mut().extend_from_slice(bytes.get(..self.key_end).unwrap_or_default());
             <C as EncodeKey<W>>::encode_key(source, batch.bytes_mut())?;
             let skip = batch.pending() == bytes.as_slice()
-                || batch.as_batch(groups).iter().any(|key| key.bytes() == batch.pending());
+                || batch.as_batch(placed.groups()).iter().any(|key| key.bytes() == batch.pending());
             if skip {
                 batch.bytes_mut().truncate(start);
             } else {
@@ -137,10 +136,8 @@ impl<'b, S: KeyedStore> KeyContext<'b, S> {
             }
         }
         let entry = EntryKey::new(bytes, self.key_end, bytes.len())?;
-        let target = StateKey::placed(entry, placed, groups);
-        self.store.merge_namespaces(slot, &target, batch.as_batch(groups), &mut |a, b, out| {
-            handle.merge(a, b, out)
-        })
+        let (target, batch) = (StateKey::placed(entry, placed), batch.as_batch(placed.groups()));
+        self.store.merge_namespaces(slot, &target, batch, &mut |a, b, out| handle.merge(a, b, out))
     }
 }
 
@@ -149,14 +146,13 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
     pub fn key_group(&self) -> KeyGroup {
         let KeyBytes { short, buffer } = &self.bytes;
         let bytes = short.as_ref().map_or(buffer.as_slice(), ShortKey::as_bytes);
-        let (_, placement) = self.place.placed.of(bytes.get(..self.key_end).unwrap_or_default());
-        self.place.groups.group_of(placement)
+        self.place.placed.group_of(bytes.get(..self.key_end).unwrap_or_default())
     }
 
     #[expect(clippy::inline_always, reason = "a context in memory costs more than the access")]
     #[inline(always)]
     fn access(&mut self, token: StateToken) -> Access<'_, S> {
-        let Place { placed, groups, backend } = self.place;
+        let Place { placed, backend } = self.place;
         let KeyBytes { short, buffer } = &mut self.bytes;
         let (word, short) = short.map_or(([0; ShortKey::MAX], None), |short| {
             let (word, len) = short.into_parts();
@@ -165,7 +161,7 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
         if short.is_none() {
             buffer.truncate(self.namespace_end);
         }
-        let address = Address { bytes: buffer, short, key_end: self.key_end, placed, groups };
+        let address = Address { bytes: buffer, short, key_end: self.key_end, placed };
         Access { store: self.store, address, word, buffers: self.buffers, token, backend }
     }
 
@@ -211,9 +207,9 @@ impl<S: KeyedStore, N> KeyContext<'_, S, N> {
         &mut self,
         handle: MapHandle<UK, V, CK, C, N>,
     ) -> MapView<'_, S, UK, V, CK, C> {
-        let Place { placed, groups, backend } = self.place;
+        let Place { placed, backend } = self.place;
         let (key_end, namespace_end) = (self.key_end, self.namespace_end);
-        let address = MapAddress { key_end, namespace_end, placed, groups };
+        let address = MapAddress { key_end, namespace_end, placed };
         let bytes = self.bytes.spilled(namespace_end);
         MapView::new(self.store, bytes, self.buffers, address, (handle.token, backend))
     }

@@ -87,8 +87,8 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
             let placement = self.store.key_space().placement_of(&encoded, hash)?;
             self.key.clear();
             self.key.extend_from_slice(&encoded);
-            let placed = Placed::known(hash, placement);
-            let place = context::Place { placed, groups: self.groups, backend: self.id };
+            let placed = Placed::known(hash, placement, self.groups);
+            let place = context::Place { placed: &placed, backend: self.id };
             let bytes = context::KeyBytes { short: None, buffer: &mut self.key };
             apply(KeyContext::new(&mut self.store, bytes, &mut self.buffers, place))?;
         }

@@ -16,6 +16,7 @@ pub use context::{KeyContext, Mergeable};
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hint::cold_path;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -64,6 +65,8 @@ pub struct KeyedBackend<K, S = Box<dyn KeyedStore>, C = Native, H = StableHash> 
     range: Option<KeyGroupRange>,
     /// Every key is accepted, and placed by its table hash: hashing can be left to the store.
     owns_all_stably: bool,
+    /// Of the last key; not computed only where that can be left to the store.
+    placed: Placed,
     id: u32,
     types: PhantomData<fn(&K) -> (C, H)>,
 }
@@ -90,6 +93,7 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
         Ok(Self {
             range: (range != groups.all()).then_some(range),
             owns_all_stably: range == groups.all() && H::ID == <StableHash as KeyHash<K>>::ID,
+            placed: Placed::known(0, 0, groups),
             groups,
             store,
             key: Vec::new(),
@@ -173,15 +177,18 @@ impl<K, S: KeyedStore, C: KeyCodec<K>, H: KeyHash<K>> KeyedBackend<K, S, C, H> {
             check_length(self.key.len())?;
         }
         let bytes = short.as_ref().map_or(self.key.as_slice(), ShortKey::as_bytes);
-        let placed = if self.owns_all_stably && bytes.len() <= MAX_HASHED_LATER_BYTES {
-            Placed::LATER
-        } else {
-            let hash = hash_bytes(bytes);
-            let placement = <H as KeyHash<Q>>::placement(key, bytes, hash);
-            self.check_owned(placement)?;
-            Placed::known(hash, placement)
-        };
-        let place = context::Place { placed, groups: self.groups, backend: self.id };
+        if self.placed.is_known() || bytes.len() > MAX_HASHED_LATER_BYTES {
+            cold_path();
+            self.placed = if self.owns_all_stably && bytes.len() <= MAX_HASHED_LATER_BYTES {
+                Placed::later(self.groups)
+            } else {
+                let hash = hash_bytes(bytes);
+                let placement = <H as KeyHash<Q>>::placement(key, bytes, hash);
+                self.check_owned(placement)?;
+                Placed::known(hash, placement, self.groups)
+            };
+        }
+        let place = context::Place { placed: &self.placed, backend: self.id };
         let bytes = context::KeyBytes { short, buffer: &mut self.key };
         Ok(KeyContext::new(&mut self.store, bytes, &mut self.buffers, place))
     }

@@ -19,6 +19,12 @@ macro_rules! fixed_width {
                 out.extend_from_slice(&$to_bytes);
                 Ok(())
             }
+
+            #[inline]
+            fn short($value: &$type) -> Option<ShortKey> {
+                let $value = *$value;
+                ShortKey::new(&$to_bytes)
+            }
         }
 
         impl EncodeKey<$type> for Native {
@@ -28,9 +34,8 @@ macro_rules! fixed_width {
             }
 
             #[inline]
-            fn short_key($value: &$type) -> Option<ShortKey> {
-                let $value = *$value;
-                ShortKey::new(&$to_bytes)
+            fn short_key(value: &$type) -> Option<ShortKey> {
+                <Self as Encode<$type>>::short(value)
             }
         }
 

@@ -48,6 +48,13 @@ pub trait Encode<Q: ?Sized>: 'static {
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for values that have no encoding.
     fn encode(value: &Q, out: &mut Vec<u8>) -> Result<()>;
+
+    /// The same encoding, where it is so short that it needs no buffer. Whether it is depends on the
+    /// type alone.
+    #[inline]
+    fn short(_: &Q) -> Option<ShortKey> {
+        None
+    }
 }
 
 /// Encodes values so that no encoding is a prefix of another one.
@@ -66,7 +73,7 @@ pub trait EncodeKey<Q: ?Sized>: 'static {
     }
 }
 
-/// An encoded key of at most 8 bytes.
+/// An encoded key or value of at most 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortKey {
     bytes: [u8; Self::MAX],
@@ -77,7 +84,7 @@ impl ShortKey {
     /// The most bytes.
     pub(crate) const MAX: usize = 8;
 
-    /// The key with these bytes; `None` if there are more than 8.
+    /// These bytes; `None` if there are more than 8.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "at most 8")]
     pub fn new(key: &[u8]) -> Option<Self> {

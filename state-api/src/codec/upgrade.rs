@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Codec, Encode};
+use super::{Codec, Encode, ShortKey};
 use crate::Result;
 use crate::schema::{CodecSchema, Compatibility};
 
@@ -24,6 +24,11 @@ impl<T, Old: 'static, OldC: 'static, C: Encode<T>> Encode<T> for Upgrade<Old, Ol
     #[inline]
     fn encode(value: &T, out: &mut Vec<u8>) -> Result<()> {
         C::encode(value, out)
+    }
+
+    #[inline]
+    fn short(value: &T) -> Option<ShortKey> {
+        C::short(value)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 
-use super::{Access, called_twice};
+use super::Access;
 use crate::Result;
-use crate::codec::{Codec, Encode};
-use crate::store::{Change, KeyedStore};
+use crate::change::Change;
+use crate::codec::Codec;
+use crate::store::KeyedStore;
 
 /// How inputs are folded into an accumulator and what it yields.
 ///
@@ -91,8 +92,9 @@ where
     fn get(&mut self) -> Result<Option<A::Output>> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
-        let bytes = self.access.store.get(slot, &key)?;
-        bytes.map(|bytes| Ok(A::result(&C::decode(bytes)?))).transpose()
+        self.access.store.get_with(slot, &key, |bytes| {
+            bytes.map(|bytes| Ok(A::result(&C::decode(bytes)?))).transpose()
+        })
     }
 
     #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
@@ -100,12 +102,10 @@ where
     fn add(&mut self, input: A::Input) -> Result<()> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
-        let mut input = Some(input);
-        self.access.store.modify(slot, &key, &mut move |old, out| {
-            let input = input.take().ok_or_else(called_twice)?;
+        self.access.store.modify_with(slot, &key, move |old, new| {
             let accumulator = old.map_or_else(|| Ok(A::create()), C::decode)?;
             let folded = A::add(accumulator, input);
-            <C as Encode<A::Accumulator>>::encode(&folded, out).map(|()| Change::Put)
+            new.set::<C, _>(&folded).map(|()| Change::Put)
         })
     }
 

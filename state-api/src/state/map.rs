@@ -4,12 +4,13 @@ use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 
-use super::{Buffers, called_twice, check_token};
+use super::{Buffers, check_token};
+use crate::Result;
+use crate::change::Change;
 use crate::codec::{Codec, Encode};
 use crate::descriptor::StateToken;
 use crate::key::{EntryKey, Placed, StateKey};
-use crate::store::{Change, KeyedStore, Scan, Slot};
-use crate::{MaxParallelism, Result};
+use crate::store::{KeyedStore, Scan, Slot};
 
 /// A map per key and namespace. With the default codec its order is that of the map keys.
 pub trait MapState<UK, V> {
@@ -99,11 +100,10 @@ pub trait MapState<UK, V> {
 
 /// The part of an entry's address that all entries of one map share.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct MapAddress {
+pub(crate) struct MapAddress<'c> {
     pub(crate) key_end: usize,
     pub(crate) namespace_end: usize,
-    pub(crate) placed: Placed,
-    pub(crate) groups: MaxParallelism,
+    pub(crate) placed: &'c Placed,
 }
 
 /// [`MapState`] over a store.
@@ -112,7 +112,7 @@ pub struct MapView<'c, S, UK, V, CK, C> {
     store: &'c mut S,
     bytes: &'c mut Vec<u8>,
     buffers: &'c mut Buffers,
-    address: MapAddress,
+    address: MapAddress<'c>,
     token: StateToken,
     backend: u32,
     types: PhantomData<fn() -> (UK, V, CK, C)>,
@@ -128,7 +128,7 @@ where
         store: &'c mut S,
         bytes: &'c mut Vec<u8>,
         buffers: &'c mut Buffers,
-        address: MapAddress,
+        address: MapAddress<'c>,
         (token, backend): (StateToken, u32),
     ) -> Self {
         Self { store, bytes, buffers, address, token, backend, types: PhantomData }
@@ -221,6 +221,9 @@ where
     {
         let slot = self.slot()?;
         let (store, key, buffer) = self.entry(map_key)?;
+        if let Some(short) = <C as Encode<W>>::short(value) {
+            return store.put(slot, &key, short.as_bytes());
+        }
         buffer.clear();
         <C as Encode<W>>::encode(value, buffer)?;
         store.put(slot, &key, buffer)
@@ -241,12 +244,10 @@ where
         CK: Encode<Q>,
     {
         let slot = self.slot()?;
-        let mut change = Some(change);
         let (store, key, _) = self.entry(map_key)?;
-        store.modify(slot, &key, &mut move |old, out| {
-            let change = change.take().ok_or_else(called_twice)?;
+        store.modify_with(slot, &key, move |old, new| {
             match change(old.map(C::decode).transpose()?) {
-                Some(value) => <C as Encode<V>>::encode(&value, out).map(|()| Change::Put),
+                Some(value) => new.set::<C, _>(&value).map(|()| Change::Put),
                 None => Ok(Change::Remove),
             }
         })
@@ -306,9 +307,9 @@ where
 }
 
 #[inline]
-fn state_key<'a>(bytes: &'a [u8], address: &MapAddress) -> Result<StateKey<'a>> {
+fn state_key<'a>(bytes: &'a [u8], address: &MapAddress<'a>) -> Result<StateKey<'a>> {
     let entry = EntryKey::new(bytes, address.key_end, address.namespace_end)?;
-    Ok(StateKey::placed(entry, address.placed, address.groups))
+    Ok(StateKey::placed(entry, address.placed))
 }
 
 impl<S, UK, V, CK, C> MapState<UK, V> for MapView<'_, S, UK, V, CK, C>

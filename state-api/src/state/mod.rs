@@ -25,7 +25,7 @@ use crate::codec::ShortKey;
 use crate::descriptor::StateToken;
 use crate::key::{EntryKey, Placed, StateKey};
 use crate::store::{KeyedStore, Slot};
-use crate::{Error, MaxParallelism, Result};
+use crate::{Error, Result};
 
 /// What every view holds: the store, the entry's address, a buffer for encoding.
 ///
@@ -50,8 +50,7 @@ pub(crate) struct Address<'c> {
     /// How many bytes of the word are the key, if it is short.
     pub(crate) short: Option<usize>,
     pub(crate) key_end: usize,
-    pub(crate) placed: Placed,
-    pub(crate) groups: MaxParallelism,
+    pub(crate) placed: &'c Placed,
 }
 
 impl<'c> Address<'c> {
@@ -66,7 +65,7 @@ impl<'c> Address<'c> {
             Some(len) => word.get(..len).unwrap_or(word),
             None => self.bytes,
         };
-        StateKey::placed(EntryKey::trusted(bytes, self.key_end), self.placed, self.groups)
+        StateKey::placed(EntryKey::trusted(bytes, self.key_end), self.placed)
     }
 }
 

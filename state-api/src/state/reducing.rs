@@ -2,10 +2,11 @@
 
 use std::marker::PhantomData;
 
-use super::{Access, called_twice};
+use super::Access;
 use crate::Result;
-use crate::codec::{Codec, Encode};
-use crate::store::{Change, KeyedStore};
+use crate::change::Change;
+use crate::codec::Codec;
+use crate::store::KeyedStore;
 
 /// One value per key and namespace, folded by the descriptor's function.
 pub trait ReducingState<T> {
@@ -50,7 +51,7 @@ impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, 
     fn get(&mut self) -> Result<Option<V>> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
-        self.access.store.get(slot, &key)?.map(C::decode).transpose()
+        self.access.store.get_with(slot, &key, |bytes| bytes.map(C::decode).transpose())
     }
 
     #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
@@ -59,14 +60,12 @@ impl<S: KeyedStore, V, C: Codec<V>> ReducingState<V> for ReducingView<'_, S, V, 
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
         let reduce = self.reduce;
-        let mut value = Some(value);
-        self.access.store.modify(slot, &key, &mut move |old, out| {
-            let value = value.take().ok_or_else(called_twice)?;
+        self.access.store.modify_with(slot, &key, move |old, new| {
             let folded = match old {
                 Some(bytes) => reduce(C::decode(bytes)?, value),
                 None => value,
             };
-            <C as Encode<V>>::encode(&folded, out).map(|()| Change::Put)
+            new.set::<C, _>(&folded).map(|()| Change::Put)
         })
     }
 

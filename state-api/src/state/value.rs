@@ -3,10 +3,11 @@
 use std::borrow::Borrow;
 use std::marker::PhantomData;
 
-use super::{Access, called_twice};
+use super::Access;
 use crate::Result;
+use crate::change::Change;
 use crate::codec::{Codec, Encode};
-use crate::store::{Change, KeyedStore};
+use crate::store::KeyedStore;
 
 /// One value per key and namespace.
 ///
@@ -78,8 +79,7 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
     pub fn read<R>(&mut self, read: impl FnOnce(Option<C::View<'_>>) -> R) -> Result<R> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
-        let bytes = self.access.store.get(slot, &key)?;
-        Ok(read(bytes.map(C::view).transpose()?))
+        self.access.store.get_with(slot, &key, |bytes| Ok(read(bytes.map(C::view).transpose()?)))
     }
 
     /// Reads into an existing value, whose memory is reused; returns whether there was one.
@@ -109,6 +109,9 @@ impl<'c, S: KeyedStore, V, C: Codec<V>> ValueView<'c, S, V, C> {
     {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
+        if let Some(short) = <C as Encode<Q>>::short(value) {
+            return self.access.store.put(slot, &key, short.as_bytes());
+        }
         let buffer = &mut self.access.buffers.value;
         buffer.clear();
         <C as Encode<Q>>::encode(value, buffer)?;
@@ -122,10 +125,11 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
     fn get(&mut self) -> Result<Option<V>> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
-        match self.access.store.get(slot, &key)? {
+        let default = self.default;
+        self.access.store.get_with(slot, &key, move |bytes| match bytes {
             Some(bytes) => C::decode(bytes).map(Some),
-            None => Ok(self.default.map(|default| default())),
-        }
+            None => Ok(default.map(|default| default())),
+        })
     }
 
     #[expect(clippy::inline_always, reason = "a view in memory costs more than the access")]
@@ -140,15 +144,13 @@ impl<S: KeyedStore, V, C: Codec<V>> ValueState<V> for ValueView<'_, S, V, C> {
         let (slot, word) = (self.access.slot()?, self.access.word);
         let key = self.access.address.key(&word);
         let default = self.default;
-        let mut change = Some(change);
-        self.access.store.modify(slot, &key, &mut move |old, out| {
-            let change = change.take().ok_or_else(called_twice)?;
+        self.access.store.modify_with(slot, &key, move |old, new| {
             let value = match old {
                 Some(bytes) => Some(C::decode(bytes)?),
                 None => default.map(|default| default()),
             };
             match change(value)? {
-                Some(value) => <C as Encode<V>>::encode(&value, out).map(|()| Change::Put),
+                Some(value) => new.set::<C, _>(&value).map(|()| Change::Put),
                 None => Ok(Change::Remove),
             }
         })

@@ -8,9 +8,9 @@ use super::{MirrorStore, Mirrored, NAME, parts};
 use crate::schema::{KeySpace, StateMeta};
 use crate::snapshot::{SnapshotRequest, SnapshotTask};
 use crate::{
-    CheckpointId, Elements, KeyBatch, KeyedStore, ListSize, MergeValues, Modify, ModifyEach,
-    Registration, Result, Rewrite, Scan, Slot, StateKey, StateStatistics, StoreStatistics,
-    VisitEach, VisitElement, VisitEntry,
+    Change, CheckpointId, Elements, KeyBatch, KeyedStore, ListSize, MergeValues, Modify,
+    ModifyEach, NewValue, Registration, Result, Rewrite, Scan, Slot, StateKey, StateStatistics,
+    StoreStatistics, VisitEach, VisitElement, VisitEntry,
 };
 
 /// The call, and the second store's slot; where the mirror did not give out the slot, one that no store
@@ -74,6 +74,13 @@ impl<A: KeyedStore, B: KeyedStore> KeyedStore for MirrorStore<A, B> {
         mirrored!(self.get(slot, key))
     }
 
+    fn get_with<R, F>(&mut self, slot: Slot, key: &StateKey<'_>, read: F) -> Result<R>
+    where
+        F: FnOnce(Option<&[u8]>) -> Result<R>,
+    {
+        read(self.get(slot, key)?)
+    }
+
     fn put(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         mirrored!(self.put(slot, key, value))
     }
@@ -101,6 +108,13 @@ impl<A: KeyedStore, B: KeyedStore> KeyedStore for MirrorStore<A, B> {
             Ok(change)
         });
         tape.agree(first, &second)
+    }
+
+    fn modify_with<F>(&mut self, slot: Slot, key: &StateKey<'_>, change: F) -> Result<()>
+    where
+        F: FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+    {
+        self.modify(slot, key, &mut NewValue::modify(change))
     }
 
     fn append(&mut self, slot: Slot, key: &StateKey<'_>, elements: Elements<'_>) -> Result<()> {
