@@ -13,16 +13,15 @@
 //!
 //! # Cost
 //! Up to [`SECTION_BYTES`] of a section and [`JOINT_BYTES`] of a key group are read, some 10 ns an
-//! entry; 8 bytes of memory each. A search looks at the tags of its home, 2 bytes of these, which mostly are in
-//! a cache; and of one search in 50 for what is not there, at a note and an entry: two lines of memory. Bits of
-//! the hash in the notes, too, spared these the second one, and made all others dearer by half.
+//! entry; 8 bytes of memory each. A search looks at one line of memory, its home; of one search in 33 for what is
+//! not there, also at an entry. Bits of the hash in the notes, too, spared these the second one, and made all others
+//! dearer by half; tags apart from the notes, 2 bytes of the 8, made a second line of each search that finds something.
 
+use alluvium_backend_memory::{matching_bytes, prefetch};
 use alluvium_state_api::format::BlockKind;
 use alluvium_state_api::{KeyGroup, Result};
 
-use crate::segment::{BlockCache, KINDS, Listed, Segment};
-use crate::word::matching;
-
+use crate::segment::{BlockCache, KINDS, Listed, Segment, Widths};
 /// The largest section that is noted.
 const SECTION_BYTES: u64 = 128 << 10;
 /// Bytes of the sections that are noted together.
@@ -37,12 +36,12 @@ const MOST_DEPTHS: usize = 1 << DEPTH_BITS;
 const _: () = assert!(SECTION_BYTES <= 1 << OFFSET_BITS, "offsets fit");
 const _: () = assert!(DEPTH_BITS + KIND_BITS + OFFSET_BITS <= u32::BITS, "all of it fits");
 
-/// Notes of a bucket: half a cache line of them.
-const BUCKET: usize = 8;
-/// Notes of a cache line.
-const LINE: usize = 2 * BUCKET;
+/// Notes of a bucket, which fill a cache line with their tags.
+const BUCKET: usize = 12;
 /// Notes of a bucket on average, at most.
-const AVERAGE: usize = 5;
+const AVERAGE: usize = 8;
+/// How many sections ahead of the one that is listed are asked for.
+const AHEAD: usize = 2;
 
 /// Depth, kind and offset of what a section says, from the highest bits to the lowest.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,11 +81,20 @@ impl Note {
     }
 }
 
-/// The tags of the notes of a bucket, from the lowest byte on; 0 where there is none.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tags(u64);
+/// Notes with the same home or homes nearby.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Bucket {
+    /// The tags of the notes, and behind them, how many there are.
+    head: [u8; BUCKET + 4],
+    notes: [Note; BUCKET],
+}
 
-impl Tags {
+const _: () = assert!(size_of::<Bucket>() == 64, "a cache line");
+
+impl Bucket {
+    const EMPTY: Self = Self { head: [0; BUCKET + 4], notes: [Note(0); BUCKET] };
+
     /// The tag of a hash, never 0: its lowest bits, which decide upon nothing else.
     #[inline]
     const fn tag(hash: u64) -> u8 {
@@ -94,33 +102,44 @@ impl Tags {
         if tag == 0 { 1 } else { tag }
     }
 
-    /// How many there are.
+    /// How many notes there are.
     #[inline]
-    const fn count(self) -> usize {
-        (u64::BITS - self.0.leading_zeros()).div_ceil(u8::BITS) as usize
+    const fn count(&self) -> usize {
+        let [.., count, _, _, _] = self.head;
+        count as usize
     }
 
-    /// Adds that of a hash behind the others, so many, which are fewer than [`BUCKET`].
+    /// Adds a note of this hash behind the others; `false` where there are [`BUCKET`] of them.
     #[inline]
-    const fn with(self, count: usize, hash: u64) -> Self {
-        Self(self.0 | (Self::tag(hash) as u64) << (count * u8::BITS as usize))
+    fn push(&mut self, hash: u64, note: Note) -> bool {
+        let count = self.count();
+        let Some(place) = self.notes.get_mut(count) else {
+            return false;
+        };
+        *place = note;
+        if let Some(tag) = self.head.get_mut(count) {
+            *tag = Self::tag(hash);
+        }
+        let [.., of_head, _, _, _] = &mut self.head;
+        *of_head = of_head.wrapping_add(1);
+        true
     }
 
-    /// A bit, the highest, of each byte that is the tag of a hash.
+    /// A bit for each note that has the tag of a hash.
     #[inline]
-    const fn like(self, hash: u64) -> u64 {
-        matching(self.0, Self::tag(hash))
+    fn like(&self, hash: u64) -> u32 {
+        matching_bytes(&self.head, Self::tag(hash)) & ((1 << BUCKET) - 1)
     }
 }
 
 /// What one key group has of a state in its small sections; see the module's page.
 #[derive(Debug)]
 pub(crate) struct Joint {
-    /// Of each bucket.
-    tags: Box<[Tags]>,
-    /// The buckets, from `start` on, which is the beginning of a cache line.
-    notes: Box<[Note]>,
-    start: usize,
+    buckets: Box<[Bucket]>,
+    /// By depth: where sections begin that are covered.
+    starts: Box<[u64]>,
+    /// Bytes of each key and each entry, where all values that are noted lie in maps and have the same.
+    widths: Option<Widths>,
     /// Notes that find room, so that not all buckets are full and every search ends.
     room: usize,
     /// Depths that are not covered, newest first.
@@ -133,13 +152,10 @@ pub(crate) type Level<'s> = (&'s Segment, u16, bool);
 
 impl Joint {
     fn with_room(room: usize) -> Self {
-        let buckets = room / AVERAGE + 1;
-        let notes = vec![Note::default(); buckets * BUCKET + LINE - 1].into_boxed_slice();
-        let start = notes.as_ptr().align_offset(LINE * size_of::<Note>()).min(LINE - 1);
         Self {
-            tags: vec![Tags::default(); buckets].into(),
-            notes,
-            start,
+            buckets: vec![Bucket::EMPTY; room / AVERAGE + 1].into(),
+            starts: Box::default(),
+            widths: None,
             room,
             rest: Box::default(),
             removes_maps: false,
@@ -149,19 +165,13 @@ impl Joint {
     /// Where the search for a hash begins.
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        ((hash & 0xFFFF_FFFF) as usize).wrapping_mul(self.tags.len()) >> 32
-    }
-
-    /// Where the notes of a bucket begin.
-    #[inline]
-    fn first_of(&self, bucket: usize) -> usize {
-        bucket.wrapping_mul(BUCKET).wrapping_add(self.start)
+        ((hash & 0xFFFF_FFFF) as usize).wrapping_mul(self.buckets.len()) >> 32
     }
 
     /// The bucket behind one that is full.
     #[inline]
     fn after(&self, bucket: usize) -> usize {
-        if bucket + 1 < self.tags.len() { bucket + 1 } else { 0 }
+        if bucket + 1 < self.buckets.len() { bucket + 1 } else { 0 }
     }
 
     /// Reads the small sections of a key group; `levels` has the segments by depth, oldest first. `None`
@@ -192,8 +202,18 @@ impl Joint {
         }
         // No entry takes less than a byte, whatever an index says.
         let mut joint = Self::with_room(usize::try_from(room.min(sum)).unwrap_or_default());
-        for (depth, (segment, state, removes_maps)) in small {
-            let (mut complete, notes) = (true, Note::at(depth));
+        joint.starts = vec![0; levels.len()].into();
+        let mut widths = small.iter().map(|(_, (segment, state, _))| segment.widths(*state));
+        joint.widths =
+            widths.next().flatten().filter(|first| widths.all(|other| other == Some(*first)));
+        for (index, (depth, (segment, state, removes_maps))) in small.iter().enumerate() {
+            if let Some((_, (later, state, _))) = small.get(index + AHEAD) {
+                later.ask_for_section(*state, group);
+            }
+            let (mut complete, notes, depth) = (true, Note::at(*depth), *depth);
+            if let Some(start) = joint.starts.get_mut(depth) {
+                *start = segment.start_of(*state, group);
+            }
             segment.list(cache, *state, group, &mut |hash, listed| {
                 complete &= joint.insert(hash, notes.of(listed));
             })?;
@@ -214,21 +234,15 @@ impl Joint {
             return false;
         };
         self.room = room;
-        let mut bucket = self.home(hash);
+        let mut at = self.home(hash);
         loop {
-            let Some(tags) = self.tags.get_mut(bucket) else {
+            let Some(bucket) = self.buckets.get_mut(at) else {
                 return false;
             };
-            let count = tags.count();
-            if count < BUCKET {
-                *tags = tags.with(count, hash);
-                let at = self.first_of(bucket).wrapping_add(count);
-                if let Some(slot) = self.notes.get_mut(at) {
-                    *slot = note;
-                }
+            if bucket.push(hash, note) {
                 return true;
             }
-            bucket = self.after(bucket);
+            at = self.after(at);
         }
     }
 
@@ -244,7 +258,20 @@ impl Joint {
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.tags) + size_of_val(&*self.notes) + size_of_val(&*self.rest)
+        size_of_val(&*self.buckets) + size_of_val(&*self.starts) + size_of_val(&*self.rest)
+    }
+
+    /// Asks the processor to load where the search for a hash begins.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        prefetch(self.buckets.as_ptr().wrapping_add(self.home(hash)).cast());
+    }
+
+    /// Where the entry of fixed widths is that was noted, if all are such, and lie in maps.
+    #[inline]
+    pub(crate) fn plain(&self, depth: usize, listed: Listed) -> Option<(u64, Widths)> {
+        let widths = self.widths.filter(|_| listed.kind == BlockKind::Entries)?;
+        Some((self.starts.get(depth)?.wrapping_add(u64::from(listed.offset)), widths))
     }
 
     /// The newest of the entries that may have this hash, below depth `upper`, for which `compare` has something.
@@ -258,13 +285,15 @@ impl Joint {
         upper: usize,
         mut compare: impl FnMut(usize, Listed) -> Result<Option<T>>,
     ) -> Result<Option<(usize, T)>> {
-        let mut bucket = self.home(hash);
+        let mut at = self.home(hash);
         loop {
-            let tags = self.tags.get(bucket).copied().unwrap_or_default();
-            let mut like = tags.like(hash);
+            let Some(bucket) = self.buckets.get(at) else {
+                return Ok(None);
+            };
+            let mut like = bucket.like(hash);
             while like != 0 {
-                let at = self.first_of(bucket).wrapping_add(like.trailing_zeros() as usize / 8);
-                let note = self.notes.get(at).copied().unwrap_or_default();
+                let note = bucket.notes.get(like.trailing_zeros() as usize).copied();
+                let note = note.unwrap_or_default();
                 if note.depth() < upper
                     && let Some(found) = compare(note.depth(), note.listed())?
                 {
@@ -272,10 +301,10 @@ impl Joint {
                 }
                 like &= like - 1;
             }
-            if tags.count() < BUCKET {
+            if bucket.count() < BUCKET {
                 return Ok(None);
             }
-            bucket = self.after(bucket);
+            at = self.after(at);
         }
     }
 }
@@ -302,15 +331,19 @@ mod tests {
     }
 
     #[test]
-    fn tags_tell_how_many_there_are_and_which_are_alike() {
-        let mut tags = Tags::default();
+    fn buckets_tell_how_many_there_are_and_which_are_alike() {
+        let mut bucket = Bucket::EMPTY;
         for count in 0..BUCKET {
+            // The first one's tag is 0; no other's is the number of notes.
             let hash = 0xABCD_EF00 + count as u64 * 37;
-            assert_eq!((tags.count(), tags.like(hash)), (count, 0));
-            tags = tags.with(count, hash);
-            assert_eq!(tags.like(hash), 0x80 << (count * 8));
+            assert_eq!((bucket.count(), bucket.like(hash)), (count, 0));
+            assert!(bucket.push(hash, Note::at(count)));
+            assert_eq!(bucket.like(hash), 1 << count);
+            assert_eq!(bucket.notes[count].depth(), count);
         }
-        assert_eq!(tags.count(), BUCKET);
+        assert_eq!(bucket.count(), BUCKET);
+        assert!(!bucket.push(1, Note::at(1)), "it is full");
+        assert_eq!(bucket.like(BUCKET as u64), 0, "the number is no tag");
     }
 
     #[test]
@@ -334,11 +367,9 @@ mod tests {
     }
 
     #[test]
-    fn buckets_are_lines_and_one_that_is_full_goes_on_in_the_next() {
-        for room in [0, 1, 4, 5, 6, 100, 1_000] {
+    fn a_bucket_that_is_full_goes_on_in_the_next() {
+        for room in [0, 1, 7, 8, 9, 100, 1_000] {
             let mut joint = Joint::with_room(room);
-            let first = joint.notes.get(joint.start..).unwrap().as_ptr();
-            assert_eq!(first.addr() % 64, 0);
             // The last bucket is everybody's home.
             let hash = |number: usize| u64::MAX << 32 ^ (number as u64) << 40 | 0xFFFF_FFFF;
             for number in 0..room {

@@ -71,7 +71,6 @@ mod segments;
 mod snapshot;
 mod statistics;
 mod store;
-mod word;
 mod workshop;
 
 pub use factory::FsBackend;

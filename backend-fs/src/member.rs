@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alluvium_state_api::format::StateTotals;
+use alluvium_state_api::format::{StateFile, StateTotals};
 use alluvium_state_api::schema::StateKind;
 use alluvium_state_api::snapshot::SnapshotFile;
 use alluvium_state_api::{KeyGroup, KeyGroupRange, Result};
@@ -27,6 +27,17 @@ impl Member {
     /// Opens a file that is as described, of which the live key groups count.
     pub(crate) fn open(file: LocalFile, described: SnapshotFile, mode: ReadMode) -> Result<Self> {
         let segment = Segment::open(file, described.stored.length, &described.live, mode)?;
+        Ok(Self::counting(Arc::new(segment), described))
+    }
+
+    /// The same where it is open already.
+    pub(crate) fn over(
+        local: LocalFile,
+        file: StateFile,
+        described: SnapshotFile,
+        mode: ReadMode,
+    ) -> Result<Self> {
+        let segment = Segment::over(local, file, &described.live, mode)?;
         Ok(Self::counting(Arc::new(segment), described))
     }
 

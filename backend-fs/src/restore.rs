@@ -13,7 +13,7 @@ use alluvium_state_api::schema::StateMeta;
 use alluvium_state_api::snapshot::{CancelToken, FileLocation};
 use alluvium_state_api::{
     CheckpointId, Error, KeyGroupRange, OpenEnv, RestorePart, Result, StateDirectory,
-    StateOperation, open_state_file,
+    StateOperation, open_state_file_through,
 };
 
 use crate::background::Background;
@@ -21,7 +21,7 @@ use crate::build::convert::{Input, convert};
 use crate::build::gather::Role;
 use crate::chain::{Base, Chain, Uploads};
 use crate::layer::Layer;
-use crate::local::{LocalDirectory, Wanted};
+use crate::local::LocalDirectory;
 use crate::member::Member;
 use crate::ops::values::Habit;
 use crate::options::FsOptions;
@@ -142,14 +142,18 @@ impl Restored<'_> {
             if live.is_empty() {
                 continue;
             }
-            let opened = open_state_file(part, file)?;
+            let linked = self.workshop.link(file, &*part.source)?;
+            let (linked, reader) = linked.unzip();
+            let opened = open_state_file_through(part, file, || match reader {
+                Some(reader) => Ok(reader),
+                None => part.source.open(file),
+            })?;
             for meta in &opened.spec().states {
                 self.check(meta)?;
             }
             let with_lookups = has_lookups(&opened);
             let segment = if with_lookups {
-                let wanted = Wanted { file, opened: &opened, live: &live };
-                self.workshop.adopt(wanted, &*part.source)?
+                self.workshop.adopt(file, opened, linked, live)?
             } else {
                 self.convert(&opened, live)?
             };

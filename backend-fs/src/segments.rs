@@ -215,8 +215,7 @@ impl Segments {
             let live = self.all.iter().enumerate().filter(|(_, segment)| segment.is_live(group));
             level.extend(live.map(|(index, _)| index));
         }
-        let groups = usize::from(self.range.len());
-        let empty = || (0..groups).map(|_| Lookup::new()).collect();
+        let empty = || (0..usize::from(self.range.len())).map(|_| Lookup::new()).collect();
         self.joints.clear();
         self.joints.resize_with(self.states.len(), empty);
         self.joint_bytes.set(0);
@@ -250,10 +249,11 @@ impl Segments {
         let levels = self.level(key.key_group());
         let joint = if levels.len() > 2 { self.joint(cache, slot, key.key_group())? } else { None };
         let Some(joint) = joint else {
-            let depths = 0..levels.len().min(upper);
-            return self.first(cache, slot, key, depths.rev(), (0, Word::Nothing));
+            let depths = (0..levels.len().min(upper)).rev();
+            return self.first(cache, slot, key, depths, (0, Word::Nothing));
         };
         let (group, hash) = (key.key_group(), key.entry_hash());
+        joint.prefetch(hash);
         let rest = joint.rest().iter().copied().filter(|depth| *depth < upper);
         for (segment, state) in
             rest.clone().filter_map(|depth| self.segment_at(levels, depth, slot))
@@ -311,12 +311,16 @@ impl Segments {
         upper: usize,
     ) -> Result<(usize, Word)> {
         let (group, levels) = (key.key_group(), self.level(key.key_group()));
-        let mut find = |entry: EntryKey<'_>, hash, removal| {
+        let mut find = |entry: EntryKey<'_>, hash, removal: bool| {
             joint.find(hash, upper, |depth, at| {
                 let Some((segment, state)) = self.segment_at(levels, depth, slot) else {
                     return Ok(None);
                 };
-                segment.segment().listed(cache, (state, group), at, (entry, removal))
+                let (holds, of) = (segment.segment(), (state, group));
+                match joint.plain(depth, at).filter(|_| !removal) {
+                    Some(at) => holds.listed_at(at, of, entry),
+                    None => holds.listed(cache, of, at, (entry, removal)),
+                }
             })
         };
         let found = find(key.entry(), key.entry_hash(), false)?;
@@ -362,12 +366,11 @@ impl Segments {
         let mut joint = None;
         if self.joint_bytes.get() < MOST_JOINT_BYTES {
             let levels = self.level(group);
-            let depths = 0..levels.len();
             let of = |depth| {
                 let (segment, state) = self.segment_at(levels, depth, slot)?;
                 Some((segment.segment(), state, segment.removes_maps(state)))
             };
-            let sections: Vec<_> = depths.map(of).collect();
+            let sections: Vec<_> = (0..levels.len()).map(of).collect();
             joint = Joint::read(&sections, group, cache)?.map(Box::new);
         }
         let bytes = joint.as_ref().map_or(0, |joint| joint.bytes());
@@ -403,8 +406,8 @@ impl Segments {
         slot: Slot,
         key: &StateKey<'_>,
     ) -> Result<Option<Spot>> {
-        let found = self.newest(cache, slot, key, usize::MAX)?;
-        Ok(found.map(|(_, spot)| spot).filter(|spot| spot.place.kind() == BlockKind::Entries))
+        let found = self.newest(cache, slot, key, usize::MAX)?.map(|(_, spot)| spot);
+        Ok(found.filter(|spot| spot.place.kind() == BlockKind::Entries))
     }
 
     /// Lends the value at a spot.

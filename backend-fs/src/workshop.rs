@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alluvium_state_api::format::{FileForm, WriteOptions, WrittenStateFile};
+use alluvium_state_api::format::{FileForm, StateFile, WriteOptions, WrittenStateFile};
 use alluvium_state_api::snapshot::{FileLocation, FileName, SnapshotContext, SnapshotFile};
 use alluvium_state_api::storage::{
     FileReader, FileScope, FileWriter, InlinePolicy, SnapshotSink, SnapshotSource,
@@ -45,15 +45,32 @@ impl Workshop {
         Member::open(file, described, self.mode).map(Arc::new)
     }
 
-    /// Takes in a file with lookups of a snapshot, for the key groups that are wanted.
+    /// A second name for a file of a snapshot, and the file opened by it, where it can have one.
+    pub(crate) fn link(
+        &self,
+        file: &SnapshotFile,
+        source: &dyn SnapshotSource,
+    ) -> Result<Option<(LocalFile, Box<dyn FileReader>)>> {
+        self.directory.link(file, source)
+    }
+
+    /// Takes in a file with lookups of a snapshot, for the key groups that are wanted: `linked` is what it was
+    /// opened by, if that is a second name.
     pub(crate) fn adopt(
         &self,
-        wanted: Wanted<'_>,
-        source: &dyn SnapshotSource,
+        file: &SnapshotFile,
+        opened: StateFile,
+        linked: Option<LocalFile>,
+        live: Vec<KeyGroupRange>,
     ) -> Result<Arc<Member>> {
-        let local = self.directory.adopt(wanted, source)?;
-        let described = SnapshotFile { live: wanted.live.to_vec(), ..wanted.file.clone() };
-        Member::open(local, described, self.mode).map(Arc::new)
+        let member = if let Some(local) = linked {
+            let opened = opened.named(local.path());
+            Member::over(local, opened, SnapshotFile { live, ..file.clone() }, self.mode)
+        } else {
+            let local = self.directory.copy(Wanted { file, opened: &opened, live: &live })?;
+            Member::open(local, SnapshotFile { live, ..file.clone() }, self.mode)
+        };
+        member.map(Arc::new)
     }
 }
 

@@ -120,7 +120,9 @@ pub use ids::CheckpointId;
 pub use key::{EntryKey, KeyBatch, KeyBatchBuffer, StateKey, entry_hash_of};
 pub use key_group::{KeyGroup, KeyGroupRange, MaxParallelism};
 pub use registry::{BackendFactory, BackendRegistry, MissingBackend, OpenBackend};
-pub use restore::{VisitRecord, open_state_file, restore_part, restore_records};
+pub use restore::{
+    VisitRecord, open_state_file, open_state_file_through, restore_part, restore_records,
+};
 pub use state::{
     Aggregate, AggregatingState, AggregatingView, ListState, ListView, MapState, MapView,
     ReducingState, ReducingView, ValueState, ValueView,

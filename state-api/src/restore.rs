@@ -76,6 +76,18 @@ pub fn restore_part(
 /// # Errors
 /// `Incompatible` for a native file; `Corrupted`, `NotFound`, `Unavailable`.
 pub fn open_state_file(part: &RestorePart, file: &SnapshotFile) -> Result<StateFile> {
+    open_state_file_through(part, file, || part.source.open(file))
+}
+
+/// The same for who has the file under another name: `open` opens it there.
+///
+/// # Errors
+/// As [`open_state_file`]; what `open` returns.
+pub fn open_state_file_through(
+    part: &RestorePart,
+    file: &SnapshotFile,
+    open: impl FnOnce() -> Result<Box<dyn FileReader>>,
+) -> Result<StateFile> {
     let path = match &file.stored.location {
         FileLocation::Inline(_) => PathBuf::from("inline"),
         FileLocation::Own(name) | FileLocation::Shared(name) => PathBuf::from(name.as_str()),
@@ -87,7 +99,7 @@ pub fn open_state_file(part: &RestorePart, file: &SnapshotFile) -> Result<StateF
         ))
         .with_path(path));
     }
-    let reader: Arc<dyn FileReader> = part.source.open(file)?.into();
+    let reader: Arc<dyn FileReader> = open()?.into();
     let opened = StateFile::open(Arc::clone(&reader), &path)?;
     let (spec, snapshot) = (opened.spec(), &part.snapshot);
     if spec.key != snapshot.key || spec.groups != snapshot.groups {

@@ -21,7 +21,7 @@ use alluvium_state_api::{Error, KeyGroupRange, Result};
 
 use super::{LocalDirectory, LocalFile, failed};
 
-/// A file of a snapshot that is to be taken in.
+/// A file of a snapshot that is to be copied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
     /// As the snapshot describes it.
@@ -39,29 +39,16 @@ impl Wanted<'_> {
 }
 
 impl LocalDirectory {
-    /// Takes a file into the directory. What `source` holds is not touched.
+    /// Gives a file a second name in the directory, and opens it; `None` where it has to be
+    /// [copied](Self::copy).
     ///
     /// # Errors
-    /// Those of [`SnapshotSource::open`]; `Corrupted` where a copy is not what is recorded;
-    /// `Unavailable` where the file system fails.
-    pub(crate) fn adopt(
+    /// `Corrupted` where it is of another length than recorded; `Unavailable` where the file system fails.
+    pub(crate) fn link(
         &self,
-        wanted: Wanted<'_>,
+        file: &SnapshotFile,
         source: &dyn SnapshotSource,
-    ) -> Result<LocalFile> {
-        if let Some(linked) = self.link(wanted.file, source)? {
-            return Ok(linked);
-        }
-        let reader = wanted.opened.reader();
-        let ranges = wanted.opened.ranges_of(|section| wanted.has(section));
-        match ranges.as_slice() {
-            [all] if *all == (0..reader.len()) => self.copy(wanted.file, reader),
-            some => self.copy_some(wanted, some),
-        }
-    }
-
-    /// A second name; `None` where the file has to be copied.
-    fn link(&self, file: &SnapshotFile, source: &dyn SnapshotSource) -> Result<Option<LocalFile>> {
+    ) -> Result<Option<(LocalFile, Box<dyn FileReader>)>> {
         let Some(original) = source.local_path(file) else {
             return Ok(None);
         };
@@ -74,14 +61,26 @@ impl LocalDirectory {
             Err(_) if refused => Ok(None),
             linked => {
                 let (linked, ()) = linked?;
-                // What was linked, not what was found under the name before.
-                drop(linked.read(file.stored.length)?);
-                Ok(Some(linked))
+                let reader = linked.read(file.stored.length)?;
+                Ok(Some((linked, reader)))
             }
         }
     }
 
-    fn copy(&self, file: &SnapshotFile, reader: &dyn FileReader) -> Result<LocalFile> {
+    /// Copies what is wanted of a file into the directory. What it is copied from is not touched.
+    ///
+    /// # Errors
+    /// `Corrupted` where the copy is not what is recorded; `Unavailable` where the file system fails.
+    pub(crate) fn copy(&self, wanted: Wanted<'_>) -> Result<LocalFile> {
+        let reader = wanted.opened.reader();
+        let ranges = wanted.opened.ranges_of(|section| wanted.has(section));
+        match ranges.as_slice() {
+            [all] if *all == (0..reader.len()) => self.copy_all(wanted.file, reader),
+            some => self.copy_some(wanted, some),
+        }
+    }
+
+    fn copy_all(&self, file: &SnapshotFile, reader: &dyn FileReader) -> Result<LocalFile> {
         let (copy, mut writer) = self.create()?;
         read_pieces(reader, 0..reader.len(), |bytes| writer.write(bytes))?;
         check(&writer.finish()?, &file.stored)?;

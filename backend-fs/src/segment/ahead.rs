@@ -12,8 +12,20 @@ impl Segment {
     /// A mapped section that was used before.
     #[inline]
     fn known(&self, state: u16, group: KeyGroup) -> Option<(&[u8], &OpenSection)> {
-        let (_, slot) = self.section_of(state, group)?;
-        Some((self.map.as_deref()?, slot.opened.get()?))
+        let (index, _) = self.section_of(state, group)?;
+        Some((self.map.as_deref()?, self.opened.get(index)?.get()?))
+    }
+
+    /// Asks for a section, but for what is more than a page of it, as it is about to be [listed](Self::list).
+    pub(crate) fn ask_for_section(&self, state: u16, group: KeyGroup) {
+        const MOST_LINES: usize = 64;
+        if let (Some((_, slot)), Some(map)) = (self.section_of(state, group), self.map.as_deref()) {
+            let start = usize::try_from(slot.range.start).unwrap_or_default();
+            let line = |line: usize| map.as_ptr().wrapping_add(start + line * 64);
+            let bytes = usize::try_from(slot.range.end - slot.range.start).unwrap_or_default();
+            let lines = (bytes / 64).min(MOST_LINES);
+            (0..lines).for_each(|at| prefetch(line(at)));
+        }
     }
 
     /// Asks for the bucket in which the search for an entry with this hash begins.

@@ -9,7 +9,7 @@ use alluvium_state_api::format::{BLOCK_HEADER_BYTES, BlockKind, Place as At, Rec
 use alluvium_state_api::{EntryKey, Error, KeyGroup, Result, entry_hash_of, hash_bytes};
 
 use super::pages::part;
-use super::probe::{Wanted, key_of};
+use super::probe::{Wanted, fixed_at, key_of, same};
 use super::{BlockCache, Place, Segment, Widths};
 
 pub(crate) const KINDS: [BlockKind; 4] =
@@ -38,9 +38,46 @@ impl Segment {
     /// Bytes of the section of a state in a key group, and how many things it says, if it has one that is
     /// live.
     pub(crate) fn section_size(&self, state: u16, group: KeyGroup) -> Option<(u64, u64)> {
-        let (section, _) = self.section_of(state, group)?;
-        let section = self.file.sections().get(section)?;
-        Some((section.stored_bytes(), section.entries.saturating_add(section.tombstones)))
+        let (_, slot) = self.section_of(state, group)?;
+        Some((slot.range.end.saturating_sub(slot.range.start), slot.says))
+    }
+
+    /// Where the section of a state in a key group begins; 0 if it has none that is live.
+    pub(crate) fn start_of(&self, state: u16, group: KeyGroup) -> u64 {
+        self.section_of(state, group).map_or(0, |(_, slot)| slot.range.start)
+    }
+
+    /// Bytes of each key and each entry of a state, where all have the same, in a map.
+    pub(crate) fn widths(&self, state: u16) -> Option<Widths> {
+        let first = self.states.get(usize::from(state))?.sections.start;
+        let widths = self.sections.get(first)?.widths;
+        (self.map.is_some() && widths.entry > 0).then_some(widths)
+    }
+
+    /// The value of an entry of fixed widths at a place of the file that was [listed](Self::list), if it is that of
+    /// `key`; of a segment that is mapped.
+    ///
+    /// # Errors
+    /// `Corrupted` where there is none.
+    #[inline]
+    pub(crate) fn listed_at(
+        &self,
+        (at, widths): (u64, Widths),
+        (state, group): (u16, KeyGroup),
+        key: EntryKey<'_>,
+    ) -> Result<Option<Place>> {
+        let map = self.map.as_deref().unwrap_or_default();
+        // S1: all blocks of the section were verified when they were listed.
+        match fixed_at(map, at, widths) {
+            Some((found, place)) => Ok(same(found, key.bytes()).then_some(place)),
+            None => Err(self.unlisted(state, group)),
+        }
+    }
+
+    #[cold]
+    fn unlisted(&self, state: u16, group: KeyGroup) -> Error {
+        let section = self.section_of(state, group).map_or(usize::MAX, |(section, _)| section);
+        self.misled(section, "a place names an entry that is not there")
     }
 
     /// Tells hash and place of each entry, tombstone, first segment of a list or run, and removal of a map.
@@ -95,12 +132,6 @@ impl Segment {
         };
         let wanted = Wanted { section, widths: slot.widths, key, removal };
         let at = slot.range.start.saturating_add(u64::from(offset));
-        if let (Some(map), BlockKind::Entries, 1.., false) =
-            (&self.map, kind, slot.widths.entry, removal)
-        {
-            // S1: all blocks of the section were verified when they were listed.
-            return self.compare_at(wanted, map, at);
-        }
         let number = self.block_with(section, kind, at)?;
         let (block, raw) = self.block(cache, section, number)?;
         let offset = at.saturating_sub(block.raw_range().start);

@@ -35,7 +35,7 @@ mod probe;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use alluvium_state_api::format::{FixedLayout, Section, StateFile, StateFileSpec};
 use alluvium_state_api::storage::FileReader;
@@ -66,10 +66,11 @@ pub enum ReadMode {
 #[derive(Debug)]
 pub(crate) struct Segment {
     file: StateFile,
-    reader: Arc<dyn FileReader>,
     map: Option<Mapping>,
     /// Parallel to the sections of the file.
     sections: Box<[Slot]>,
+    /// The same, of those that were used.
+    opened: Box<[OnceLock<OpenSection>]>,
     states: Box<[State]>,
     local: LocalFile,
 }
@@ -85,8 +86,8 @@ struct State {
 }
 
 /// Bytes of each key and each entry of a state, where all have the same; else 0.
-#[derive(Clone, Copy, Debug, Default)]
-struct Widths {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Widths {
     key: u32,
     entry: u32,
 }
@@ -100,7 +101,8 @@ struct Slot {
     /// Where it is in the file.
     range: Range<u64>,
     widths: Widths,
-    opened: OnceLock<OpenSection>,
+    /// Its entries and tombstones.
+    says: u64,
 }
 
 impl Segment {
@@ -115,14 +117,26 @@ impl Segment {
         live: &[KeyGroupRange],
         mode: ReadMode,
     ) -> Result<Self> {
-        let reader: Arc<dyn FileReader> = local.read(length)?.into();
-        let file = StateFile::open(Arc::clone(&reader), local.path())?;
+        let file = StateFile::open(local.read(length)?.into(), local.path())?;
+        Self::over(local, file, live, mode)
+    }
+
+    /// The same of a file that is open.
+    ///
+    /// # Errors
+    /// `Incompatible` for one without lookups; `Corrupted` and `Unavailable` where it cannot be mapped.
+    pub(crate) fn over(
+        local: LocalFile,
+        file: StateFile,
+        live: &[KeyGroupRange],
+        mode: ReadMode,
+    ) -> Result<Self> {
         if file.sections().iter().any(|section| file.lookups(section).is_none()) {
             let text = "a file without lookups cannot be used as it is; it has to be rewritten";
             return Err(Error::incompatible(text).with_path(local.path()));
         }
         let map = match mode {
-            ReadMode::Mapped => map(&*reader, local.path())?,
+            ReadMode::Mapped => map(file.reader(), local.path())?,
             ReadMode::Pread => None,
         };
         let slot = |section: &Section| Slot {
@@ -131,12 +145,13 @@ impl Segment {
             live: live.iter().any(|range| range.contains(section.group)),
             range: range_of(&file, section),
             widths: file.fixed_layout(section.state).map_or_else(Widths::default, Widths::of),
-            opened: OnceLock::new(),
+            says: section.entries.saturating_add(section.tombstones),
         };
         let sections: Box<[Slot]> = file.sections().iter().map(slot).collect();
         let states = 0..file.spec().states.len();
         let states = states.map(|state| State::of(&sections, state)).collect();
-        Ok(Self { file, reader, map, sections, states, local })
+        let opened = sections.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { file, map, sections, opened, states, local })
     }
 
     /// What the entries mean.
@@ -161,12 +176,12 @@ impl Segment {
 
     /// Bytes of the file.
     pub(crate) fn bytes(&self) -> u64 {
-        self.reader.len()
+        self.file.reader().len()
     }
 
     /// Bytes of memory that sections hold which were used, besides the map and caches.
     pub(crate) fn kept_bytes(&self) -> u64 {
-        let opened = self.sections.iter().filter_map(|slot| slot.opened.get());
+        let opened = self.opened.iter().filter_map(OnceLock::get);
         opened.map(|section| section.kept_bytes() as u64).sum()
     }
 

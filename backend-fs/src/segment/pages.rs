@@ -6,6 +6,7 @@
 //! * B2 A directory was verified when its section is open; ranges that it yields lie in the section.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use alluvium_state_api::format::{
@@ -77,7 +78,7 @@ impl Segment {
     /// A section whose directory was read and verified.
     #[inline]
     pub(super) fn opened(&self, index: usize) -> Result<&OpenSection> {
-        match self.sections.get(index).and_then(|slot| slot.opened.get()) {
+        match self.opened.get(index).and_then(OnceLock::get) {
             Some(open) => Ok(open),
             None => self.open_section(index),
         }
@@ -103,9 +104,8 @@ impl Segment {
             let directory = self.file.directory(section, &bytes)?;
             OpenSection { directory, bytes: Bytes::Kept(bytes), verified: Box::default() }
         };
-        let slot =
-            self.sections.get(index).ok_or_else(|| Error::bug("there is no such section"))?;
-        Ok(slot.opened.get_or_init(|| open))
+        let slot = self.opened.get(index).ok_or_else(|| Error::bug("there is no such section"))?;
+        Ok(slot.get_or_init(|| open))
     }
 
     /// Where a data block is.
@@ -140,7 +140,7 @@ impl Segment {
     }
 
     pub(super) fn read(&self, index: usize, offset: u64, bytes: &mut [u8]) -> Result<()> {
-        let read = self.reader.read_exact_at(offset, bytes);
+        let read = self.file.reader().read_exact_at(offset, bytes);
         read.map_err(|error| self.locate(index, error, offset))
     }
 

@@ -19,9 +19,9 @@ use super::{BlockCache, Segment, Widths};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(super) kind: BlockKind,
-    pub(super) section: u32,
-    /// Of an entry of fixed widths in a map that was listed, this and what follows may be 0: its value is all
+    /// Of an entry of fixed widths in a map that was listed, this and the next two may be 0: its value is all
     /// that counts.
+    pub(super) section: u32,
     pub(super) block: u32,
     /// Where it begins in the raw bytes of its block.
     pub(super) offset: u32,
@@ -216,27 +216,6 @@ impl Segment {
         Ok(Some(place(wanted.section, block.kind, candidate, value, entry.saturating_sub(key))))
     }
 
-    /// Whether the entry of fixed widths that begins at `at` in a map, in a block that was verified, is what is
-    /// wanted.
-    #[inline]
-    pub(super) fn compare_at(
-        &self,
-        wanted: Wanted<'_>,
-        map: &[u8],
-        at: u64,
-    ) -> Result<Option<Place>> {
-        let Widths { key, entry } = wanted.widths;
-        let value = at.wrapping_add(u64::from(key));
-        let found = part(map, &(at..value));
-        if found.len() != key as usize {
-            return Err(self.no_entry(wanted));
-        }
-        let is_wanted = same(found, wanted.key.bytes());
-        let nowhere = Candidate { block: 0, offset: 0 };
-        let length = entry.saturating_sub(key);
-        Ok(is_wanted.then(|| place(wanted.section, BlockKind::Entries, nowhere, value, length)))
-    }
-
     fn compare_any(
         &self,
         wanted: Wanted<'_>,
@@ -277,6 +256,22 @@ impl Segment {
         }
         Ok(None)
     }
+}
+
+/// Key and value of an entry of fixed widths that begins at `at` in a map, in a block that was verified; `None` where
+/// there is none.
+#[inline]
+pub(super) fn fixed_at(
+    map: &[u8],
+    at: u64,
+    Widths { key, entry }: Widths,
+) -> Option<(&[u8], Place)> {
+    let value = at.wrapping_add(u64::from(key));
+    let nowhere = Candidate { block: 0, offset: 0 };
+    let place = place(0, BlockKind::Entries, nowhere, value, entry.saturating_sub(key));
+    Some(part(map, &(at..value)))
+        .filter(|found| found.len() == key as usize)
+        .map(|key| (key, place))
 }
 
 /// The key of what a block says.

@@ -247,8 +247,8 @@ fn check_tiling(
     header_length: u64,
     index_offset: u64,
 ) -> Result<()> {
-    let mut all: Vec<Extent> =
-        sections.iter().flat_map(|section| &section.extents).copied().collect();
+    let mut all = Vec::with_capacity(sections.len());
+    all.extend(sections.iter().flat_map(|section| &section.extents).copied());
     let ordered = all.is_sorted_by_key(|extent| extent.offset);
     if spec.form == FileForm::Canonical
         && (!ordered || sections.iter().any(|section| section.extents.len() != 1))

@@ -67,6 +67,12 @@ impl StateFile {
         opened().map_err(|error| error.with_path(called))
     }
 
+    /// The same file under another name: what errors call it from now on.
+    #[must_use]
+    pub fn named(self, path: impl AsRef<Path>) -> Self {
+        Self { path: path.as_ref().to_path_buf(), ..self }
+    }
+
     /// What the entries mean.
     pub const fn spec(&self) -> &StateFileSpec {
         &self.spec

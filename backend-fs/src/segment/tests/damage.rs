@@ -120,7 +120,7 @@ fn hydration_verifies_all_that_is_live() {
     for way in Way::ALL {
         let segment = hydrated(&bytes, way, &live).unwrap();
         assert!(segment.sections.iter().all(|slot| slot.live == (slot.group.index() == 0)));
-        let opened = segment.sections.iter().map(|slot| slot.opened.get().is_some());
+        let opened = segment.opened.iter().map(|section| section.get().is_some());
         let live = segment.sections.iter().map(|slot| slot.live && way == Way::Mapped);
         assert!(opened.eq(live), "{way:?}");
         let cancel = CancelToken::default();
