@@ -112,6 +112,7 @@ impl FsStore {
         if let Some(poison) = &self.background.poison {
             return Err(poisoned(poison));
         }
+        self.reads.judge_copies();
         let attended = self.take_up();
         self.or_poison(attended)
     }

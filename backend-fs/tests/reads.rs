@@ -89,3 +89,50 @@ fn reads_see_what_was_written_after_they_read_it() -> Result<()> {
     assert!(figures.read_cache_hits > KEYS, "values come from what was read lately: {figures:?}");
     Ok(())
 }
+
+/// Reads that find some entries in the layer and others below it, until copies are made of the former.
+#[test]
+fn copies_of_what_was_written_are_as_it_was_written_last() -> Result<()> {
+    let storage = TestStorage::default();
+    let snapshot = snapshot(&storage)?;
+    let directory = temporary()?;
+    let part = RestorePart { snapshot, source: storage.source(CHECKPOINT), base: None };
+    let mut backend = open(&directory, vec![part])?;
+    let value = backend.open(VALUE)?;
+    let mut expected: Vec<_> = (0..KEYS).map(Some).collect();
+    for round in 1..9 {
+        let of = |kind: u64| (0..KEYS).filter(move |key| (key + round) % 11 == kind);
+        for key in of(0) {
+            backend.at(&key)?.value(value).set(&(key + round))?;
+        }
+        for key in of(1) {
+            backend.at(&key)?.value(value).update(|old| Some(old.unwrap_or(0) + round))?;
+        }
+        for key in of(2) {
+            backend.at(&key)?.value(value).update(|_| None)?;
+        }
+        for key in of(3) {
+            backend.at(&key)?.value(value).clear()?;
+        }
+        backend.batch(of(4))?.update(value, |_, old| Some(old.unwrap_or(0) + round))?;
+        backend.batch(of(5))?.update(value, |_, _| None)?;
+        for (key, now) in (0..).zip(&mut expected) {
+            *now = match (key + round) % 11 {
+                0 => Some(key + round),
+                1 | 4 => Some(now.unwrap_or(0) + round),
+                6.. => *now,
+                _ => None,
+            };
+        }
+        for _ in 0..3 {
+            assert_eq!(read(&mut backend)?, expected, "round {round}");
+        }
+    }
+    // In the end values are read without the layer, those that it has, too, but for a few behind others with their tag.
+    let before = backend.store().fs_statistics().read_cache_hits;
+    read(&mut backend)?;
+    let there = expected.iter().flatten().count() as u64;
+    let hits = backend.store().fs_statistics().read_cache_hits - before;
+    assert!(hits > 2 * there * 19 / 20, "{hits} hits of two times {there}");
+    Ok(())
+}

@@ -11,12 +11,12 @@ use crate::store::{FsStore, Parts};
 
 impl FsStore {
     /// The value of a key, where both have 8 bytes, if it was read lately or is in the layer; in this order, as what was
-    /// read lately does not have what the layer says anything of (R3), and tells sooner.
+    /// read lately has nothing but what the layer says, where that says anything (R3), and tells sooner.
     #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
     #[inline(always)]
     pub(crate) fn get_eight(&mut self, slot: Slot, key: [u8; 8]) -> Option<u64> {
         let state = self.reads.of_eights(slot)?;
-        if !self.layer.may_have_values() {
+        if self.reads.has_copies() || !self.layer.may_have_values() {
             return self.reads.eight(state, key);
         }
         let layer = self.layer.main.eights(self.layer.slot(slot)?)?;
@@ -24,7 +24,9 @@ impl FsStore {
         if let Some(value) = self.reads.eight_if(state, key) {
             return Some(value);
         }
-        layer.get(key)
+        let value = layer.get(key)?;
+        self.reads.found_above(state, key, value);
+        Some(value)
     }
 
     /// [`KeyedStore::get`] where there is something below the layer.
@@ -35,6 +37,7 @@ impl FsStore {
         let may_have_values = self.layer.may_have_values();
         let (main, mut parts) = self.parts();
         if may_have_values && let Some(value) = main.get(inner, key)? {
+            parts.below.reads.copy_if_eight(slot, key, value);
             return Ok(Some(value));
         }
         if parts.covers.may_hide(slot) && parts.covers.of(slot, key)? == Cover::Gone {
@@ -50,10 +53,11 @@ impl FsStore {
     pub(crate) fn put_value(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         let inner = self.inner(slot)?;
         self.layer.will_write();
+        let put = self.layer.main.put(inner, key, value);
         if self.has_below {
-            self.reads.forget_eight(slot, key);
+            self.reads.told(slot, key, put.is_ok().then_some(value));
         }
-        self.layer.main.put(inner, key, value)
+        put
     }
 
     /// [`KeyedStore::remove`] of any entry but a list.
@@ -63,7 +67,7 @@ impl FsStore {
         if !self.has_below {
             return Ok(());
         }
-        self.reads.forget_eight(slot, key);
+        self.reads.told(slot, key, None);
         self.layer.split().1.mark(slot, key)
     }
 
@@ -79,12 +83,16 @@ impl FsStore {
         if !self.has_below {
             return self.layer.main.modify(inner, key, change);
         }
+        let copies = self.reads.copies_of(slot);
         let (main, mut parts) = self.parts();
         main.modify(inner, key, &mut |old, out| {
             let outcome = match old {
                 Some(value) => change(Some(value), out)?,
                 None => change_below(&mut parts, slot, &{ *key }, out, change)?,
             };
+            if copies {
+                tell(&mut parts, slot, &{ *key }, (outcome, out));
+            }
             if outcome == Change::Remove {
                 parts.covers.mark(slot, key)?;
             }
@@ -142,16 +150,19 @@ impl FsStore {
         let (main, mut parts) = self.parts();
         let layer = if may_have_values { main.eights(inner) } else { None };
         ahead.begin(&parts.below);
+        let copies = may_have_values && parts.below.reads.has_copies();
+        // Where there are copies, the layer is hardly asked.
+        let likely = layer.filter(|_| !copies);
         let begin = |reads: &ReadCache, index: usize| {
             if let Some(key) = eights.get(index) {
                 reads.prefetch_eight(state, *key);
-                layer.inspect(|layer| layer.prefetch(*key));
+                likely.inspect(|layer| layer.prefetch(*key));
             }
         };
         let go_on = |reads: &ReadCache, index: usize| {
             if let Some(key) = eights.get(index) {
                 reads.prefetch_slot_of_eight(state, *key);
-                layer.inspect(|layer| layer.prefetch_value(*key));
+                likely.inspect(|layer| layer.prefetch_value(*key));
             }
         };
         (0..2 * STRIDE).for_each(|index| begin(parts.below.reads, index));
@@ -160,8 +171,10 @@ impl FsStore {
             begin(parts.below.reads, index + 2 * STRIDE);
             go_on(parts.below.reads, index + STRIDE);
             ahead.step(&parts.below, index);
-            let lately = parts.below.reads.eight_if(state, *key);
-            if let Some(value) = lately.or_else(|| layer?.get(*key)) {
+            if let Some(value) = parts.below.reads.eight_if(state, *key) {
+                visit(index, Some(&value.to_le_bytes()))?;
+            } else if let Some(value) = layer.and_then(|layer| layer.get(*key)) {
+                parts.below.reads.found_above(state, *key, value);
                 visit(index, Some(&value.to_le_bytes()))?;
             } else if let Some(key) = keys.get(index) {
                 visit(index, parts.read(slot, &key)?)?;
@@ -184,6 +197,7 @@ impl FsStore {
             return self.layer.main.modify_many(inner, keys, change);
         }
         let ahead = Ahead { slot, keys, habit: self.batches };
+        let copies = self.reads.copies_of(slot);
         let (main, mut parts) = self.parts();
         ahead.begin(&parts.below);
         main.modify_many(inner, keys, &mut |index, old, out| {
@@ -196,6 +210,9 @@ impl FsStore {
                 Some(value) => one(Some(value), out)?,
                 None => change_below(&mut parts, slot, &key, out, &mut one)?,
             };
+            if copies {
+                tell(&mut parts, slot, &key, (outcome, out));
+            }
             if outcome == Change::Remove {
                 parts.covers.mark(slot, &key)?;
             }
@@ -215,10 +232,22 @@ fn change_below(
     change: &mut Modify<'_>,
 ) -> Result<Change> {
     let outcome = change(parts.value(slot, key)?, out)?;
-    if outcome != Change::Keep {
-        parts.below.reads.forget_eight(slot, key);
-    }
+    tell(parts, slot, key, (outcome, out));
     Ok(outcome)
+}
+
+/// Tells what was read lately what becomes of an entry of the layer (R3).
+fn tell(
+    parts: &mut Parts<'_>,
+    slot: Slot,
+    key: &StateKey<'_>,
+    (outcome, out): (Change, &mut Vec<u8>),
+) {
+    match outcome {
+        Change::Keep => {}
+        Change::Put => parts.below.reads.told(slot, key, Some(out)),
+        Change::Remove => parts.below.reads.told(slot, key, None),
+    }
 }
 
 impl Parts<'_> {

@@ -16,11 +16,13 @@
 //!     about those entries is not seen before it is emptied. The end of a spill and a merge put a segment
 //!     where those are that say the same.
 //! R3. It is asked after the layer and its marks, and holds only what was found below them. Where keys and values
-//!     have 8 bytes, it is asked first: of such a state, it has no entry that the layer has an entry or a
-//!     mark of, as whoever writes or marks it there has it forgotten ([`forget_eight`](ReadCache::forget_eight)).
+//!     have 8 bytes, it is asked first: of such a state, what it has is what the layer says, where that has an entry
+//!     or a mark, as whoever writes or marks it there tells ([`told`](ReadCache::told)). It forgets
+//!     the entry then, unless it has copies of the layer's entries ([`copies`]).
 //! R4. Absence is not remembered.
 
 mod buffer;
+mod copies;
 mod packed;
 mod slots;
 mod tier;
@@ -29,6 +31,7 @@ use alluvium_state_api::schema::{CodecSchema, KeySpace, StateKind, StateMeta};
 use alluvium_state_api::{Slot, StateKey};
 
 use buffer::Found;
+use copies::Copies;
 use packed::Packed;
 use slots::Slots;
 use tier::{Mark, Tier};
@@ -86,6 +89,7 @@ pub(crate) struct ReadCache {
     /// The widths of keys and values in `fixed`.
     widths: Vec<(usize, usize)>,
     packed: Tier<Packed>,
+    copies: Copies,
     lent: [u8; 8],
 }
 
@@ -100,6 +104,7 @@ impl ReadCache {
             fixed: Vec::new(),
             widths: Vec::new(),
             packed: Tier::new(Packed::new()),
+            copies: Copies::default(),
             lent: [0; 8],
         }
     }
@@ -237,15 +242,66 @@ impl ReadCache {
         self.eights.eight(hash, mark, key)
     }
 
-    /// The layer is about to have an entry or a mark: what is here of it goes, if its state's keys and values have
-    /// 8 bytes (R3).
+    /// The layer has another value of an entry now, or none: what is here of it becomes that or goes, if its
+    /// state's keys and values have 8 bytes (R3).
     #[inline]
-    pub(crate) fn forget_eight(&mut self, slot: Slot, key: &StateKey<'_>) {
+    pub(crate) fn told(&mut self, slot: Slot, key: &StateKey<'_>, value: Option<&[u8]>) {
         if let Some(OfEights(number)) = self.of_eights(slot)
             && let Ok(key) = key.bytes().try_into()
         {
             let (hash, mark) = address_of_word(number, key);
-            self.eights.forget(hash, mark, &key);
+            match value.and_then(|value| value.try_into().ok()) {
+                Some(value) if self.copies.are_made() => {
+                    self.eights.overwrite(hash, mark, key, value);
+                }
+                _ => self.eights.forget(hash, mark, &key),
+            }
+        }
+    }
+
+    /// Whether there may be copies of the layer's entries, if the state's keys and values have 8 bytes.
+    #[inline]
+    pub(crate) fn copies_of(&self, slot: Slot) -> bool {
+        self.copies.are_made() && self.of_eights(slot).is_some()
+    }
+
+    /// Whether there are copies of most of the layer's entries: it is not asked before an entry was not found here.
+    #[inline]
+    pub(crate) fn has_copies(&self) -> bool {
+        self.copies.are_there()
+    }
+
+    /// An entry was not found here, and in the layer: that is counted, and it is copied where copies are made.
+    #[inline]
+    pub(crate) fn found_above(&mut self, state: OfEights, key: [u8; 8], value: u64) {
+        self.copies.found_above();
+        if self.copies.are_made() {
+            self.copy(state, key, value);
+        }
+    }
+
+    /// The same for who does not know whether the state's keys and values have 8 bytes.
+    #[inline]
+    pub(crate) fn copy_if_eight(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) {
+        if let Some(state) = self.of_eights(slot)
+            && let (Ok(key), Ok(value)) = (key.bytes().try_into(), value.try_into())
+        {
+            self.found_above(state, key, u64::from_le_bytes(value));
+        }
+    }
+
+    #[inline(never)]
+    fn copy(&mut self, OfEights(number): OfEights, key: [u8; 8], value: u64) {
+        let (hash, mark) = address_of_word(number, key);
+        if !self.eights.has(hash, mark, &key) {
+            self.eights.add(hash, mark, &key, &value.to_le_bytes());
+        }
+    }
+
+    /// Judges now and then whether copies of the layer's entries pay.
+    pub(crate) fn judge_copies(&mut self) {
+        if self.copies.judge(self.eights.counts()) {
+            self.eights.clear();
         }
     }
 
@@ -275,6 +331,7 @@ impl ReadCache {
 
     /// Forgets everything (R1). Costs a step per tier.
     pub(crate) fn clear(&mut self) {
+        self.copies.start_over();
         self.eights.clear();
         self.fixed.iter_mut().for_each(Tier::clear);
         self.packed.clear();

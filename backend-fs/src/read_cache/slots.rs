@@ -91,6 +91,16 @@ impl Slots {
         (*found == key).then(|| u64::from_le_bytes(*value))
     }
 
+    /// Gives an entry another value, if it is there.
+    #[inline]
+    pub(super) fn overwrite(&mut self, set: usize, mark: Mark, key: [u8; 8], value: [u8; 8]) {
+        if let Some(Found { at, length }) = self.find(set, mark, &key)
+            && let Some(place) = self.entries.part_mut(at, length)
+        {
+            place.copy_from_slice(&value);
+        }
+    }
+
     /// Takes away an entry, if it is there.
     #[inline]
     pub(super) fn forget(&mut self, set: usize, mark: Mark, key: &[u8]) {

@@ -172,7 +172,7 @@ fn what_is_asked_for_by_a_word_is_there_until_it_is_forgotten() {
     }
     assert!(found > 950, "{found} of 1,000");
     for number in 0..500_u64 {
-        with_key(number, b"", |key| cache.forget_eight(Slot::new(0), key));
+        with_key(number, b"", |key| cache.told(Slot::new(0), key, None));
         assert_eq!(find(&mut cache, 0, number, b""), None);
         let [(word, _), (of_other, _)] = both(&mut cache, number);
         assert_eq!(word, None);
@@ -196,7 +196,7 @@ fn what_was_forgotten_while_it_did_not_pay_is_not_there_when_it_does() {
     }
     let hidden: Vec<u64> = (0..60_000).filter(|n| is_there(&mut cache, *n).is_none()).collect();
     for number in 0..60_000 {
-        with_key(number, b"", |key| cache.forget_eight(Slot::new(0), key));
+        with_key(number, b"", |key| cache.told(Slot::new(0), key, None));
     }
     // A few that are read again and again, until it pays.
     for number in (0..400_000).map(|number| 100_000 + number % 500) {

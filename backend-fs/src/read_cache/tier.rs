@@ -2,18 +2,21 @@
 //!
 //! # How
 //! It begins small and starts over twice as large when so many entries had to go that memory is what is
-//! missing: more than it has sets, and one for each few look-ups. What is read again within that memory is
+//! missing: one for each few sets, and for each few look-ups. What is read again within that memory is
 //! then there; a table that is no larger has more of its lines in the processor's caches. Where that is little, as in uniform
 //! reads of far more state, most of what is added only drives out what nobody asks for: the tier then
 //! uses one set in 16 and goes by the others, until those show that it would pay again.
 
 use super::buffer::Found;
+use super::copies::Counts;
 use super::slots::Slots;
 
 /// Bytes of a tier that was used for the first time.
 const FIRST_BYTES: usize = 64 << 10;
 /// How many times as large it becomes.
 const GROWTH: usize = 2;
+/// One entry that had to go for so many sets says that it is too small.
+const FEW: usize = 8;
 /// Look-ups for each entry that had to go, where memory is not what is missing.
 const RARELY: u64 = 64;
 /// One set of so many, a power of two, goes on being used where the tier does not pay.
@@ -84,7 +87,9 @@ pub(super) struct Tier<T> {
     misses: u64,
     /// Misses after which entries were added that cost no other its place.
     gained: u64,
-    /// What the three were at the last judgement.
+    /// Entries that had to go although the table is as large as it may be.
+    driven_out: u64,
+    /// What the first three were at the last judgement.
     judged: [u64; 3],
 }
 
@@ -100,6 +105,7 @@ impl<T: Table> Tier<T> {
             hits: 0,
             misses: 0,
             gained: 0,
+            driven_out: 0,
             judged: [0; 3],
         }
     }
@@ -185,10 +191,11 @@ impl<T: Table> Tier<T> {
         if let Some(gone) = self.table.add(set, mark, key, value) {
             self.gone += gone;
             self.gained += u64::from(gone == 0 || sets < self.most);
+            self.driven_out += if sets < self.most { 0 } else { gone as u64 };
         }
         let since = self.looked_up().wrapping_sub(self.before);
         let often = (self.gone as u64).saturating_mul(RARELY) > since;
-        if sets < self.most && self.gone > sets && often {
+        if sets < self.most && self.gone > sets / FEW && often {
             self.table.resize(self.most.min(sets.saturating_mul(GROWTH)));
             (self.gone, self.before) = (0, self.looked_up());
         }
@@ -221,6 +228,23 @@ impl Tier<Slots> {
     #[inline]
     pub(super) fn prefetch(&self, hash: u64, mark: Mark) {
         self.table.prefetch(self.table.set_of(hash), mark);
+    }
+
+    /// What became of look-ups.
+    pub(super) const fn counts(&self) -> Counts {
+        Counts { hits: self.hits, misses: self.misses, driven_out: self.driven_out }
+    }
+
+    /// Gives an entry another value, if it is there; counts nothing.
+    #[inline]
+    pub(super) fn overwrite(&mut self, hash: u64, mark: Mark, key: [u8; 8], value: [u8; 8]) {
+        // Also where sets are not used for the time being: they will be again.
+        self.table.overwrite(self.table.set_of(hash), mark, key, value);
+    }
+
+    /// Whether an entry is there, or none can be, since its set is not used; counts nothing.
+    pub(super) fn has(&self, hash: u64, mark: Mark, key: &[u8]) -> bool {
+        self.used_set(hash).is_none_or(|set| self.holds(set, mark, key))
     }
 
     /// Takes away an entry, if it is there.
