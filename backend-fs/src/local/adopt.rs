@@ -40,10 +40,10 @@ impl Wanted<'_> {
 
 impl LocalDirectory {
     /// Gives a file a second name in the directory, and opens it; `None` where it has to be
-    /// [copied](Self::copy).
+    /// [copied](Self::copy), and where it is not as long as recorded: who opens it by its own name learns that.
     ///
     /// # Errors
-    /// `Corrupted` where it is of another length than recorded; `Unavailable` where the file system fails.
+    /// `Unavailable` where the file system fails.
     pub(crate) fn link(
         &self,
         file: &SnapshotFile,
@@ -61,8 +61,8 @@ impl LocalDirectory {
             Err(_) if refused => Ok(None),
             linked => {
                 let (linked, ()) = linked?;
-                let reader = linked.read(file.stored.length)?;
-                Ok(Some((linked, reader)))
+                let reader = linked.read(file.stored.length);
+                Ok(reader.ok().map(|reader| (linked, reader)))
             }
         }
     }
