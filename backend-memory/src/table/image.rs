@@ -148,15 +148,18 @@ impl<K: KeyRep, C: Cell> ShardImage<K, C> {
 
     /// Yields the entries that were copied one by one.
     fn for_each_record(&self, wanted: &RangeInclusive<Epoch>, mut each: impl FnMut(Item<'_, C>)) {
-        let mut tell = |record: &Record<K, C>, arena: &[u8]| {
-            if wanted.contains(&record.epoch) {
-                let (key, image) = (K::image_bytes(&record.key, arena), &record.image);
-                each(Item { key, image, arena, epoch: record.epoch });
+        let mut tell = |(key, image): (&K::Image, &C::Image), arena: &[u8], epoch: Epoch| {
+            if wanted.contains(&epoch) {
+                each(Item { key: K::image_bytes(key, arena), image, arena, epoch });
             }
         };
-        self.live.list.iter().for_each(|record| tell(record, &self.live.arena));
+        for Record { key, image, epoch } in &self.live.list {
+            tell((key, image), &self.live.arena, *epoch);
+        }
         if let Some((undo, marks)) = &self.undo {
-            undo.records(marks).for_each(|record| tell(record, undo.arena()));
+            for logged in undo.records(marks) {
+                tell((&logged.key, &logged.image), undo.arena(), logged.epoch(self.snapshot));
+            }
         }
     }
 }

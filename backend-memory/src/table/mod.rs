@@ -31,6 +31,7 @@ mod image;
 mod key;
 mod lock;
 mod order;
+mod pen;
 mod policy;
 mod pool;
 mod raw;

@@ -8,7 +8,7 @@
 //!
 //! # Invariants
 //! Z1. The first change of an entry in an epoch keeps the entry in the logs of all snapshots that may
-//!     need it, then sets its generation, and then its value ([`change`]). Later changes in that
+//!     need it, then sets its generation, and then its value ([`before_change`]). Later changes in that
 //!     epoch come behind the generation, too.
 //! Z2. A copy takes values, then generations, and only then looks at the end of the log ([`copy`]).
 //! Z3. So a copy with a generation from before a change has the value from before it, all of it; and who
@@ -16,18 +16,17 @@
 
 use crate::sync::{Ordering, fence};
 
-/// Changes an entry for the first time in an epoch (Z1).
+/// What precedes the first change of an entry's value in an epoch (Z1). Does not go on, and returns
+/// `false`, where the entry could not be kept.
 #[inline]
-pub(super) fn change<R>(
-    keep: impl FnOnce(),
-    set_generation: impl FnOnce(),
-    set_value: impl FnOnce() -> R,
-) -> R {
-    keep();
-    fence(Ordering::Release);
-    set_generation();
-    fence(Ordering::Release);
-    set_value()
+pub(super) fn before_change(keep: impl FnOnce() -> bool, set_generation: impl FnOnce()) -> bool {
+    let kept = keep();
+    if kept {
+        fence(Ordering::Release);
+        set_generation();
+        fence(Ordering::Release);
+    }
+    kept
 }
 
 /// Copies entries that may be changing (Z2).

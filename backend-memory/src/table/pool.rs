@@ -33,7 +33,7 @@ impl<K: KeyRep, C: Cell> Pool<K, C> {
     /// An empty chunk, which nobody else has.
     #[cold]
     pub(super) fn chunk(&self) -> Arc<Chunk<K, C>> {
-        self.chunks.lock().pop().unwrap_or_default()
+        self.chunks.lock().pop().unwrap_or_else(Chunk::new)
     }
 
     /// Takes back a chunk, unless somebody else still has it.

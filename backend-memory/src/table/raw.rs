@@ -137,6 +137,12 @@ impl Mark {
         self.0 as u8
     }
 
+    /// Number and generation as they lie in memory, less a generation that is no greater.
+    #[inline]
+    pub(super) const fn less(self, generation: u8) -> u32 {
+        self.0.wrapping_sub(generation as u32)
+    }
+
     /// No entry may be changed in place any more.
     #[inline]
     pub(super) fn forget(&mut self) {

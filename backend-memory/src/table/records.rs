@@ -30,10 +30,11 @@ use super::block::Mirror;
 use super::cell::Cell;
 use super::key::KeyRep;
 use super::pool::Pool;
-use super::raw::Slot;
+use super::raw::{At, Mark, Slot};
 use super::view::Marks;
 use crate::sync::{AtomicU64, AtomicUsize, LOG_CHUNK as CHUNK, Mutex, Ordering};
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 
@@ -49,7 +50,6 @@ pub(super) struct Record<K: KeyRep, C: Cell> {
 }
 
 impl<K: KeyRep, C: Cell> Record<K, C> {
-    #[inline]
     fn of(entry: &Slot<K, C>, epoch: Epoch, arena: &mut Vec<u8>) -> Self {
         Self { key: entry.key.image(arena), image: entry.cell.image(arena), epoch }
     }
@@ -80,43 +80,79 @@ impl<K: KeyRep, C: Cell> Records<K, C> {
     }
 }
 
-/// Which entry a record is of (L2).
+/// Which entry a record is of (L2), and of when.
 #[derive(Clone, Copy)]
 pub(super) struct Origin {
-    pub(super) shard: u32,
     /// Where its generation was: an address, to be compared.
-    pub(super) place: usize,
+    place: usize,
+    /// The number of the shard, and in the lowest byte how many epochs before the one after the
+    /// snapshot's the entry was last touched. Not the epoch itself: so the writer has one number to
+    /// store, which is that of its mark less the entry's generation.
+    shard_and_age: u32,
+}
+
+impl Origin {
+    /// The entry at `place`, last touched in `epoch`, for the log of the snapshot of epoch `snapshot`.
+    pub(super) fn new(shard: u32, place: usize, (epoch, snapshot): (Epoch, Epoch)) -> Self {
+        let age = snapshot.saturating_add(1).saturating_sub(epoch);
+        let age = u8::try_from(age).unwrap_or(u8::MAX);
+        Self { place, shard_and_age: shard << 8 | u32::from(age) }
+    }
+
+    /// That of an entry of this generation, where the epoch after the snapshot's is the current one.
+    #[inline]
+    pub(super) fn of<S>(at: At<S>, mark: Mark, generation: u8) -> Self {
+        Self { place: at.place(), shard_and_age: mark.less(generation) }
+    }
 }
 
 /// A copy of an entry in a log.
-struct Logged<K: KeyRep, C: Cell> {
-    record: Record<K, C>,
-    shard: u32,
-    place: usize,
+pub(super) struct Logged<K: KeyRep, C: Cell> {
+    pub(super) key: K::Image,
+    pub(super) image: C::Image,
+    origin: Origin,
 }
 
-type Place<K, C> = UnsafeCell<MaybeUninit<Logged<K, C>>>;
+impl<K: KeyRep, C: Cell> Logged<K, C> {
+    fn shard(&self) -> u32 {
+        self.origin.shard_and_age >> 8
+    }
+
+    /// When the entry was last touched, given the epoch of the snapshot that the log is of.
+    pub(super) fn epoch(&self, snapshot: Epoch) -> Epoch {
+        snapshot.saturating_add(1).saturating_sub(self.origin.shard_and_age & 0xff)
+    }
+}
+
+/// Where a record is, or will be.
+pub(super) type Place<K, C> = UnsafeCell<MaybeUninit<Logged<K, C>>>;
 
 /// A part of an undo log.
-pub(super) struct Chunk<K: KeyRep, C: Cell> {
-    places: Box<[Place<K, C>; CHUNK]>,
+pub(super) struct Chunk<K: KeyRep, C: Cell, P = [Place<K, C>]>
+where
+    P: AsMut<[Place<K, C>]> + ?Sized,
+{
     arena: UnsafeCell<Vec<u8>>,
     len: AtomicUsize,
     /// Records of the log before this chunk.
     first: AtomicU64,
+    of: PhantomData<fn(K, C)>,
+    places: P,
 }
 
 // SAFETY: records are written before their number is published, and read after (L3); the arena is
 // never read and written at once (L4).
 unsafe impl<K: KeyRep, C: Cell> Sync for Chunk<K, C> {}
 
-impl<K: KeyRep, C: Cell> Default for Chunk<K, C> {
+impl<K: KeyRep, C: Cell, const N: usize> Default for Chunk<K, C, [Place<K, C>; N]> {
     fn default() -> Self {
-        let place = |_| UnsafeCell::new(MaybeUninit::uninit());
-        let (arena, len) = (UnsafeCell::default(), AtomicUsize::new(0));
-        let places: Vec<_> = (0..CHUNK).map(place).collect();
-        let Ok(places) = places.try_into() else { unreachable!("there are as many") };
-        Self { places, arena, len, first: AtomicU64::new(0) }
+        Self {
+            arena: UnsafeCell::default(),
+            len: AtomicUsize::new(0),
+            first: AtomicU64::new(0),
+            of: PhantomData,
+            places: [const { UnsafeCell::new(MaybeUninit::uninit()) }; N],
+        }
     }
 }
 
@@ -124,13 +160,29 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
     /// Whether entries have no bytes for an arena, and are logged without a lock.
     const PLAIN: bool = Mirror::<Slot<K, C>>::POSSIBLE;
 
+    /// An empty chunk of a log.
+    pub(super) fn new() -> Arc<Self> {
+        Self::of::<CHUNK>()
+    }
+
+    /// An empty chunk with room for so many records.
+    pub(super) fn of<const RECORDS: usize>() -> Arc<Self> {
+        Arc::<Chunk<K, C, [Place<K, C>; RECORDS]>>::default()
+    }
+
+    /// Whether there is room for a record.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.len.load(Ordering::Relaxed) < self.places.len()
+    }
+
     /// Adds an entry as it is; `false` if the chunk is full.
     ///
     /// # Safety
     /// The caller is the chunk's one writer (L3), and, if entries have bytes for the arena, has
     /// locked a shard that the snapshot needs (L4).
     #[inline]
-    unsafe fn push(&self, entry: &Slot<K, C>, epoch: Epoch, origin: Origin) -> bool {
+    pub(super) unsafe fn push(&self, entry: &Slot<K, C>, origin: Origin) -> bool {
         let len = self.len.load(Ordering::Relaxed);
         let Some(free) = self.places.get(len) else { return false };
         let mut none = Vec::new();
@@ -143,11 +195,10 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
         if arena.len() >= CHUNK_BYTES {
             return false;
         }
-        let record = Record::of(entry, epoch, arena);
-        let Origin { shard, place } = origin;
+        let (key, image) = (entry.key.image(arena), entry.cell.image(arena));
         // SAFETY: nobody reads beyond the length, and the caller is the one writer (L3).
-        unsafe { &mut *free.get() }.write(Logged { record, shard, place });
-        self.len.store(len.saturating_add(1), Ordering::Release);
+        unsafe { &mut *free.get() }.write(Logged { key, image, origin });
+        self.len.store(len.wrapping_add(1), Ordering::Release);
         true
     }
 
@@ -172,9 +223,9 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
     pub(super) fn records<'a>(
         &'a self,
         marks: &'a Marks,
-    ) -> impl Iterator<Item = &'a Record<K, C>> {
+    ) -> impl Iterator<Item = &'a Logged<K, C>> {
         self.all().filter_map(|(position, logged)| {
-            marks.leaves_to_log(logged.shard, position).then_some(&logged.record)
+            marks.leaves_to_log(logged.shard(), position).then_some(logged)
         })
     }
 
@@ -184,23 +235,25 @@ impl<K: KeyRep, C: Cell> Chunk<K, C> {
         unsafe { &*self.arena.get() }
     }
 
-    /// Forgets the records, and keeps the memory.
-    pub(super) fn clear(&mut self) {
-        let len = self.len.swap(0, Ordering::Relaxed);
-        for place in self.places.iter_mut().take(len) {
-            // SAFETY: the place was before the length, which no longer counts it (L3).
-            unsafe { place.get_mut().assume_init_drop() };
-        }
-        self.arena.get_mut().clear();
-    }
-
     /// Bytes of the arena's memory.
     pub(super) fn arena_bytes(&mut self) -> usize {
         self.arena.get_mut().capacity()
     }
 }
 
-impl<K: KeyRep, C: Cell> Drop for Chunk<K, C> {
+impl<K: KeyRep, C: Cell, P: AsMut<[Place<K, C>]> + ?Sized> Chunk<K, C, P> {
+    /// Forgets the records, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        let len = self.len.swap(0, Ordering::Relaxed);
+        for place in self.places.as_mut().iter_mut().take(len) {
+            // SAFETY: the place was before the length, which no longer counts it (L3).
+            unsafe { place.get_mut().assume_init_drop() };
+        }
+        self.arena.get_mut().clear();
+    }
+}
+
+impl<K: KeyRep, C: Cell, P: AsMut<[Place<K, C>]> + ?Sized> Drop for Chunk<K, C, P> {
     fn drop(&mut self) {
         self.clear();
     }
@@ -236,38 +289,24 @@ impl<K: KeyRep, C: Cell> UndoLog<K, C> {
     /// The caller is the writer, and, if entries have bytes for the arena, has locked a shard that
     /// the snapshot needs (L4).
     #[inline]
-    pub(super) unsafe fn push(
-        &self,
-        entry: &Slot<K, C>,
-        epoch: Epoch,
-        origin: Origin,
-        pool: &Pool<K, C>,
-    ) {
+    pub(super) unsafe fn push(&self, entry: &Slot<K, C>, origin: Origin, pool: &Pool<K, C>) {
         // SAFETY: only the writer reaches this handle (the caller).
         let open = unsafe { &mut *self.open.get() };
         // SAFETY: as the caller promised.
-        if !unsafe { open.push(entry, epoch, origin) } {
+        if !unsafe { open.push(entry, origin) } {
             self.turn(open, pool);
             // SAFETY: as the caller promised.
-            unsafe { open.push(entry, epoch, origin) };
+            unsafe { open.push(entry, origin) };
         }
     }
 
-    /// Keeps a plain entry as it is, unless the open chunk is full; says whether it was not.
+    /// The open chunk.
     ///
     /// # Safety
-    /// The caller is the writer, and entries have no bytes for the arena.
-    #[inline]
-    pub(super) unsafe fn push_plain(
-        &self,
-        entry: &Slot<K, C>,
-        epoch: Epoch,
-        origin: Origin,
-    ) -> bool {
-        // SAFETY: only the writer reaches this handle (the caller), who lets nobody change it.
-        let open = unsafe { &*self.open.get() };
-        // SAFETY: as the caller promised.
-        unsafe { open.push(entry, epoch, origin) }
+    /// The caller is the writer.
+    pub(super) unsafe fn open(&self) -> Arc<Chunk<K, C>> {
+        // SAFETY: only the writer reaches this handle (the caller), and changes it in `push` alone.
+        Arc::clone(unsafe { &*self.open.get() })
     }
 
     /// Opens another chunk: when there is a record for it, so that the changes of those in the full one
@@ -300,8 +339,8 @@ impl<K: KeyRep, C: Cell> UndoLog<K, C> {
         let late = chunks.full.iter().rev().take_while(|chunk| chunk.end() > begin);
         for chunk in late.chain([&chunks.open]) {
             let records = chunk.all().filter(|(position, _)| (begin..end).contains(position));
-            for (_, logged) in records.filter(|(_, logged)| logged.shard == shard) {
-                each(logged.place, &logged.record.key);
+            for (_, logged) in records.filter(|(_, logged)| logged.shard() == shard) {
+                each(logged.origin.place, &logged.key);
             }
         }
         end

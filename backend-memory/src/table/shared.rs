@@ -31,10 +31,10 @@ use super::hash::{Hash, Seed};
 use super::key::KeyRep;
 use super::lock::Lock;
 use super::order;
+use super::pen::Pen;
 use super::policy::{self, Meta};
 use super::pool::Pool;
 use super::raw::{At, Mark, Slot};
-use super::records::Origin;
 use super::shard::Shard;
 use super::tombs::Tombs;
 use super::view::{SEGMENT, Segment, TableView, Ticket, cell};
@@ -86,6 +86,7 @@ pub(super) struct Shards<K: KeyRep, C: Cell> {
     metas: Vec<Meta>,
     segments: Vec<Segment<K, C>>,
     active: Vec<Arc<Ticket<K, C>>>,
+    pen: Pen<K, C>,
     pub(super) tombs: Tombs,
     pub(super) hasher: Hasher,
     pool: Arc<Pool<K, C>>,
@@ -106,6 +107,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             metas: Vec::new(),
             segments: Vec::new(),
             active: Vec::new(),
+            pen: Pen::dry(),
             tombs: Tombs::default(),
             hasher,
             pool: Arc::default(),
@@ -115,6 +117,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             bytes: 0,
         };
         shards.start(0, 0);
+        shards.take_pen();
         shards
     }
 
@@ -200,9 +203,10 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         // SAFETY: the place is fresh (the caller), the block alive, and nobody writes it (W3).
         let may_change = unsafe { at.generation() } == mark.current();
         if Self::PLAIN {
-            if !may_change {
+            // SAFETY: as the caller promised.
+            if !may_change && !unsafe { self.keep(at, mark) } {
                 // SAFETY: as the caller promised.
-                return unsafe { self.touch_plain(at, mark, change) };
+                unsafe { self.keep_slowly(at, mark) };
             }
             // SAFETY: the place is fresh (the caller); snapshots copy it atomically (V2).
             return unsafe { at.edit_plain(change) };
@@ -240,9 +244,8 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             if *generation != code {
                 let was = shard.epoch_of(*generation);
                 for ticket in tickets.iter().filter(|ticket| ticket.needs(id)) {
-                    let origin = Origin { shard: id, place: at.place() };
                     // SAFETY: `with` locked the shard, for the ticket needs it.
-                    unsafe { ticket.keep(entry, was, origin, pool) };
+                    unsafe { ticket.keep(entry, (id, at.place()), was, pool) };
                 }
                 *generation = if cfg!(canary = "dirty-mark") { *generation } else { code };
                 shard.touch(epoch);
@@ -256,77 +259,41 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         result
     }
 
-    /// As [`touch`](Self::touch), for a value that owns nothing: without a lock, whose atomic
-    /// operation would keep the processor from overlapping this key's cache misses with the next
-    /// one's, and without a look at anything that is not in the nearest caches (`order.rs`). Each
-    /// instruction counts here; what is seldom needed is left to another function.
+    /// Prepares the first change of a plain entry in an epoch: keeps it, and sets its generation (`order.rs`).
+    /// Without a lock, whose atomic operation would keep the processor from overlapping this key's
+    /// cache misses with the next one's, and without a look at anything that is not in the nearest
+    /// caches. Each instruction counts here: what is seldom needed is left to another function, for
+    /// which `false` asks.
     ///
     /// # Safety
-    /// As [`edit`](Self::edit).
-    #[inline(never)]
-    unsafe fn touch_plain<R>(
-        &mut self,
-        at: At<Slot<K, C>>,
-        mark: Mark,
-        change: impl FnOnce(&mut C) -> R,
-    ) -> R {
-        if mark.current() == Mark::NEVER {
-            // SAFETY: as the caller promised.
-            return unsafe { self.touch_plain_slowly(at, mark, change) };
-        }
-        let kept = self.active.split_first().is_none_or(|(ticket, others)| {
-            // SAFETY: the place is fresh (the caller), and nobody else writes the entry (W1).
-            let generation = unsafe { at.generation() };
-            // Both count from the same base.
-            let age = mark.current().wrapping_sub(generation);
-            let was = self.epoch.wrapping_sub(Epoch::from(age));
-            let origin = Origin { shard: mark.owner(), place: at.place() };
-            // SAFETY: as above.
-            let entry = unsafe { at.entry() };
-            // SAFETY: plain entries have no bytes for an arena.
-            others.is_empty() && unsafe { ticket.keep_plain(entry, was, origin) }
-        });
-        if !kept {
-            // SAFETY: as the caller promised.
-            return unsafe { self.touch_plain_slowly(at, mark, change) };
-        }
-        // SAFETY: as above, and what had to be kept is.
-        unsafe { Self::renew(at, mark.current(), || {}, change) }
+    /// As [`edit`](Self::edit), and entries are plain.
+    #[inline]
+    unsafe fn keep(&self, at: At<Slot<K, C>>, mark: Mark) -> bool {
+        // SAFETY: the place is fresh, entries are plain (the caller), and this is the writer.
+        let keep = || mark.current() != Mark::NEVER && unsafe { self.pen.keep(at, mark) };
+        // SAFETY: as the caller promised.
+        order::before_change(keep, || unsafe { Self::renew(at, mark.current()) })
     }
 
-    /// Keeps an entry, gives it the generation `code`, and changes it (`order.rs`).
+    /// Gives an entry the generation `code`.
     ///
     /// # Safety
     /// As [`edit`](Self::edit).
     #[inline]
-    unsafe fn renew<R>(
-        at: At<Slot<K, C>>,
-        code: u8,
-        keep: impl FnOnce(),
-        change: impl FnOnce(&mut C) -> R,
-    ) -> R {
-        let set_generation = || {
-            if !cfg!(canary = "dirty-mark") {
-                // SAFETY: the place is fresh (the caller); snapshots read atomically (V2).
-                unsafe { at.set_generation(code) };
-            }
-        };
-        // SAFETY: as above.
-        order::change(keep, set_generation, || unsafe { at.edit_plain(change) })
+    unsafe fn renew(at: At<Slot<K, C>>, code: u8) {
+        if !cfg!(canary = "dirty-mark") {
+            // SAFETY: the place is fresh (the caller); snapshots read atomically (V2).
+            unsafe { at.set_generation(code) };
+        }
     }
 
-    /// As [`touch_plain`](Self::touch_plain), whatever there is to do.
+    /// As [`keep`](Self::keep), whatever there is to do.
     ///
     /// # Safety
     /// As there.
     #[cold]
     #[inline(never)]
-    unsafe fn touch_plain_slowly<R>(
-        &mut self,
-        at: At<Slot<K, C>>,
-        mark: Mark,
-        change: impl FnOnce(&mut C) -> R,
-    ) -> R {
+    unsafe fn keep_slowly(&mut self, at: At<Slot<K, C>>, mark: Mark) {
         let id = mark.owner();
         let code = self.generation(id);
         let keep = || {
@@ -334,21 +301,29 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
             let generation = unsafe { at.generation() };
             let was = self.meta(id).base.saturating_add(Epoch::from(generation));
             for ticket in self.active.iter().filter(|ticket| ticket.needs(id)) {
-                let origin = Origin { shard: id, place: at.place() };
                 // SAFETY: as above.
                 let entry = unsafe { at.entry() };
                 // SAFETY: plain entries have no bytes for an arena.
-                unsafe { ticket.keep(entry, was, origin, &self.pool) };
+                unsafe { ticket.keep(entry, (id, at.place()), was, &self.pool) };
             }
+            true
         };
         // SAFETY: as above.
-        let result = unsafe { Self::renew(at, code, keep, change) };
+        order::before_change(keep, || unsafe { Self::renew(at, code) });
         if let Some(cell) = cell(&self.segments, id) {
             // SAFETY: only the writer makes exclusive references, and it is here (W2).
             unsafe { &*cell.data_ptr() }.touch(self.epoch);
         }
         self.note_touched(id, code);
-        result
+        self.take_pen();
+    }
+
+    /// Sees to it that the pen is where it has to be (`pen.rs`, B1).
+    fn take_pen(&mut self) {
+        if Self::PLAIN {
+            // SAFETY: this is the writer, and entries are plain.
+            unsafe { self.pen.go(&self.active, self.epoch) };
+        }
     }
 
     /// Adds an entry whose key is not there.
@@ -387,10 +362,9 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
                 // SAFETY: the place is fresh (the caller), and the shard ours alone (`with`).
                 let entry = unsafe { at.entry() };
                 // SAFETY: as above.
-                let was = unsafe { at.generation() };
-                let origin = Origin { shard: id, place: at.place() };
+                let was = shard.epoch_of(unsafe { at.generation() });
                 // SAFETY: `with` locked the shard, for the ticket needs it.
-                unsafe { ticket.keep(entry, shard.epoch_of(was), origin, pool) };
+                unsafe { ticket.keep(entry, (id, at.place()), was, pool) };
             }
             shard.touch(epoch);
             // SAFETY: as above.
@@ -443,6 +417,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         self.active.push(ticket);
         self.epoch = self.epoch.saturating_add(1);
         self.directory.forget();
+        self.take_pen();
         Some(view)
     }
 

@@ -14,8 +14,8 @@
 //!     order (`order.rs`). Whether a ticket needs a shard changes from yes to no, once.
 //! V3. The shards of a ticket are those that existed at its moment: later ones got their entries
 //!     from shards that the writer captured first.
-//! V4. A ticket ends when its view is through or dropped. The writer looks for that before every
-//!     change that a ticket might need to know of, and lets go of the ticket.
+//! V4. A ticket ends when its view is through or dropped. The writer looks for that before every change
+//!     that it takes a lock for, and when a chunk of the log is full, and lets go of the ticket.
 
 #![expect(unsafe_code, reason = "the writer's side of the undo log (V2)")]
 
@@ -26,7 +26,7 @@ use super::key::KeyRep;
 use super::lock::Lock;
 use super::pool::Pool;
 use super::raw::Slot;
-use super::records::{Origin, UndoLog};
+use super::records::{Chunk, Origin, UndoLog};
 use super::shard::Shard;
 use super::tombs::Sealed;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -71,6 +71,11 @@ impl Marks {
             needed: (0..shards.div_ceil(64)).map(word).collect(),
             ends: (0..shards).map(|_| AtomicU64::new(Self::NEEDED)).collect(),
         }
+    }
+
+    /// Are these the marks of no shard?
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
     }
 
     /// Is this shard still to be captured? What was read of it before a "no" happened before it.
@@ -134,46 +139,37 @@ impl<K: KeyRep, C: Cell> Ticket<K, C> {
     }
 
     /// Keeps an entry, last touched in `epoch`, that the writer is about to change or remove, if
-    /// the snapshot is to see it.
+    /// the snapshot is to see it. `place` is where its generation is.
     ///
     /// # Safety
     /// The caller is the writer, and has locked the entry's shard, which this ticket needs, if
     /// entries have bytes for an arena.
-    #[inline]
     pub(super) unsafe fn keep(
         &self,
         entry: &Slot<K, C>,
+        (shard, place): (u32, usize),
         epoch: Epoch,
-        origin: Origin,
         pool: &Pool<K, C>,
     ) {
         if epoch <= self.epoch && !cfg!(canary = "undo") {
+            let origin = Origin::new(shard, place, (epoch, self.epoch));
             // SAFETY: as the caller promised (L4).
-            unsafe { self.undo.push(entry, epoch, origin, pool) };
+            unsafe { self.undo.push(entry, origin, pool) };
         }
     }
 
-    /// As [`keep`](Self::keep), for a plain entry, of a shard that need not be locked, if the ticket
-    /// needs that. Does nothing and returns `false` where there is more to do: the ticket has ended, or
-    /// the log's chunk is full.
+    /// Which shards are still to be captured.
+    pub(super) fn marks(&self) -> &Arc<Marks> {
+        &self.marks
+    }
+
+    /// The chunk that the writer may add plain entries to by itself.
     ///
     /// # Safety
-    /// The caller is the writer, and entries have no bytes for an arena.
-    #[inline]
-    pub(super) unsafe fn keep_plain(
-        &self,
-        entry: &Slot<K, C>,
-        epoch: Epoch,
-        origin: Origin,
-    ) -> bool {
-        if self.ended() {
-            return false;
-        }
-        if !self.needs(origin.shard) || epoch > self.epoch || cfg!(canary = "undo") {
-            return true;
-        }
-        // SAFETY: as the caller promised (L4).
-        unsafe { self.undo.push_plain(entry, epoch, origin) }
+    /// The caller is the writer.
+    pub(super) unsafe fn open_chunk(&self) -> Arc<Chunk<K, C>> {
+        // SAFETY: as the caller promised.
+        unsafe { self.undo.open() }
     }
 
     /// Captures a shard, which the caller has locked and this ticket needs (V1). Says whether there may

@@ -154,11 +154,14 @@ impl Plain {
                 if self.marks.needs(0) {
                     let entry = Slot { key: [0; 8], cell: Fixed([0; 8]) };
                     // SAFETY: this is the log's one writer, and nothing goes to the arena (L3, L4).
-                    unsafe { self.log.push(&entry, 0, Origin { shard: 0, place }, pool) };
+                    unsafe { self.log.push(&entry, Origin::new(0, place, (0, 0)), pool) };
                 }
+                true
             };
-            let set_value = || value.iter().for_each(|word| word.store(1, Relaxed));
-            order::change(keep, || generation.store(1, Relaxed), set_value);
+            order::before_change(keep, || generation.store(1, Relaxed));
+            for word in value {
+                word.store(1, Relaxed);
+            }
         }
     }
 

@@ -41,6 +41,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     #[cold]
     pub(super) fn reap(&mut self) {
         self.active.retain(|ticket| !ticket.ended());
+        self.take_pen();
     }
 
     /// Moves a shard's base as far as those allow who may ask (W4).
