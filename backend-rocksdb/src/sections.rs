@@ -12,12 +12,12 @@
 //! W3. The first error ends the work for all threads, and is the one that is told. No thread outlives the work.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::thread;
 
 use alluvium_state_api::format::{
     EncodedSection, SectionEncoder, SectionEncoding, SequentialWriter,
 };
+use alluvium_state_api::snapshot::helpers;
 use alluvium_state_api::{Elements, EntryKey, Error, KeyGroup, KeyGroupRange, Result};
 use parking_lot::{Condvar, Mutex};
 
@@ -29,8 +29,6 @@ const AHEAD: usize = 4;
 const MOST_OVERFLOWS: usize = 4;
 /// Pieces that the key groups of a store are divided into: each costs an iterator.
 const PIECES: u16 = 128;
-/// More threads would wait for the one that writes.
-const MOST_THREADS: usize = 4;
 
 /// What takes the entries of sections.
 pub(crate) trait Sections {
@@ -280,12 +278,12 @@ pub(crate) fn write_all(
     writer: &mut SequentialWriter,
     nice: i32,
 ) -> Result<()> {
-    write_with(threads() - 1, pieces, write, writer, nice)
+    write_with(helpers::most_threads(pieces.len()) - 1, pieces, write, writer, nice)
 }
 
 /// The same with so many threads.
 fn write_with(
-    helpers: usize,
+    others: usize,
     pieces: &[Piece],
     write: &WritePiece<'_>,
     writer: &mut SequentialWriter,
@@ -295,35 +293,13 @@ fn write_with(
     let (progress, changed) = (Mutex::default(), Condvar::new());
     let work = Work { pieces, write, encoding, progress, changed };
     thread::scope(|scope| {
-        for _ in 0..helpers.min(pieces.len().saturating_sub(1)) {
-            let help = || {
-                lower_priority(nice);
-                work.help();
-            };
-            let builder = thread::Builder::new().name("alluvium-snapshot".into());
-            // Without another thread this one does all of the work.
-            drop(builder.spawn_scoped(scope, help));
+        for _ in 0..others.min(pieces.len().saturating_sub(1)) {
+            drop(helpers::spawn(scope, nice, || work.help()));
         }
         let written = work.write_all(writer);
         work.end(None);
         written
     })
-}
-
-/// How many threads there may be.
-fn threads() -> usize {
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    // Where a helper cannot stand back, a core is left to the writer.
-    let spare = if cfg!(target_os = "linux") { cores } else { cores.saturating_sub(1) };
-    spare.clamp(1, MOST_THREADS)
-}
-
-/// Gives this thread a lower priority; where that fails it works on with the one it has.
-fn lower_priority(by: i32) {
-    #[cfg(target_os = "linux")]
-    let _unchanged_on_error = rustix::process::nice(by);
-    #[cfg(not(target_os = "linux"))]
-    let _ = by;
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! through a [`SnapshotSink`] and returns a [`KeyedSnapshot`], which travels to the coordinator and
 //! into the checkpoint's metadata. Dropping a task un-run releases whatever it pinned.
 
+pub mod helpers;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;

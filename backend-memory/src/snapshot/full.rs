@@ -11,13 +11,12 @@
 //! * F4 Where helpers get little of the processor, nobody waits for more than the image that each has:
 //!   the capturing thread does the rest of their work, what they have buffered included.
 
-use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use alluvium_state_api::format::{FixedEntries, ScatterWriter};
 use alluvium_state_api::schema::KeySpace;
-use alluvium_state_api::snapshot::CancelToken;
+use alluvium_state_api::snapshot::{CancelToken, helpers};
 use alluvium_state_api::{Error, KeyGroup, Result};
 
 use crate::cells::value::ValueCell;
@@ -27,12 +26,10 @@ use crate::tables::shape::Shape;
 
 /// Entries that are worth a thread of their own.
 const ENTRIES_PER_THREAD: usize = 64 << 10;
-/// As `nice` has it, which on Linux is for the calling thread alone.
+/// As `nice` has it.
 const LOWEST_PRIORITY: i32 = 19;
 /// Images that may wait for each helper: enough for it while the capturing thread encodes one itself.
 const IMAGES_WAITING: usize = 4;
-/// More threads would wait for each other's writes.
-const MOST_THREADS: usize = 4;
 
 /// A full pass over one state.
 #[derive(Clone, Copy)]
@@ -101,26 +98,23 @@ impl<'a> FullPass<'a> {
     ) -> Result<()> {
         writer.expect_entries(view.len() as u64)?;
         let threads = threads(view.len()).min(writer.most_threads());
-        let helpers = match threads {
+        let writers = match threads {
             0 | 1 => Vec::new(),
             _ => writer.helpers(threads - 1)?,
         };
-        let (fill, filled) = sync_channel(helpers.len() * IMAGES_WAITING);
+        let (fill, filled) = sync_channel(writers.len() * IMAGES_WAITING);
         let (filled, empty) = (Mutex::new(filled), Mutex::default());
         let (failed, waited_for) = (Mutex::default(), AtomicBool::new(false));
         let work = Work { filled, empty, failed, waited_for };
         let helped = thread::scope(|scope| {
             let work = &work;
             let help = |mut helper: ScatterWriter| {
-                let help = move || {
-                    lower_priority(LOWEST_PRIORITY);
+                helpers::spawn(scope, LOWEST_PRIORITY, move || {
                     self.help(work, &mut helper, encode);
                     helper
-                };
-                // Without another thread this one does all of the work.
-                thread::Builder::new().name("alluvium-snapshot".into()).spawn_scoped(scope, help)
+                })
             };
-            let running: Vec<_> = helpers.into_iter().filter_map(|one| help(one).ok()).collect();
+            let running: Vec<_> = writers.into_iter().filter_map(help).collect();
             work.note(self.capture(view, work, &fill, (writer, encode)));
             drop(fill);
             self.help(work, writer, encode);
@@ -247,22 +241,7 @@ fn encode<const K: usize, const V: usize>(
 
 /// How many threads a table of so many entries is worth.
 pub(super) fn threads(entries: usize) -> usize {
-    let worth = (entries / ENTRIES_PER_THREAD).min(MOST_THREADS);
-    if worth < 2 {
-        return 1;
-    }
-    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    // Where a helper cannot stand back, a core is left to the writer.
-    let spare = if cfg!(target_os = "linux") { cores } else { cores.saturating_sub(1) };
-    spare.clamp(1, worth)
-}
-
-/// Gives this thread a lower priority; where that fails it works on with the one it has.
-pub(super) fn lower_priority(by: i32) {
-    #[cfg(target_os = "linux")]
-    let _unchanged_on_error = rustix::process::nice(by);
-    #[cfg(not(target_os = "linux"))]
-    let _ = by;
+    helpers::most_threads(entries / ENTRIES_PER_THREAD)
 }
 
 #[cfg(test)]

@@ -19,10 +19,10 @@ use std::vec::IntoIter;
 
 use alluvium_state_api::format::{EncodedSection, SectionEncoding, SequentialWriter};
 use alluvium_state_api::schema::KeySpace;
-use alluvium_state_api::snapshot::CancelToken;
+use alluvium_state_api::snapshot::{CancelToken, helpers};
 use alluvium_state_api::{EntryKey, Error, KeyGroup, Result};
 
-use super::full::{lower_priority, threads};
+use super::full::threads;
 use crate::sync::Mutex;
 use crate::table::{Fixed, ShardImage, TableView};
 use crate::tables::shape::Shape;
@@ -81,7 +81,7 @@ impl SortedPass<'_> {
         view: TableView<[u8; K], Fixed<V>>,
         writer: &mut SequentialWriter,
     ) -> Result<()> {
-        let helpers = threads(view.len()).saturating_sub(1);
+        let others = threads(view.len()).saturating_sub(1);
         let groups = self.collect(view)?;
         let count = groups.len();
         let work = Work {
@@ -91,14 +91,8 @@ impl SortedPass<'_> {
             encoding: writer.encoding(),
         };
         let written = thread::scope(|scope| {
-            for _ in 0..helpers {
-                let help = || {
-                    lower_priority(LOW_PRIORITY);
-                    while self.encode_next(&work) {}
-                };
-                let builder = thread::Builder::new().name("alluvium-snapshot".into());
-                // Without another thread this one does all of the work.
-                drop(builder.spawn_scoped(scope, help));
+            for _ in 0..others {
+                drop(helpers::spawn(scope, LOW_PRIORITY, || while self.encode_next(&work) {}));
             }
             let mut written = 0;
             loop {
