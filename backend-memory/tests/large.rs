@@ -2,38 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod series;
+
 use std::collections::BTreeMap;
 
-use alluvium_backend_memory::MemoryStore;
-use alluvium_state_api::snapshot::{
-    CancelToken, Progress, SnapshotContext, SnapshotKind, SnapshotRequest,
-};
 use alluvium_state_api::testkit::TestStorage;
-use alluvium_state_api::{
-    CheckpointId, KeyedBackend, MaxParallelism, OpenEnv, RestorePart, ValueDescriptor, ValueState,
-};
+use alluvium_state_api::{ValueDescriptor, ValueState};
+use series::{KEYS, open, take};
 
 const COUNT: ValueDescriptor<u64> = ValueDescriptor::new("count");
-const KEYS: u64 = 150_000;
-
-type Backend = KeyedBackend<u64, MemoryStore>;
-
-fn open(restore: Vec<RestorePart>) -> Backend {
-    let groups = MaxParallelism::new(16).unwrap();
-    let space = KeyedBackend::<u64>::key_space(groups, groups.all()).unwrap();
-    KeyedBackend::new(MemoryStore::open(OpenEnv::new(space).with_restore(restore)).unwrap())
-        .unwrap()
-}
-
-fn take(backend: &mut Backend, storage: &TestStorage, id: u64) -> RestorePart {
-    let id = CheckpointId::new(id);
-    let request = SnapshotRequest::new(id, SnapshotKind::Incremental);
-    let (sink, cancel, progress) = (storage.sink(id), CancelToken::default(), Progress::default());
-    let context = SnapshotContext { sink: &sink, cancel: &cancel, progress: &progress };
-    let snapshot = backend.snapshot_now(&request, context).unwrap();
-    backend.checkpoint_completed(id).unwrap();
-    RestorePart { snapshot, source: storage.source(id), base: Some(id) }
-}
 
 #[test]
 fn a_chain_restores_its_newest_words() {
