@@ -204,11 +204,15 @@ impl MemoryStore {
         {
             return Ok(());
         }
+        // Nothing begins to wait in a block that is put record by record.
+        let waits = waiting.is_some();
         for record in block.records() {
             match record {
                 Record::Entry(entry, value) => {
                     check(entry.key())?;
-                    loader.settle(waiting, Some(entry))?;
+                    if waits {
+                        loader.settle(waiting, Some(entry))?;
+                    }
                     loader.put(entry, value)?;
                 }
                 Record::List(segment) | Record::Append(segment) => {
@@ -216,7 +220,9 @@ impl MemoryStore {
                     loader.list(segment.key, segment.first, segment.elements)?;
                 }
                 Record::Tombstone(entry) => {
-                    loader.settle(waiting, Some(entry))?;
+                    if waits {
+                        loader.settle(waiting, Some(entry))?;
+                    }
                     loader.remove(entry);
                 }
                 Record::MapRemoval(entry) => loader.remove_map(entry)?,

@@ -16,14 +16,15 @@ use std::ops::Range;
 
 use alluvium_state_api::format::FixedLayout;
 
-/// Shards of a part: about a megabyte, or three quarters of it.
-const PART_SHARDS_BITS: u32 = 4;
+/// Shards of a part: some 200 KiB, which a core's cache holds together with what waits for them.
+const PART_SHARDS_BITS: u32 = 2;
 /// The most parts: more than these are no longer written side by side at speed.
 const MOST_BITS: u32 = 8;
 /// The fewest that are worth it.
-const FEWEST_BITS: u32 = 2;
-/// Entries of a shard that are worth a visit.
-const HALF_SHARD: usize = 1 << 10;
+const FEWEST_BITS: u32 = 4;
+/// Entries that may wait for a shard: as many as it has, and those that a chain has superseded. With half of
+/// them a chain cost its parts a visit more than a full snapshot did.
+const SHARD_ENTRIES: usize = 2_500;
 /// Bytes that wait, at most.
 const MOST_BYTES: usize = if cfg!(test) { 1 << 14 } else { 64 << 20 };
 
@@ -42,8 +43,8 @@ impl Sorted {
     pub(crate) fn of(layout: FixedLayout, depth: u32) -> Option<Self> {
         let bits = depth.saturating_sub(PART_SHARDS_BITS).min(MOST_BITS);
         let width = layout.entry_bytes();
-        let half = width.saturating_mul(HALF_SHARD).checked_shl(depth).unwrap_or(usize::MAX);
-        let most = (half.min(MOST_BYTES) >> bits).max(width);
+        let all = width.saturating_mul(SHARD_ENTRIES).checked_shl(depth).unwrap_or(usize::MAX);
+        let most = (all.min(MOST_BYTES) >> bits).max(width);
         (bits >= FEWEST_BITS).then(|| Self {
             layout,
             parts: vec![Vec::new(); 1 << bits],
