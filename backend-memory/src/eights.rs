@@ -4,8 +4,7 @@ use alluvium_state_api::Slot;
 
 use crate::MemoryStore;
 use crate::table::{Fixed, Table};
-use crate::tables::any::Values;
-use crate::tables::state::AnyTable;
+use crate::tables::any::AnyTable;
 
 /// The values of a state whose keys and values have 8 bytes, and whose keys have no namespace. Values are
 /// little-endian words, so that they travel in registers.
@@ -49,7 +48,7 @@ impl MemoryStore {
     pub fn eights(&self, slot: Slot) -> Option<Eights<'_>> {
         let state = self.states.get(slot.index())?;
         match &state.table {
-            AnyTable::Values(Values::K8V8(table)) if state.plain => Some(Eights(table)),
+            AnyTable::Numbers(table) => Some(Eights(table)),
             _ => None,
         }
     }

@@ -13,9 +13,9 @@ use crate::cells::value::ValueCell;
 use crate::ops::wrong_width;
 use crate::sorted::Sorted;
 use crate::table::{BATCH, KeyRep, Table};
-use crate::tables::any::{with_keyed, with_values};
+use crate::tables::any::{AnyTable, with_keyed, with_values};
 use crate::tables::shape::Shape;
-use crate::tables::state::{AnyTable, State};
+use crate::tables::state::State;
 
 /// Fills one state; holds a buffer for addresses.
 pub(crate) struct Loader<'a> {
@@ -36,10 +36,7 @@ impl Loader<'_> {
     pub(crate) fn put(&mut self, entry: EntryKey<'_>, value: &[u8]) -> Result<()> {
         let now = self.state.now();
         let address = self.state.shape.address_of(entry, self.scratch);
-        match &mut self.state.table {
-            AnyTable::Values(any) => {
-                with_values!(any, table => put_value(table, address, value, self.meta))
-            }
+        with_values!(&mut self.state.table, table => put_value(table, address, value, self.meta), {
             AnyTable::Maps(any) => {
                 let fresh = with_keyed!(Maps, any, table => {
                     with_map(table, address, self.meta, || MapCell::new(now), |map| {
@@ -50,7 +47,7 @@ impl Loader<'_> {
                 Ok(())
             }
             AnyTable::Lists(_) => Err(misfit(self.meta, "a value")),
-        }
+        })
     }
 
     /// Sets the values of entries that lie side by side and all have these widths, each after `check`
@@ -63,9 +60,6 @@ impl Loader<'_> {
         waiting: &mut Option<Sorted>,
         check: impl Fn(&[u8]) -> Result<()>,
     ) -> Result<bool> {
-        let AnyTable::Values(any) = &mut self.state.table else {
-            return Ok(false);
-        };
         let plain = layout.map_key == 0 && layout.key > 0;
         if !plain || self.state.shape.width != Some(layout.key_bytes()) {
             return Ok(false);
@@ -76,7 +70,7 @@ impl Loader<'_> {
             check(address.get(..layout.key).unwrap_or_default())?;
             Ok(shape.hash(address))
         };
-        with_values!(any, table => {
+        with_values!(&mut self.state.table, table => {
             if waiting.is_none() {
                 *waiting = Sorted::of(layout, table.depth());
             }
@@ -84,7 +78,7 @@ impl Loader<'_> {
                 Some(waiting) => sort_values(table, raw, (shape, meta), waiting, hash_of),
                 None => put_values(table, (layout, raw), meta, hash_of),
             }
-        })?;
+        }, { _ => return Ok(false) })?;
         Ok(true)
     }
 
@@ -94,18 +88,18 @@ impl Loader<'_> {
         waiting: &mut Option<Sorted>,
         entry: Option<EntryKey<'_>>,
     ) -> Result<()> {
-        let (Some(waiting), AnyTable::Values(any)) = (waiting, &mut self.state.table) else {
+        let Some(waiting) = waiting else {
             return Ok(());
         };
         let (shape, meta) = (self.state.shape, self.meta);
         let hash = entry.map(|entry| shape.address_of(entry, self.scratch).0);
-        with_values!(any, table => {
+        with_values!(&mut self.state.table, table => {
             let only = hash.map(|hash| table.part_of(hash, waiting.bits()));
             for part in waiting.all().filter(|part| only.is_none_or(|only| only == *part)) {
                 settle_part(table, part, (shape, meta), waiting)?;
             }
             Ok(())
-        })
+        }, { _ => Ok(()) })
     }
 
     /// Adds list elements from index `first` on; 0 begins the list anew.
@@ -141,10 +135,9 @@ impl Loader<'_> {
     pub(crate) fn remove(&mut self, entry: EntryKey<'_>) {
         let now = self.state.now();
         let (hash, bytes) = self.state.shape.address_of(entry, self.scratch);
-        match &mut self.state.table {
-            AnyTable::Values(any) => with_values!(any, table => {
-                probe_of(table, bytes).and_then(|probe| table.remove(hash, probe));
-            }),
+        with_values!(&mut self.state.table, table => {
+            probe_of(table, bytes).and_then(|probe| table.remove(hash, probe));
+        }, {
             AnyTable::Lists(any) => with_keyed!(Lists, any, table => {
                 probe_of(table, bytes).and_then(|probe| table.remove(hash, probe));
             }),
@@ -157,7 +150,7 @@ impl Loader<'_> {
                     map.remove();
                 }
             }),
-        }
+        });
     }
 
     /// Removes a whole map.
@@ -176,11 +169,10 @@ impl Loader<'_> {
     /// Prepares an empty table for so many keys.
     pub(crate) fn reserve(&mut self, keys: u64) {
         let keys = usize::try_from(keys).unwrap_or(0);
-        match &mut self.state.table {
-            AnyTable::Values(any) => with_values!(any, table => table.reserve(keys)),
+        with_values!(&mut self.state.table, table => table.reserve(keys), {
             AnyTable::Lists(any) => with_keyed!(Lists, any, table => table.reserve(keys)),
             AnyTable::Maps(_) => {}
-        }
+        });
     }
 }
 

@@ -10,8 +10,8 @@ use alluvium_state_api::{
 
 use crate::ops::{Target, maps, values, wrong_key, wrong_width};
 use crate::store::{Buffers, MemoryStore, wrong_table};
-use crate::tables::any::{with_keyed, with_values};
-use crate::tables::state::{AnyTable, State};
+use crate::tables::any::{AnyTable, with_keyed, with_values};
+use crate::tables::state::State;
 
 impl MemoryStore {
     /// A value has not the width of its state's codec.
@@ -47,10 +47,7 @@ impl MemoryStore {
         let (now, target) = (state.now(), Target { meta, key });
         let Buffers { address, out, .. } = buffers;
         let address = state.shape.address(key, address);
-        match &mut state.table {
-            AnyTable::Values(any) => {
-                with_values!(any, table => values::modify(table, address, target, out, change))
-            }
+        with_values!(&mut state.table, table => values::modify(table, address, target, out, change), {
             AnyTable::Maps(any) => {
                 let buffers = (out, now);
                 let difference = with_keyed!(Maps, any, table => {
@@ -60,7 +57,7 @@ impl MemoryStore {
                 Ok(())
             }
             AnyTable::Lists(_) => Err(wrong_table()),
-        }
+        })
     }
 
     /// [`KeyedStore::get`], called and not compiled in.
@@ -75,10 +72,7 @@ impl MemoryStore {
         let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
         let (now, target) = (state.now(), Target { meta, key });
         let address = state.shape.address(key, &mut buffers.address);
-        match &mut state.table {
-            AnyTable::Values(any) => {
-                with_values!(any, table => values::put(table, address, target, value))
-            }
+        with_values!(&mut state.table, table => values::put(table, address, target, value), {
             AnyTable::Maps(any) => {
                 let put =
                     with_keyed!(Maps, any, table => maps::put(table, address, target, value, now));
@@ -86,7 +80,7 @@ impl MemoryStore {
                 Ok(())
             }
             AnyTable::Lists(_) => Err(wrong_table()),
-        }
+        })
     }
 }
 
@@ -101,11 +95,10 @@ pub(crate) fn get_any<'s>(
     let meta = directory.check(slot, StateOperation::Value)?;
     let target = Target { meta, key };
     let address = state.shape.address(key, scratch);
-    match &state.table {
-        AnyTable::Values(any) => with_values!(any, table => values::get(table, address, target)),
+    with_values!(&state.table, table => values::get(table, address, target), {
         AnyTable::Maps(any) => with_keyed!(Maps, any, table => maps::get(table, address, target)),
         AnyTable::Lists(_) => Err(wrong_table()),
-    }
+    })
 }
 
 /// Why a value of a slot cannot be read.

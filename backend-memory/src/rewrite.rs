@@ -11,8 +11,8 @@ use alluvium_state_api::{
 
 use crate::load::Loader;
 use crate::store::MemoryStore;
-use crate::tables::any::{with_keyed, with_values};
-use crate::tables::state::{AnyTable, State};
+use crate::tables::any::{AnyTable, with_keyed, with_values};
+use crate::tables::state::State;
 
 /// Rewrites the values, elements or map values of a slot.
 pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<'_>) -> Result<()> {
@@ -37,15 +37,14 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
         out.clear();
         change(bytes, out)
     };
-    match &old.table {
-        AnyTable::Values(any) => with_values!(any, table => table.for_each(|key, cell| {
-            use crate::cells::value::ValueCell;
-            guard(old.shape.parts(key).and_then(|entry| {
-                value(ValueCell::bytes(cell), &mut out)?;
-                check(entry, out.len() as u64, 1)?;
-                loader.put(entry, &out)
-            }));
-        })),
+    with_values!(&old.table, table => table.for_each(|key, cell| {
+        use crate::cells::value::ValueCell;
+        guard(old.shape.parts(key).and_then(|entry| {
+            value(ValueCell::bytes(cell), &mut out)?;
+            check(entry, out.len() as u64, 1)?;
+            loader.put(entry, &out)
+        }));
+    }), {
         AnyTable::Lists(any) => with_keyed!(Lists, any, table => table.for_each(|key, list| {
             guard(old.shape.parts(key).and_then(|entry| {
                 let mut elements = ElementsBuffer::default();
@@ -75,7 +74,7 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
                 .map(drop)
             }));
         })),
-    }
+    });
     if let Some(error) = failed {
         return Err(error);
     }

@@ -27,8 +27,8 @@ use crate::chain::Chain;
 use crate::ops::{Target, lists, maps, scan, values};
 use crate::point;
 use crate::table::Seed;
-use crate::tables::any::{Values, with_keyed, with_values};
-use crate::tables::state::{AnyTable, State};
+use crate::tables::any::{AnyTable, with_keyed, with_values};
+use crate::tables::state::State;
 
 /// Buffers that are used again, so that no access allocates after warm-up.
 #[derive(Debug, Default)]
@@ -168,8 +168,7 @@ impl KeyedStore for MemoryStore {
     fn put(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         // S4: what is in a table of values is changed by this operation
         if let Some(state) = self.states.get_mut(slot.index())
-            && state.plain
-            && let AnyTable::Values(Values::K8V8(table)) = &mut state.table
+            && let AnyTable::Numbers(table) = &mut state.table
             && let Ok(probe) = key.bytes().try_into()
             && let Ok(value) = value.try_into()
         {
@@ -184,10 +183,7 @@ impl KeyedStore for MemoryStore {
         let (meta, state, buffers) = self.find(slot, StateOperation::Any)?;
         let (now, target) = (state.now(), Target { meta, key });
         let address = state.shape.address(key, &mut buffers.address);
-        match &mut state.table {
-            AnyTable::Values(any) => {
-                with_values!(any, table => values::remove(table, address, target))
-            }
+        with_values!(&mut state.table, table => values::remove(table, address, target), {
             AnyTable::Lists(any) => {
                 with_keyed!(Lists, any, table => lists::remove(table, address, target))
             }
@@ -197,7 +193,7 @@ impl KeyedStore for MemoryStore {
                 state.map_entries -= u64::from(removed?);
                 Ok(())
             }
-        }
+        })
     }
 
     fn remove_prefix(&mut self, slot: Slot, prefix: &StateKey<'_>) -> Result<()> {
@@ -225,8 +221,7 @@ impl KeyedStore for MemoryStore {
     {
         // S4: what is in a table of values is changed by this operation
         if let Some(state) = self.states.get_mut(slot.index())
-            && state.plain
-            && let AnyTable::Values(Values::K8V8(table)) = &mut state.table
+            && let AnyTable::Numbers(table) = &mut state.table
             && let Ok(probe) = key.bytes().try_into()
         {
             let (hash, out) = (u64::from_le_bytes(probe), &mut self.buffers.out);
@@ -310,17 +305,14 @@ impl KeyedStore for MemoryStore {
                     return Err(no_table());
                 };
                 let groups = scan::Groups { space: &self.space, shape: state.shape, range, from };
-                match &state.table {
-                    AnyTable::Values(any) => {
-                        with_values!(any, table => scan::values(table, groups, visit))
-                    }
+                with_values!(&state.table, table => scan::values(table, groups, visit), {
                     AnyTable::Lists(any) => {
                         with_keyed!(Lists, any, table => scan::lists(table, groups, visit))
                     }
                     AnyTable::Maps(any) => {
                         with_keyed!(Maps, any, table => scan::maps(table, groups, visit))
                     }
-                }
+                })
             }
         }
     }
@@ -335,15 +327,12 @@ impl KeyedStore for MemoryStore {
         let (meta, state, _) = self.find(slot, StateOperation::Merge)?;
         let (now, shape) = (state.now(), state.shape);
         let target = Target { meta, key: target };
-        match &mut state.table {
-            AnyTable::Values(any) => {
-                with_values!(any, table => values::merge(table, shape, target, sources, merge))
-            }
+        with_values!(&mut state.table, table => values::merge(table, shape, target, sources, merge), {
             AnyTable::Lists(any) => {
                 with_keyed!(Lists, any, table => lists::merge(table, shape, target, sources, now))
             }
             AnyTable::Maps(_) => Err(wrong_table()),
-        }
+        })
     }
 
     #[inline]
@@ -355,19 +344,16 @@ impl KeyedStore for MemoryStore {
     ) -> Result<()> {
         // S4: what is in a table of values is read by this operation
         if let Some(state) = self.states.get(slot.index())
-            && state.plain
-            && let (AnyTable::Values(Values::K8V8(table)), Some(keys)) =
-                (&state.table, keys.fixed())
+            && let (AnyTable::Numbers(table), Some(keys)) = (&state.table, keys.fixed())
         {
             return values::get_many_fixed(table, keys, visit);
         }
-        if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
-            && let AnyTable::Values(any) = &state.table
-        {
-            let Buffers { address, out, hashes } = buffers;
-            let work = values::BatchWork { shape: state.shape, meta, address, hashes, out };
-            return with_values!(any, table => values::get_many(table, keys, work, visit));
-        }
+        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
+        let Buffers { address, out, hashes } = buffers;
+        let work = values::BatchWork { shape: state.shape, meta, address, hashes, out };
+        with_values!(&state.table, table => return values::get_many(table, keys, work, visit), {
+            AnyTable::Lists(_) | AnyTable::Maps(_) => {}
+        });
         for (index, key) in keys.iter().enumerate() {
             let value = self.get(slot, &key)?;
             visit(index, value)?;
@@ -384,21 +370,18 @@ impl KeyedStore for MemoryStore {
     ) -> Result<()> {
         // S4: what is in a table of values is changed by this operation
         if let Some(state) = self.states.get_mut(slot.index())
-            && state.plain
-            && let (AnyTable::Values(Values::K8V8(table)), Some(keys)) =
-                (&mut state.table, keys.fixed())
+            && let (AnyTable::Numbers(table), Some(keys)) = (&mut state.table, keys.fixed())
         {
             let out = &mut self.buffers.out;
             let fit = values::modify_many_fixed(table, keys, out, change)?;
             return if fit { Ok(()) } else { Err(self.misfit(slot)) };
         }
-        if let (meta, state, buffers) = self.find(slot, StateOperation::Value)?
-            && let AnyTable::Values(any) = &mut state.table
-        {
-            let Buffers { address, out, hashes } = buffers;
-            let work = values::BatchWork { shape: state.shape, meta, address, hashes, out };
-            return with_values!(any, table => values::modify_many(table, keys, work, change));
-        }
+        let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
+        let Buffers { address, out, hashes } = buffers;
+        let work = values::BatchWork { shape: state.shape, meta, address, hashes, out };
+        with_values!(&mut state.table, table => return values::modify_many(table, keys, work, change), {
+            AnyTable::Lists(_) | AnyTable::Maps(_) => {}
+        });
         for (index, key) in keys.iter().enumerate() {
             self.modify(slot, &key, &mut |old, out| change(index, old, out))?;
         }

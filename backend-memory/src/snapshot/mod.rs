@@ -28,9 +28,8 @@ use crate::cells::map::MapCell;
 use crate::chain::{Base, InFlight};
 use crate::store::MemoryStore;
 use crate::table::{Blob, Cell, Epoch, Fixed, KeyRep, Table, TableView, VarKey};
-use crate::tables::any::{with_keyed, with_values};
+use crate::tables::any::{AnyTable, with_keyed, with_values};
 use crate::tables::shape::Shape;
-use crate::tables::state::AnyTable;
 
 /// A state as of a snapshot, ordered by name among the others.
 pub(crate) struct StateView {
@@ -171,11 +170,10 @@ pub(crate) fn begin(
         let Some(state) = store.states.get_mut(slot.index()) else {
             continue;
         };
-        let view = match &mut state.table {
-            AnyTable::Values(any) => with_values!(any, table => view_of(table, as_base)?),
+        let view = with_values!(&mut state.table, table => view_of(table, as_base)?, {
             AnyTable::Lists(any) => with_keyed!(Lists, any, table => view_of(table, as_base)?),
             AnyTable::Maps(any) => with_keyed!(Maps, any, table => view_of(table, as_base)?),
-        };
+        });
         state.snapshot_taken(view.epoch(), as_base);
         let maps = matches!(state.table, AnyTable::Maps(_));
         let entries = if maps { state.map_entries } else { view.len() };
@@ -236,11 +234,10 @@ pub(crate) fn end_epoch(store: &mut MemoryStore) -> Result<Vec<Epoch>> {
     let as_base = true;
     let mut epochs = Vec::with_capacity(store.states.len());
     for state in &mut store.states {
-        let view = match &mut state.table {
-            AnyTable::Values(any) => with_values!(any, table => view_of(table, as_base)?),
+        let view = with_values!(&mut state.table, table => view_of(table, as_base)?, {
             AnyTable::Lists(any) => with_keyed!(Lists, any, table => view_of(table, as_base)?),
             AnyTable::Maps(any) => with_keyed!(Maps, any, table => view_of(table, as_base)?),
-        };
+        });
         state.snapshot_taken(view.epoch(), as_base);
         epochs.push(view.epoch());
     }

@@ -11,9 +11,12 @@ use crate::cells::list::ListCell;
 use crate::cells::map::MapCell;
 use crate::table::{Blob, Fixed, Seed, Table, VarKey};
 
-/// A table of values.
+/// The table behind a state. One discriminant tells what a table of values is, since the shortest way of a record asks
+/// nothing else: a load more, and fewer accesses wait for memory at once.
 #[derive(Debug)]
-pub(crate) enum Values {
+pub(crate) enum AnyTable {
+    /// Values of 8 bytes under keys of 8, both as they come: what has these widths needs no further check.
+    Numbers(Table<[u8; 8], Fixed<8>>),
     /// Keys of 8 bytes, values of 8.
     K8V8(Table<[u8; 8], Fixed<8>>),
     /// Keys of 8 bytes, values of 16.
@@ -28,12 +31,20 @@ pub(crate) enum Values {
     V8(Table<VarKey, Fixed<8>>),
     /// Any keys and values.
     Any(Table<VarKey, Blob>),
+    Lists(Lists),
+    Maps(Maps),
 }
 
-impl Values {
-    /// An empty table for these widths, in bytes.
-    pub(crate) fn new(key: Option<usize>, value: Option<usize>, seed: Seed) -> Self {
+impl AnyTable {
+    /// An empty table of values for these widths, in bytes. Where values are `plain`, any of the right width is within the
+    /// state's limit, and keys have no namespace.
+    pub(crate) fn values(
+        (key, value): (Option<usize>, Option<usize>),
+        plain: bool,
+        seed: Seed,
+    ) -> Self {
         match (key, value) {
+            (Some(8), Some(8)) if plain => Self::Numbers(Table::new(seed, hash_of_8)),
             (Some(8), Some(8)) => Self::K8V8(Table::new(seed, hash_of_8)),
             (Some(8), Some(16)) => Self::K8V16(Table::new(seed, hash_of_8)),
             (Some(8), _) => Self::K8(Table::new(seed, hash_of_8)),
@@ -89,17 +100,20 @@ impl Maps {
     }
 }
 
-/// Evaluates an expression with the table behind a [`Values`], whatever its type.
+/// Evaluates an expression with the table of values behind an [`AnyTable`], whatever its type; the arms that follow say what
+/// to do with other tables.
 macro_rules! with_values {
-    ($any:expr, $table:ident => $body:expr) => {
+    ($any:expr, $table:ident => $body:expr, { $($others:tt)* }) => {
         match $any {
-            $crate::tables::any::Values::K8V8($table) => $body,
-            $crate::tables::any::Values::K8V16($table) => $body,
-            $crate::tables::any::Values::K8($table) => $body,
-            $crate::tables::any::Values::K16V8($table) => $body,
-            $crate::tables::any::Values::K16($table) => $body,
-            $crate::tables::any::Values::V8($table) => $body,
-            $crate::tables::any::Values::Any($table) => $body,
+            $crate::tables::any::AnyTable::Numbers($table) => $body,
+            $crate::tables::any::AnyTable::K8V8($table) => $body,
+            $crate::tables::any::AnyTable::K8V16($table) => $body,
+            $crate::tables::any::AnyTable::K8($table) => $body,
+            $crate::tables::any::AnyTable::K16V8($table) => $body,
+            $crate::tables::any::AnyTable::K16($table) => $body,
+            $crate::tables::any::AnyTable::V8($table) => $body,
+            $crate::tables::any::AnyTable::Any($table) => $body,
+            $($others)*
         }
     };
 }

@@ -3,18 +3,10 @@
 use alluvium_state_api::StateKey;
 use alluvium_state_api::schema::{KeyIdentity, StateKind, StateMeta};
 
-use super::any::{Lists, Maps, Values, with_keyed, with_values};
+use super::any::{AnyTable, Lists, Maps, with_keyed, with_values};
 use super::shape::Shape;
 use crate::cells::Now;
 use crate::table::{Epoch, Fixed, Seed, Table};
-
-/// The table behind a state.
-#[derive(Debug)]
-pub(crate) enum AnyTable {
-    Values(Values),
-    Lists(Lists),
-    Maps(Maps),
-}
 
 /// A registered or restored state.
 #[derive(Debug)]
@@ -23,9 +15,6 @@ pub(crate) struct State {
     pub(crate) shape: Shape,
     /// Map entries of all maps; 0 for other kinds.
     pub(crate) map_entries: u64,
-    /// Keys are table keys as they are, and a value of the codec's width is within the size limit: what
-    /// has these widths needs no further check.
-    pub(crate) plain: bool,
     now: Now,
 }
 
@@ -35,23 +24,22 @@ impl State {
         let shape = Shape::of(key, meta);
         let value = meta.value.width.and_then(|width| usize::try_from(width).ok());
         let value = value.and_then(|width| width.checked_add(meta.stamp_bytes()));
-        let table = match meta.kind {
-            StateKind::List => AnyTable::Lists(Lists::new(shape.width, seed)),
-            StateKind::Map => AnyTable::Maps(Maps::new(shape.width, seed)),
-            _ => AnyTable::Values(Values::new(shape.width, value, seed)),
-        };
         let payload = meta.value.width.map(u64::from);
         let fits = payload.is_some_and(|payload| payload <= meta.size_limit);
         let plain = fits && shape.is_key_alone();
-        Self { table, shape, map_entries: 0, plain, now: Now { epoch: 1, horizon: None } }
+        let table = match meta.kind {
+            StateKind::List => AnyTable::Lists(Lists::new(shape.width, seed)),
+            StateKind::Map => AnyTable::Maps(Maps::new(shape.width, seed)),
+            _ => AnyTable::values((shape.width, value), plain, seed),
+        };
+        Self { table, shape, map_entries: 0, now: Now { epoch: 1, horizon: None } }
     }
 
     /// The table and its key, where both keys and values are plain and have 8 bytes (`MemoryStore`, S4).
     #[expect(clippy::inline_always, reason = "so that key and table travel in registers")]
     #[inline(always)]
     pub(crate) fn eight(&self, key: &StateKey<'_>) -> Option<(&Table<[u8; 8], Fixed<8>>, [u8; 8])> {
-        if self.plain
-            && let AnyTable::Values(Values::K8V8(table)) = &self.table
+        if let AnyTable::Numbers(table) = &self.table
             && let Ok(probe) = key.bytes().try_into()
         {
             return Some((table, probe));
@@ -75,11 +63,10 @@ impl State {
 
     /// Increments may now build on the snapshot that ended `base`; nothing older is needed.
     pub(crate) fn set_base(&mut self, base: Option<Epoch>) {
-        let kept = match &mut self.table {
-            AnyTable::Values(values) => with_values!(values, table => table.set_horizon(base)),
+        let kept = with_values!(&mut self.table, table => table.set_horizon(base), {
             AnyTable::Lists(lists) => with_keyed!(Lists, lists, table => table.set_horizon(base)),
             AnyTable::Maps(maps) => with_keyed!(Maps, maps, table => table.set_horizon(base)),
-        };
+        });
         if kept {
             self.now.horizon = base;
         }
@@ -87,20 +74,18 @@ impl State {
 
     /// Keys and namespaces; of maps, their entries.
     pub(crate) fn entries(&self) -> u64 {
-        match &self.table {
-            AnyTable::Values(values) => with_values!(values, table => table.len() as u64),
+        with_values!(&self.table, table => table.len() as u64, {
             AnyTable::Lists(lists) => with_keyed!(Lists, lists, table => table.len() as u64),
             AnyTable::Maps(_) => self.map_entries,
-        }
+        })
     }
 
     /// Bytes allocated for the state.
     pub(crate) fn heap_bytes(&self) -> u64 {
-        let bytes = match &self.table {
-            AnyTable::Values(values) => with_values!(values, table => table.heap_bytes()),
+        let bytes = with_values!(&self.table, table => table.heap_bytes(), {
             AnyTable::Lists(lists) => with_keyed!(Lists, lists, table => table.heap_bytes()),
             AnyTable::Maps(maps) => with_keyed!(Maps, maps, table => table.heap_bytes()),
-        };
+        });
         bytes as u64
     }
 }
