@@ -18,6 +18,19 @@ pub enum Change {
 /// Where a closure of [`KeyedStore::modify_with`](crate::KeyedStore::modify_with) puts a new value. A short
 /// one never gets to the buffer: on its way through it a number would be stored, loaded, and compared with
 /// widths that the compiler knows.
+///
+/// ```
+/// use alluvium_state_api::NewValue;
+/// use alluvium_state_api::codec::Native;
+///
+/// let mut buffer = Vec::new();
+/// let mut new = NewValue::new(&mut buffer);
+/// new.set::<Native, _>(&7_u64)?;
+/// assert_eq!(new.fixed(), Some(7_u64.to_be_bytes()));
+/// new.set::<Native, _>(&[1_u8; 100][..])?;
+/// assert!(new.bytes().len() >= 100);
+/// # Ok::<(), alluvium_state_api::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct NewValue<'b> {
     buffer: &'b mut Vec<u8>,
