@@ -38,6 +38,39 @@ fn snapshot(storage: &TestStorage) -> Result<KeyedSnapshot> {
     run_task(task, &storage.sink(CHECKPOINT), &CancelToken::default())
 }
 
+/// Writes, updates and removes six of every `kinds` keys on both sides, one by one and in batches; others stay.
+fn change(
+    backend: &mut Backend,
+    expected: &mut [Option<u64>],
+    (round, kinds): (u64, u64),
+) -> Result<()> {
+    let value = backend.open(VALUE)?;
+    let of = |kind: u64| (0..KEYS).filter(move |key| (key + round) % kinds == kind);
+    for key in of(0) {
+        backend.at(&key)?.value(value).set(&(key + round))?;
+    }
+    for key in of(1) {
+        backend.at(&key)?.value(value).update(|old| Some(old.unwrap_or(0) + round))?;
+    }
+    for key in of(2) {
+        backend.at(&key)?.value(value).update(|_| None)?;
+    }
+    for key in of(3) {
+        backend.at(&key)?.value(value).clear()?;
+    }
+    backend.batch(of(4))?.update(value, |_, old| Some(old.unwrap_or(0) + round))?;
+    backend.batch(of(5))?.update(value, |_, _| None)?;
+    for (key, now) in (0..).zip(expected) {
+        *now = match (key + round) % kinds {
+            0 => Some(key + round),
+            1 | 4 => Some(now.unwrap_or(0) + round),
+            6.. => *now,
+            _ => None,
+        };
+    }
+    Ok(())
+}
+
 /// All values, read one by one, which must be those that a batch reads.
 fn read(backend: &mut Backend) -> Result<Vec<Option<u64>>> {
     let value = backend.open(VALUE)?;
@@ -56,33 +89,10 @@ fn reads_see_what_was_written_after_they_read_it() -> Result<()> {
     let directory = temporary()?;
     let part = RestorePart { snapshot, source: storage.source(CHECKPOINT), base: None };
     let mut backend = open(&directory, vec![part])?;
-    let value = backend.open(VALUE)?;
     let mut expected: Vec<_> = (0..KEYS).map(Some).collect();
     assert_eq!(read(&mut backend)?, expected);
     for round in 1..5 {
-        let of = |kind: u64| (0..KEYS).filter(move |key| (key + round) % 7 == kind);
-        for key in of(0) {
-            backend.at(&key)?.value(value).set(&(key + round))?;
-        }
-        for key in of(1) {
-            backend.at(&key)?.value(value).update(|old| Some(old.unwrap_or(0) + round))?;
-        }
-        for key in of(2) {
-            backend.at(&key)?.value(value).update(|_| None)?;
-        }
-        for key in of(3) {
-            backend.at(&key)?.value(value).clear()?;
-        }
-        backend.batch(of(4))?.update(value, |_, old| Some(old.unwrap_or(0) + round))?;
-        backend.batch(of(5))?.update(value, |_, _| None)?;
-        for (key, now) in (0..).zip(&mut expected) {
-            *now = match (key + round) % 7 {
-                0 => Some(key + round),
-                1 | 4 => Some(now.unwrap_or(0) + round),
-                6 => *now,
-                _ => None,
-            };
-        }
+        change(&mut backend, &mut expected, (round, 7))?;
         assert_eq!(read(&mut backend)?, expected, "round {round}");
     }
     let figures = backend.store().fs_statistics();
@@ -98,32 +108,9 @@ fn copies_of_what_was_written_are_as_it_was_written_last() -> Result<()> {
     let directory = temporary()?;
     let part = RestorePart { snapshot, source: storage.source(CHECKPOINT), base: None };
     let mut backend = open(&directory, vec![part])?;
-    let value = backend.open(VALUE)?;
     let mut expected: Vec<_> = (0..KEYS).map(Some).collect();
     for round in 1..9 {
-        let of = |kind: u64| (0..KEYS).filter(move |key| (key + round) % 11 == kind);
-        for key in of(0) {
-            backend.at(&key)?.value(value).set(&(key + round))?;
-        }
-        for key in of(1) {
-            backend.at(&key)?.value(value).update(|old| Some(old.unwrap_or(0) + round))?;
-        }
-        for key in of(2) {
-            backend.at(&key)?.value(value).update(|_| None)?;
-        }
-        for key in of(3) {
-            backend.at(&key)?.value(value).clear()?;
-        }
-        backend.batch(of(4))?.update(value, |_, old| Some(old.unwrap_or(0) + round))?;
-        backend.batch(of(5))?.update(value, |_, _| None)?;
-        for (key, now) in (0..).zip(&mut expected) {
-            *now = match (key + round) % 11 {
-                0 => Some(key + round),
-                1 | 4 => Some(now.unwrap_or(0) + round),
-                6.. => *now,
-                _ => None,
-            };
-        }
+        change(&mut backend, &mut expected, (round, 11))?;
         for _ in 0..3 {
             assert_eq!(read(&mut backend)?, expected, "round {round}");
         }
