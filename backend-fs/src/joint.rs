@@ -22,6 +22,7 @@ use alluvium_state_api::format::BlockKind;
 use alluvium_state_api::{KeyGroup, Result};
 
 use crate::segment::{BlockCache, KINDS, Listed, Segment, Widths};
+
 /// The largest section that is noted.
 const SECTION_BYTES: u64 = 128 << 10;
 /// Bytes of the sections that are noted together.
