@@ -166,11 +166,12 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Prepares an empty table for so many keys.
-    pub(crate) fn reserve(&mut self, keys: u64) {
-        let keys = usize::try_from(keys).unwrap_or(0);
-        with_values!(&mut self.state.table, table => table.reserve(keys), {
-            AnyTable::Lists(any) => with_keyed!(Lists, any, table => table.reserve(keys)),
+    /// Prepares an empty table for so many keys, which take about so many bytes in files.
+    pub(crate) fn reserve(&mut self, keys: u64, bytes: u64) {
+        let (keys, bytes) =
+            (usize::try_from(keys).unwrap_or(0), usize::try_from(bytes).unwrap_or(0));
+        with_values!(&mut self.state.table, table => table.reserve(keys, bytes), {
+            AnyTable::Lists(any) => with_keyed!(Lists, any, table => table.reserve(keys, bytes)),
             AnyTable::Maps(_) => {}
         });
     }

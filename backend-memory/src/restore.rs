@@ -65,15 +65,21 @@ impl MemoryStore {
 
     /// Prepares empty tables for the entries that there will be in the end: the oldest file of a chain
     /// may have but a part of them, and a table that grows while it is filled costs as much again.
-    /// What the snapshots claim is believed up to an entry per byte of their files.
+    /// What the snapshots claim is believed up to an entry per byte of their files. Entries of all states count as
+    /// equally long.
     fn reserve(&mut self, parts: &[RestorePart], plan: &[KeyGroupRange]) {
         let files = parts.iter().flat_map(|part| &part.snapshot.files);
         let most = files.map(|file| file.stored.length).fold(0u64, u64::saturating_add);
+        let states = parts.iter().flat_map(|part| &part.snapshot.states);
+        let all = states.map(|state| state.entries.get()).fold(0u64, u64::saturating_add);
+        let mean = most.checked_div(all).unwrap_or(0);
         let mut scratch = Vec::new();
         for (slot, meta) in self.directory.by_name() {
             let expected = expected_entries(parts, plan, &meta.name);
             if let (Some(state), Some(entries)) = (self.states.get_mut(slot.index()), expected) {
-                Loader { state, meta, scratch: &mut scratch }.reserve(entries.min(most));
+                let entries = entries.min(most);
+                let bytes = entries.saturating_mul(mean);
+                Loader { state, meta, scratch: &mut scratch }.reserve(entries, bytes);
             }
         }
     }
@@ -137,10 +143,14 @@ impl MemoryStore {
         let mut scratch = Vec::new();
         for (id, slot) in slots.iter().enumerate().filter(|_| fresh) {
             // As above, an entry per byte at most: the index may say anything.
-            let believed = |totals: &StateTotals| totals.entries.min(totals.stored_bytes);
-            let entries = live.iter().map(|range| file.totals(*range).get(id).map_or(0, believed));
-            let entries = entries.fold(0u64, u64::saturating_add);
-            self.loader(*slot, &mut scratch)?.reserve(entries);
+            let believed = |totals: &StateTotals| {
+                (totals.entries.min(totals.stored_bytes), totals.stored_bytes)
+            };
+            let totals = live.iter().filter_map(|range| file.totals(*range).get(id).map(believed));
+            let (entries, bytes) = totals.fold((0u64, 0u64), |sum, totals| {
+                (sum.0.saturating_add(totals.0), sum.1.saturating_add(totals.1))
+            });
+            self.loader(*slot, &mut scratch)?.reserve(entries, bytes);
         }
         let counts = |group| live.iter().any(|range| range.contains(group));
         let mut blocks = file.blocks_where(|section| counts(section.group));

@@ -169,9 +169,10 @@ impl<K: KeyRep, C: Cell> Table<K, C> {
         self.shards.for_each(|entry| each(entry.key.bytes(), &entry.cell));
     }
 
-    /// Prepares an empty table for so many entries. Does nothing to any other.
-    pub(crate) fn reserve(&mut self, entries: usize) {
-        self.shards.reserve(entries);
+    /// Prepares an empty table for so many entries, whose keys and values have about so many bytes in all. Does nothing
+    /// to any other.
+    pub(crate) fn reserve(&mut self, entries: usize, bytes: usize) {
+        self.shards.reserve(entries, bytes);
     }
 
     /// Begins a snapshot of the table as it is now. With `as_base`, the table remembers from now on

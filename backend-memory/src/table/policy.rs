@@ -21,8 +21,11 @@ use super::tags::WIDTH;
 const SPLIT_MIN: u32 = 1024;
 const SPLIT_MAX: u32 = 2 * SPLIT_MIN;
 
-/// Bytes outside the slots at which a shard splits.
-pub(super) const SPLIT_BYTES: usize = 64 << 10;
+/// Least bytes outside the slots at which a shard that is full splits; the most are half as many again.
+const SPLIT_BYTES: u32 = 44 << 10;
+
+/// Bytes outside the slots at which a shard splits though it has room.
+pub(super) const MOST_BYTES: usize = 128 << 10;
 
 /// Fewest entries at which bytes count.
 const SPLIT_BYTES_MIN: u32 = 32;
@@ -49,10 +52,16 @@ fn stagger(meta: &Meta, below: u32) -> u32 {
     (mixed >> 12) % below
 }
 
-/// Should the shard be split, rather than grow?
+/// Should the shard be split, rather than grow? Asked when it is full, so that its entries are not moved once to grow and
+/// soon afterwards to be split; and before only where a snapshot would copy much more of it than of others.
 pub(super) fn wants_split(meta: &Meta) -> bool {
     let limit = SPLIT_MIN.saturating_add(stagger(meta, SPLIT_MAX - SPLIT_MIN));
-    meta.len >= limit || (meta.bytes > SPLIT_BYTES && meta.len >= SPLIT_BYTES_MIN)
+    let bytes = if meta.room > 0 {
+        MOST_BYTES
+    } else {
+        SPLIT_BYTES.saturating_add(stagger(meta, SPLIT_BYTES / 2)) as usize
+    };
+    meta.len >= limit || (meta.bytes > bytes && meta.len >= SPLIT_BYTES_MIN)
 }
 
 /// May the shard be split, in a table of `len` entries (P1)?
@@ -83,8 +92,67 @@ pub(super) fn is_large(bytes: usize) -> bool {
     bytes >= LARGE
 }
 
-/// Depth of a table that is to take `len` entries.
-pub(super) fn depth_for(len: usize) -> u32 {
-    let shards = len / (SPLIT_MIN as usize);
+/// Depth of a table that is to take `len` entries with so many bytes outside the slots.
+pub(super) fn depth_for(len: usize, bytes: usize) -> u32 {
+    let by_bytes = (bytes / SPLIT_BYTES as usize).min(len / SPLIT_BYTES_MIN as usize);
+    let shards = by_bytes.max(len / (SPLIT_MIN as usize));
     if shards == 0 { 0 } else { shards.ilog2().min(ROUTE_BITS) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds entries with so many bytes outside the slots to one of sixteen shards until it has split a few times, each time
+    /// going on with a half. Returns how many entries were moved for each that was added, and how many there were at splits.
+    fn grown(pattern: u32, bytes: usize) -> (u32, Vec<u32>) {
+        let mut meta = Meta { pattern, depth: 4, room: capacity(1), ..Meta::default() };
+        let (mut added, mut moved, mut splits) = (0, 0, Vec::new());
+        while splits.len() < 5 {
+            if meta.room == 0 || meta.bytes > MOST_BYTES {
+                moved += meta.len;
+                if wants_split(&meta) {
+                    splits.push(meta.len);
+                    meta = Meta {
+                        depth: meta.depth + 1,
+                        len: meta.len / 2,
+                        bytes: meta.bytes / 2,
+                        ..meta
+                    };
+                }
+                meta.room = capacity(groups_for(&meta)) - meta.len;
+            }
+            meta =
+                Meta { len: meta.len + 1, room: meta.room - 1, bytes: meta.bytes + bytes, ..meta };
+            added += 1;
+        }
+        (moved * 10 / added, splits)
+    }
+
+    #[test]
+    fn entries_are_moved_few_times_whatever_they_hold() {
+        for bytes in [0, 100, 240, 1000] {
+            let (mut tenths, mut splits) = (0, Vec::new());
+            for pattern in 0..16 {
+                let (moved, at) = grown(pattern, bytes);
+                tenths += moved;
+                splits.extend(at);
+            }
+            assert!(tenths < 16 * 36, "{tenths} tenths of moves by 16 shards of {bytes} bytes");
+            splits.sort_unstable();
+            let (least, most) = (splits[0], splits[splits.len() - 1]);
+            assert!(
+                most * 10 > least * 13,
+                "shards of {bytes} bytes split at {least} to {most} entries"
+            );
+            assert!(most as usize * bytes <= MOST_BYTES + bytes);
+        }
+    }
+
+    #[test]
+    fn a_shard_whose_values_grew_splits_before_it_is_full() {
+        let meta = Meta { len: 100, room: 1, bytes: MOST_BYTES, ..Meta::default() };
+        assert!(!wants_split(&meta) && wants_split(&Meta { bytes: MOST_BYTES + 1, ..meta }));
+        assert!(!wants_split(&Meta { len: 31, bytes: MOST_BYTES + 1, ..meta }));
+    }
 }

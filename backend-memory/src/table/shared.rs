@@ -330,7 +330,7 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
     pub(super) fn insert(&mut self, hash: Hash, entry: Slot<K, C>) {
         let mut id = self.directory.owner(hash);
         let meta = self.meta(id);
-        if meta.room == 0 || meta.bytes > policy::SPLIT_BYTES {
+        if meta.room == 0 || meta.bytes > policy::MOST_BYTES {
             self.make_room(id);
             id = self.directory.owner(hash);
         }

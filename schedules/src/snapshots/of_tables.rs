@@ -61,7 +61,7 @@ impl<K: Kind> Writer<K> {
     fn new(scenario: Scenario) -> Self {
         let mut table = Table::new(Seed::new(0x1234_5678_9abc_def1, 0xfedc_ba98), xxh3_64);
         if below(2) == 0 {
-            table.reserve(4096); // four shards
+            table.reserve(4096, 0); // four shards
         }
         let mut writer = Self { table, model: Map::new(), scenario };
         (0..scenario.filled).for_each(|number| writer.put(number));

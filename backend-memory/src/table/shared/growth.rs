@@ -4,6 +4,8 @@
 //! one shard. A shard that a snapshot still needs may be rebuilt, under its lock: that changes
 //! nothing about its entries. Before it is split, it is captured (V1).
 
+use std::mem::needs_drop;
+
 use super::super::hash::Hash;
 use super::super::raw::capacity;
 use super::{
@@ -86,10 +88,12 @@ impl<K: KeyRep, C: Cell> Shards<K, C> {
         }
     }
 
-    /// Gives an empty table that no snapshot is reading room for `entries` entries.
-    pub(in super::super) fn reserve(&mut self, entries: usize) {
+    /// Gives an empty table that no snapshot is reading room for `entries` entries of so many bytes.
+    pub(in super::super) fn reserve(&mut self, entries: usize, bytes: usize) {
         self.reap();
-        let depth = policy::depth_for(entries);
+        let inside = entries.saturating_mul(size_of::<Slot<K, C>>());
+        let outside = if needs_drop::<C>() { bytes.saturating_sub(inside) } else { 0 };
+        let depth = policy::depth_for(entries, outside);
         if self.len == 0 && self.active.is_empty() && depth > self.directory.depth() {
             self.start(depth, u32::try_from(entries >> depth).unwrap_or(u32::MAX));
         }

@@ -1,6 +1,6 @@
 //! What random tests are unlikely to come upon.
 
-use super::super::{Fixed, Seed, ShardImage, Table, VarKey};
+use super::super::{Blob, Fixed, Seed, ShardImage, Table, VarKey};
 use super::rig::{Kind, Rig};
 
 /// A simple sequence of numbers that look random.
@@ -106,13 +106,26 @@ fn heap_bytes_are_what_the_entries_have() {
 #[test]
 fn reserve_changes_nothing_but_capacity() {
     let mut rig = Rig::<[u8; 8]>::new();
-    rig.table.reserve(50_000);
+    rig.table.reserve(50_000, 800_000);
     let reserved = rig.table.heap_bytes();
     (0..50_000).for_each(|key| rig.put(key, key));
     assert!(rig.table.heap_bytes() <= reserved * 13 / 10);
     rig.begin(false);
     (0..50_000).for_each(|key| rig.edit(key, key + 1));
     rig.finish();
+}
+
+#[test]
+fn long_values_find_the_shards_that_were_made_for_them() {
+    let key = |number: u64| number.to_be_bytes();
+    let mut table = Table::<[u8; 8], Blob>::new(Seed::new(3, 5), xxhash_rust::xxh3::xxh3_64);
+    table.reserve(20_000, 20_000 * 108);
+    let depth = table.depth();
+    for number in 0..20_000 {
+        let hash = xxhash_rust::xxh3::xxh3_64(&key(number));
+        table.insert(hash, key(number), Blob::new(&[7; 100]));
+    }
+    assert_eq!((depth, table.depth()), (5, 5));
 }
 
 #[test]
