@@ -63,7 +63,7 @@ pub(crate) fn rewrite(store: &mut MemoryStore, slot: Slot, change: &mut Rewrite<
             guard(old.shape.parts(key).and_then(|entry| {
                 let mut bytes = entry.bytes().to_vec();
                 let end = entry.namespace_end();
-                map.for_each_from(&[], &mut |map_key, old| {
+                map.for_each_from(&[], |map_key, old| {
                     value(old, &mut out)?;
                     check(entry, out.len() as u64, 1)?;
                     bytes.truncate(end);

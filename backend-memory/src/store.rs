@@ -287,10 +287,12 @@ impl KeyedStore for MemoryStore {
             Scan::Map { prefix, from } => {
                 let (meta, state, buffers) = self.find(slot, StateOperation::Map)?;
                 let target = Target { meta, key: &prefix };
-                let address = state.shape.address(&prefix, &mut buffers.address);
+                let Buffers { address, out, .. } = buffers;
+                let address = state.shape.address(&prefix, address);
                 let AnyTable::Maps(any) = &state.table else {
                     return Err(wrong_table());
                 };
+                let from = (from, out);
                 with_keyed!(Maps, any, table => scan::map(table, address, target, from, visit))
             }
             Scan::KeyGroups { range, from } => {

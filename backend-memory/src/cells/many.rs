@@ -104,7 +104,7 @@ impl Many {
         let Some(leaf) = self.leaves.get_mut(position) else {
             return;
         };
-        if leaf.live_bytes() > longest && leaf.len() > 1 {
+        if leaf.is_longer_than(longest) && leaf.len() > 1 {
             let before = leaf.heap_bytes();
             let leaf = Arc::make_mut(leaf);
             let upper = leaf.split();

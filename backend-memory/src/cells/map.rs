@@ -98,7 +98,7 @@ impl MapCell {
         match &mut self.leaves {
             Leaves::One(leaf) => {
                 let fresh = leaf.put(key, value, now.epoch);
-                if leaf.live_bytes() > LEAF_BYTES && leaf.len() > 1 {
+                if leaf.is_longer_than(LEAF_BYTES) && leaf.len() > 1 {
                     let mut many = Many::new(std::mem::take(leaf));
                     many.split(0, LEAF_BYTES);
                     self.leaves = Leaves::Many(Box::new(many));
@@ -154,13 +154,19 @@ impl MapCell {
     }
 
     /// Visits entries from a key on, in order; breaking stops.
+    #[inline]
     pub(crate) fn for_each_from(
         &self,
         from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<ControlFlow<()>> {
         let mut run = |leaf: &Leaf, from: &[u8]| -> Result<ControlFlow<()>> {
-            let place = leaf.search(from).unwrap_or_else(|place| place);
+            let place = if from.is_empty() {
+                leaf.fetch();
+                0
+            } else {
+                leaf.search(from).unwrap_or_else(|place| place)
+            };
             for record in leaf.iter_from(place) {
                 if visit(record.key, record.value)?.is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -252,7 +258,7 @@ mod tests {
     fn contents(cell: &MapCell, from: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut found = Vec::new();
         let _ended = cell
-            .for_each_from(from, &mut |key, value| {
+            .for_each_from(from, |key, value| {
                 found.push((key.to_vec(), value.to_vec()));
                 Ok(ControlFlow::Continue(()))
             })
@@ -305,6 +311,11 @@ mod tests {
                 prop_assert_eq!(found, model.into_iter().collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn a_map_of_rows_is_small() {
+        assert_eq!(size_of::<MapCell>(), 48);
     }
 
     #[test]

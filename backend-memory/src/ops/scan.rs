@@ -17,29 +17,29 @@ pub(crate) fn map<K: KeyRep>(
     table: &Table<K, MapCell>,
     address: (u64, &[u8]),
     target: Target<'_>,
-    from: &[u8],
+    (from, scratch): (&[u8], &mut Vec<u8>),
     visit: &mut VisitEntry<'_>,
 ) -> Result<()> {
     let Some(map) = super::maps::find(table, address, target)? else {
         return Ok(());
     };
-    let entry = target.key.entry();
-    let mut walk = MapWalk::new(entry);
-    walk.run(map, from, visit).map(drop)
+    MapWalk::new(target.key.entry(), scratch).run(map, from, visit).map(drop)
 }
 
 /// Puts map keys behind a key and namespace, one after the other.
-struct MapWalk {
-    bytes: Vec<u8>,
+struct MapWalk<'a> {
+    bytes: &'a mut Vec<u8>,
     key_end: usize,
     namespace_end: usize,
 }
 
-impl MapWalk {
-    fn new(address: EntryKey<'_>) -> Self {
+impl<'a> MapWalk<'a> {
+    /// `scratch` is a buffer to use again.
+    fn new(address: EntryKey<'_>, scratch: &'a mut Vec<u8>) -> Self {
         let (key_end, namespace_end) = (address.key_end(), address.namespace_end());
-        let bytes = address.bytes().get(..namespace_end).unwrap_or_default().to_vec();
-        Self { bytes, key_end, namespace_end }
+        scratch.clear();
+        scratch.extend_from_slice(address.bytes().get(..namespace_end).unwrap_or_default());
+        Self { bytes: scratch, key_end, namespace_end }
     }
 
     fn run(
@@ -48,15 +48,17 @@ impl MapWalk {
         from: &[u8],
         visit: &mut VisitEntry<'_>,
     ) -> Result<ControlFlow<()>> {
-        map.for_each_from(from, &mut |map_key, value| {
-            self.bytes.resize(self.namespace_end + map_key.len(), 0);
+        map.for_each_from(from, |map_key, value| {
+            if self.bytes.len() != self.namespace_end + map_key.len() {
+                self.bytes.resize(self.namespace_end + map_key.len(), 0);
+            }
             let place = self.bytes.get_mut(self.namespace_end..).unwrap_or_default();
             match (place.as_mut_array::<8>(), map_key.as_array::<8>()) {
                 // without a call
                 (Some(place), Some(map_key)) => *place = *map_key,
                 _ => place.copy_from_slice(map_key),
             }
-            visit(EntryKey::new(&self.bytes, self.key_end, self.namespace_end)?, value)
+            visit(EntryKey::new(self.bytes, self.key_end, self.namespace_end)?, value)
         })
     }
 }
@@ -149,9 +151,10 @@ pub(crate) fn maps<K: KeyRep>(
     groups: Groups<'_>,
     visit: &mut VisitEntry<'_>,
 ) -> Result<()> {
+    let mut scratch = Vec::new();
     in_order(table, groups, |group, entry, map| {
         let first = group == groups.range.start();
-        MapWalk::new(entry).run(map, &[], &mut |entry, value| {
+        MapWalk::new(entry, &mut scratch).run(map, &[], &mut |entry, value| {
             if first && entry.bytes() < groups.from {
                 return Ok(ControlFlow::Continue(()));
             }

@@ -44,7 +44,8 @@ pub(crate) struct Record<'a> {
 #[derive(Clone, Debug)]
 pub(crate) enum Leaf {
     Rows(Rows),
-    Records(Records),
+    /// On the heap, so that a map of rows is the smaller: most maps are.
+    Records(Box<Records>),
 }
 
 impl Default for Leaf {
@@ -77,7 +78,23 @@ impl Leaf {
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Rows(rows) => rows.heap_bytes(),
-            Self::Records(records) => records.heap_bytes(),
+            Self::Records(records) => records.heap_bytes() + size_of::<Records>(),
+        }
+    }
+
+    /// Whether the entries take more than so many bytes as records.
+    #[inline]
+    pub(crate) fn is_longer_than(&self, bytes: usize) -> bool {
+        // no entry takes three times as many bytes as a record, and most leaves are far below
+        self.heap_bytes() > bytes / 3 && self.live_bytes() > bytes
+    }
+
+    /// Has the processor load a small leaf at once.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        match self {
+            Self::Rows(rows) => rows.fetch(),
+            Self::Records(records) => records.fetch(),
         }
     }
 
@@ -131,7 +148,7 @@ impl Leaf {
     fn put_record(&mut self, record: Record<'_>) -> bool {
         let mut records = Records::of(self.iter_from(0));
         let fresh = records.put(record.key, record.value, record.touched);
-        *self = Self::Records(records);
+        *self = Self::Records(Box::new(records));
         fresh
     }
 
@@ -147,7 +164,7 @@ impl Leaf {
     pub(crate) fn split(&mut self) -> Self {
         match self {
             Self::Rows(rows) => Self::Rows(rows.split()),
-            Self::Records(records) => Self::Records(records.split()),
+            Self::Records(records) => Self::Records(Box::new(records.split())),
         }
     }
 }

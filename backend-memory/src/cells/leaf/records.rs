@@ -103,6 +103,13 @@ impl Records {
         self.data.capacity() + self.index.capacity() * 4
     }
 
+    /// Has the processor load them, if they are few.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        prefetch(self.index.as_ptr().cast());
+        fetch(&self.data);
+    }
+
     /// The entry at a position.
     #[inline]
     pub(super) fn at(&self, position: usize) -> Option<Record<'_>> {
@@ -112,8 +119,7 @@ impl Records {
     /// Where a key is, or where it would go.
     #[inline]
     pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {
-        prefetch(self.index.as_ptr().cast());
-        fetch(&self.data);
+        self.fetch();
         self.index.binary_search_by(|offset| compare(record(&self.data, *offset as usize).key, key))
     }
 

@@ -44,14 +44,24 @@ fn number<const N: usize>(row: &[u8]) -> Option<&[u8; N]> {
     row.get(EPOCH_BYTES..)?.first_chunk::<N>()
 }
 
+/// Copies bytes to a place of as many; the most common number of them without a call.
+#[inline]
+fn write(place: &mut [u8], bytes: &[u8]) {
+    if let (Some(place), Some(bytes)) = (place.as_mut_array::<8>(), bytes.as_array::<8>()) {
+        *place = *bytes;
+    } else if place.len() == bytes.len() {
+        place.copy_from_slice(bytes);
+    }
+}
+
+#[inline]
 fn fill(row: &mut [u8], entry: Record<'_>) {
     if let Some((touched, rest)) = row.split_first_chunk_mut::<EPOCH_BYTES>()
         && let Some((key, value)) = rest.split_at_mut_checked(entry.key.len())
-        && value.len() == entry.value.len()
     {
         *touched = entry.touched.to_le_bytes();
-        key.copy_from_slice(entry.key);
-        value.copy_from_slice(entry.value);
+        write(key, entry.key);
+        write(value, entry.value);
     }
 }
 
@@ -77,6 +87,12 @@ impl Rows {
     #[inline]
     pub(super) fn heap_bytes(&self) -> usize {
         self.data.capacity()
+    }
+
+    /// Has the processor load them, if they are few.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        fetch(&self.data);
     }
 
     /// The entry at a position.
