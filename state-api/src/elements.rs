@@ -151,22 +151,17 @@ fn split_element(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Builds [`Elements`]; reused from call to call, so that it does not allocate after warm-up.
-///
-/// How many bytes there are is kept beside the buffer: who asks for pointer and length of a vector that has just grown
-/// loads both at once, which a processor cannot serve from the store of the length alone. It then waits until that has
-/// reached its cache, behind everything that was stored before.
 #[derive(Debug, Default)]
 pub struct ElementsBuffer {
     framed: Vec<u8>,
     count: u64,
-    size: usize,
 }
 
 impl ElementsBuffer {
     /// Empties the buffer and keeps its memory.
     pub fn clear(&mut self) {
         self.framed.clear();
-        (self.count, self.size) = (0, 0);
+        self.count = 0;
     }
 
     /// Appends one element whose payload `write` produces.
@@ -181,7 +176,6 @@ impl ElementsBuffer {
         match written {
             Ok(()) => {
                 self.count += 1;
-                self.size = self.framed.len();
                 Ok(())
             }
             Err(error) => {
@@ -218,7 +212,6 @@ impl ElementsBuffer {
     pub fn extend(&mut self, elements: Elements<'_>) {
         self.framed.extend_from_slice(elements.framed);
         self.count = self.count.saturating_add(elements.count);
-        self.size = self.framed.len();
     }
 
     /// Bytes of memory that the buffer has.
@@ -239,7 +232,7 @@ impl ElementsBuffer {
 
     /// The elements so far.
     pub fn as_elements(&self) -> Elements<'_> {
-        Elements { framed: self.framed.get(..self.size).unwrap_or_default(), count: self.count }
+        Elements { framed: &self.framed, count: self.count }
     }
 }
 
