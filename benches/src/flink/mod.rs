@@ -11,7 +11,9 @@
 //! F2. Rounds end by time, warm-up is as long, and as many keys are added per round.
 //! F3. Both sides call what their users call: Flink's typed states and our typed front, with the backend's type known
 //!     at compile time.
-//! F4. Flink writes snapshots into the page cache; ours are synced to the disk, as always. Nobody is forgiven that.
+//! F4. The other side's heap is touched before its rounds (`-XX:+AlwaysPreTouch`). Ours has no heap before it is used; but
+//!     the machine has had the memory, so that no round waits for the host of a virtual machine to find some.
+//! F5. Flink writes snapshots into the page cache; ours are synced to the disk, as always. Nobody is forgiven that.
 
 mod collections;
 pub mod compare;
@@ -21,12 +23,13 @@ mod options;
 mod snapshots;
 mod values;
 
+use std::hint::black_box;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use alluvium_backend_fs::FsStore;
-use alluvium_backend_memory::MemoryStore;
+use alluvium_backend_memory::{MemoryStore, prefer_huge_pages};
 use alluvium_state_api::{
     KeyGroupRange, KeyedBackend, KeyedStore, MaxParallelism, OpenEnv, RestorePart, Result,
 };
@@ -84,6 +87,17 @@ impl Side for alluvium::rocksdb::RocksStore {
 /// Key groups, as on the other side.
 const GROUPS: u32 = 128;
 
+/// Memory that is touched before anything is measured (F4).
+const TOUCHED_BYTES: usize = if cfg!(test) { 1 << 20 } else { 1 << 30 };
+
+/// Writes to memory, and gives it back.
+fn touch_memory() {
+    let mut memory = vec![0u8; TOUCHED_BYTES];
+    prefer_huge_pages(&mut memory);
+    memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    drop(black_box(memory));
+}
+
 type Backend<S> = KeyedBackend<u64, S>;
 
 /// All key groups.
@@ -109,6 +123,7 @@ fn fresh<S: Side>(disk: &mut Disk) -> Result<Backend<S>> {
 
 /// Plays the workload that was asked for.
 fn play<S: Side>(options: &Options) -> Outcome<()> {
+    touch_memory();
     let mut disk = Disk::new(&options.directory)?;
     let bench = Bench::new(options);
     match options.workload.as_str() {
