@@ -15,9 +15,9 @@
 use alluvium_state_api::schema::{KeySpace, StateKind, StateMeta};
 use alluvium_state_api::snapshot::{EntryCount, SnapshotRequest, SnapshotTask};
 use alluvium_state_api::{
-    CheckpointId, Elements, Error, KeyBatch, KeyedStore, ListSize, MergeValues, Modify, ModifyEach,
-    OpenEnv, Registration, Result, Rewrite, Scan, Slot, StateDirectory, StateKey, StateOperation,
-    StoreStatistics, VisitEach, VisitElement, VisitEntry,
+    Change, CheckpointId, Elements, Error, KeyBatch, KeyedStore, ListSize, MergeValues, Modify,
+    ModifyEach, NewValue, OpenEnv, Registration, Result, Rewrite, Scan, Slot, StateDirectory,
+    StateKey, StateOperation, StoreStatistics, VisitEach, VisitElement, VisitEntry,
 };
 
 use crate::background::Background;
@@ -137,8 +137,7 @@ impl KeyedStore for FsStore {
         self.directory.metas()
     }
 
-    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
-    #[inline(always)]
+    #[inline]
     fn get(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Option<&[u8]>> {
         self.pulse()?;
         if !self.has_below {
@@ -150,7 +149,26 @@ impl KeyedStore for FsStore {
         {
             return Ok(Some(self.reads.lend_eight(value)));
         }
-        self.get_value(slot, &{ *key })
+        self.get_value(slot, key)
+    }
+
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
+    fn get_with<R, F>(&mut self, slot: Slot, key: &StateKey<'_>, read: F) -> Result<R>
+    where
+        F: FnOnce(Option<&[u8]>) -> Result<R>,
+    {
+        self.pulse()?;
+        if !self.has_below {
+            let inner = self.inner(slot)?;
+            return self.layer.main.get_with(inner, key, read);
+        }
+        if let Ok(key) = key.bytes().try_into()
+            && let Some(value) = self.get_eight(slot, key)
+        {
+            return read(Some(&value.to_le_bytes()));
+        }
+        read(self.get_value(slot, &{ *key })?)
     }
 
     #[inline]
@@ -176,6 +194,15 @@ impl KeyedStore for FsStore {
 
     #[inline]
     fn modify(&mut self, slot: Slot, key: &StateKey<'_>, change: &mut Modify<'_>) -> Result<()> {
+        self.modify_with(slot, key, |old, new| new.with_buffer(|out| change(old, out)))
+    }
+
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
+    fn modify_with<F>(&mut self, slot: Slot, key: &StateKey<'_>, change: F) -> Result<()>
+    where
+        F: FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+    {
         self.pulse()?;
         self.modify_value(slot, key, change)
     }

@@ -1,9 +1,12 @@
 //! [`Eights`]: values of 8 bytes under keys of 8, for a store that keeps values elsewhere, too.
 
-use alluvium_state_api::Slot;
+use std::ops::ControlFlow;
+
+use alluvium_state_api::{Change, NewValue, Result, Slot};
 
 use crate::MemoryStore;
-use crate::table::{Fixed, Table};
+use crate::ops::values;
+use crate::table::{Entry, Fixed, Table};
 use crate::tables::any::AnyTable;
 
 /// The values of a state whose keys and values have 8 bytes, and whose keys have no namespace. Values are
@@ -51,5 +54,33 @@ impl MemoryStore {
             AnyTable::Numbers(table) => Some(Eights(table)),
             _ => None,
         }
+    }
+
+    /// [`modify_with`](alluvium_state_api::KeyedStore::modify_with) for a key that has a value, where both have 8 bytes,
+    /// and the key no namespace: what was decided. In all other cases nothing has happened, and the closure comes back.
+    ///
+    /// # Errors
+    /// As there.
+    #[expect(clippy::inline_always, reason = "so that key and value travel in registers")]
+    #[inline(always)]
+    pub fn modify_eight<F>(
+        &mut self,
+        slot: Slot,
+        key: [u8; 8],
+        change: F,
+    ) -> Result<ControlFlow<Change, F>>
+    where
+        F: FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+    {
+        if let Some(state) = self.states.get_mut(slot.index())
+            && let AnyTable::Numbers(table) = &mut state.table
+            && let Entry::Occupied(entry) = table.entry(u64::from_le_bytes(key), key)
+        {
+            return match values::modify_occupied(entry, &mut self.buffers.out, change)? {
+                Some(decided) => Ok(ControlFlow::Break(decided)),
+                None => Err(self.misfit(slot)),
+            };
+        }
+        Ok(ControlFlow::Continue(change))
     }
 }

@@ -1,7 +1,9 @@
 //! Entries with one value: reading, writing, changing, singly and in batches.
 
+use std::ops::ControlFlow;
+
 use alluvium_state_api::{
-    Change, KeyBatch, KeyedStore, Modify, ModifyEach, Result, Slot, StateKey, VisitEach,
+    Change, KeyBatch, KeyedStore, Modify, ModifyEach, NewValue, Result, Slot, StateKey, VisitEach,
 };
 
 use crate::below::Below;
@@ -68,30 +70,66 @@ impl FsStore {
             return Ok(());
         }
         self.reads.told(slot, key, None);
-        self.layer.split().1.mark(slot, key)
+        self.mark(slot, key)
     }
 
-    /// [`KeyedStore::modify`].
-    pub(crate) fn modify_value(
+    /// [`KeyedStore::modify_with`].
+    #[expect(clippy::inline_always, reason = "small but for its cold paths; registers, not memory")]
+    #[inline(always)]
+    pub(crate) fn modify_value<F>(
         &mut self,
         slot: Slot,
         key: &StateKey<'_>,
-        change: &mut Modify<'_>,
-    ) -> Result<()> {
+        change: F,
+    ) -> Result<()>
+    where
+        F: FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+    {
         let inner = self.inner(slot)?;
         self.layer.will_write();
         if !self.has_below {
-            return self.layer.main.modify(inner, key, change);
+            return self.layer.main.modify_with(inner, key, change);
         }
+        if let Ok(eight) = key.bytes().try_into()
+            && !self.reads.makes_copies()
+        {
+            return match self.layer.main.modify_eight(inner, eight, change)? {
+                ControlFlow::Break(Change::Remove) => self.mark(slot, &{ *key }),
+                ControlFlow::Break(_) => Ok(()),
+                ControlFlow::Continue(change) => self.modify_any(slot, inner, &{ *key }, change),
+            };
+        }
+        self.modify_any(slot, inner, &{ *key }, change)
+    }
+
+    #[inline(never)]
+    fn mark(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<()> {
+        self.layer.split().1.mark(slot, key)
+    }
+
+    /// [`KeyedStore::modify_with`] where there is something below the layer. Called and not compiled in.
+    #[inline(never)]
+    fn modify_any<F>(
+        &mut self,
+        slot: Slot,
+        inner: Slot,
+        key: &StateKey<'_>,
+        change: F,
+    ) -> Result<()>
+    where
+        F: FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+    {
         let copies = self.reads.copies_of(slot);
         let (main, mut parts) = self.parts();
-        main.modify(inner, key, &mut |old, out| {
-            let outcome = match old {
-                Some(value) => change(Some(value), out)?,
-                None => change_below(&mut parts, slot, &{ *key }, out, change)?,
+        main.modify_with(inner, key, |above, new| {
+            let tells = copies || above.is_none();
+            let old = match above {
+                Some(value) => Some(value),
+                None => parts.value(slot, key)?,
             };
-            if copies {
-                tell(&mut parts, slot, &{ *key }, (outcome, out));
+            let outcome = change(old, new)?;
+            if tells {
+                tell(&mut parts, slot, key, (outcome, new.bytes()));
             }
             if outcome == Change::Remove {
                 parts.covers.mark(slot, key)?;
@@ -237,12 +275,7 @@ fn change_below(
 }
 
 /// Tells what was read lately what becomes of an entry of the layer (R3).
-fn tell(
-    parts: &mut Parts<'_>,
-    slot: Slot,
-    key: &StateKey<'_>,
-    (outcome, out): (Change, &mut Vec<u8>),
-) {
+fn tell(parts: &mut Parts<'_>, slot: Slot, key: &StateKey<'_>, (outcome, out): (Change, &[u8])) {
     match outcome {
         Change::Keep => {}
         Change::Put => parts.below.reads.told(slot, key, Some(out)),

@@ -259,7 +259,13 @@ impl ReadCache {
         }
     }
 
-    /// Whether there may be copies of the layer's entries, if the state's keys and values have 8 bytes.
+    /// Whether there may be copies of the layer's entries.
+    #[inline]
+    pub(crate) fn makes_copies(&self) -> bool {
+        self.copies.are_made()
+    }
+
+    /// The same, if the state's keys and values have 8 bytes.
     #[inline]
     pub(crate) fn copies_of(&self, slot: Slot) -> bool {
         self.copies.are_made() && self.of_eights(slot).is_some()

@@ -8,7 +8,7 @@ use alluvium_state_api::{
 
 use super::{Target, wrong_key, wrong_width};
 use crate::cells::value::ValueCell;
-use crate::table::{BATCH, Entry, Fixed, KeyRep, Table, Vacant};
+use crate::table::{BATCH, Entry, Fixed, KeyRep, Occupied, Table, Vacant};
 use crate::tables::shape::Shape;
 
 /// Keys whose cache misses overlap at each of the two steps before an access.
@@ -129,23 +129,34 @@ pub(crate) fn modify_fixed<K: KeyRep, const N: usize>(
     out: &mut Vec<u8>,
     change: impl FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
 ) -> Result<bool> {
-    let mut entry = match table.entry(hash, probe) {
-        Entry::Occupied(entry) => entry,
-        Entry::Vacant(entry) => return fill_fixed(entry, out, change),
-    };
+    match table.entry(hash, probe) {
+        Entry::Occupied(entry) => Ok(modify_occupied(entry, out, change)?.is_some()),
+        Entry::Vacant(entry) => fill_fixed(entry, out, change),
+    }
+}
+
+/// [`modify_fixed`] for a key that has a value; what was decided, or none if the new value has another width.
+#[expect(clippy::inline_always, reason = "so that the value travels in a register")]
+#[inline(always)]
+pub(crate) fn modify_occupied<K: KeyRep, const N: usize>(
+    mut entry: Occupied<'_, K, Fixed<N>>,
+    out: &mut Vec<u8>,
+    change: impl FnOnce(Option<&[u8]>, &mut NewValue<'_>) -> Result<Change>,
+) -> Result<Option<Change>> {
     let mut new = NewValue::new(out);
-    match change(Some(&entry.get().0), &mut new)? {
+    let decided = change(Some(&entry.get().0), &mut new)?;
+    match decided {
         Change::Put => {
             let Some(value) = new.fixed() else {
                 new.finish();
-                return Ok(false);
+                return Ok(None);
             };
             entry.edit(move |cell| cell.0 = value);
         }
         Change::Remove => drop(entry.remove()),
         Change::Keep => {}
     }
-    Ok(true)
+    Ok(Some(decided))
 }
 
 /// [`modify_fixed`] for a key that has no value.

@@ -48,7 +48,7 @@ mod view;
 mod words;
 
 pub(crate) use cell::{Blob, Cell, Fixed};
-pub(crate) use entry::{Entry, Vacant};
+pub(crate) use entry::{Entry, Occupied, Vacant};
 pub(crate) use hash::Seed;
 pub(crate) use image::{Item, ShardImage};
 pub(crate) use key::{KeyRep, VarKey};
