@@ -22,6 +22,8 @@
 //! # Cost
 //! About 25 bytes per section of one extent; 6 more for each further one.
 
+use smallvec::SmallVec;
+
 use super::header::StateFileSpec;
 use super::lookup::LEAST_DIRECTORY_BYTES;
 use super::wire::{Input, put_difference, put_varint};
@@ -65,14 +67,15 @@ pub struct Section {
     pub digest: Digest,
     /// Blocks.
     pub blocks: u64,
-    pub(crate) extents: Vec<Extent>,
+    /// One, but for files in whose sections other threads or parts come in between.
+    pub(crate) extents: SmallVec<[Extent; 1]>,
     /// Bytes of the directory's block, at the end of the only extent; 0 in files without lookups.
     pub(crate) directory_bytes: u64,
 }
 
 impl Section {
     /// A section without any blocks so far.
-    pub(crate) const fn empty(state: u16, group: KeyGroup) -> Self {
+    pub(crate) fn empty(state: u16, group: KeyGroup) -> Self {
         Self {
             state,
             group,
@@ -81,7 +84,7 @@ impl Section {
             tombstones: 0,
             digest: Digest(0),
             blocks: 0,
-            extents: Vec::new(),
+            extents: SmallVec::new(),
             directory_bytes: 0,
         }
     }
