@@ -51,7 +51,7 @@ pub(crate) struct Background {
     basis: u64,
     spill: Option<Arc<Promise>>,
     merging: Option<Merging>,
-    hydration: Option<Arc<Promise>>,
+    reading: Option<Arc<Promise>>,
     /// Bytes that were read ahead of who asks for them.
     hydrated: Arc<AtomicU64>,
     poison: Option<Arc<Error>>,
@@ -96,7 +96,7 @@ impl Drop for Background {
             merging.pace.hurry();
             merging.promise
         });
-        let others = merging.into_iter().chain(self.hydration.take());
+        let others = merging.into_iter().chain(self.reading.take());
         for promise in self.spill.take().into_iter().chain(others) {
             promise.wait_until_done();
         }
@@ -248,20 +248,24 @@ impl FsStore {
         Ok(promise)
     }
 
-    /// Begins to read what was restored, if that is wanted: the newest first, which are small and asked first.
-    pub(crate) fn hydrate(&mut self) -> Result<()> {
-        if !self.options.hydrate || self.segments.is_empty() {
+    /// Begins to read ahead of who will ask for what was restored: joint lookups; and everything, if that is wanted,
+    /// the newest first, which are small and asked first.
+    pub(crate) fn read_ahead(&mut self) -> Result<()> {
+        let joints = self.segments.join_ahead();
+        let all = if self.options.hydrate { self.segments.all() } else { &[] };
+        if joints.is_none() && all.is_empty() {
             return Ok(());
         }
-        let segments = self.segments.all().to_vec();
+        let segments = all.to_vec();
         let (cancel, done) =
             (self.background.cancel.clone(), Arc::clone(&self.background.hydrated));
         let promise = self.spawn("alluvium-fs-hydrate", move || {
+            joints.map_or(Ok(()), |joints| joints.run(&cancel))?;
             let mut newest_first = segments.iter().rev();
             newest_first.try_for_each(|member| member.segment().hydrate(&cancel, &done))?;
             Ok(None)
         })?;
-        self.background.hydration = Some(promise);
+        self.background.reading = Some(promise);
         Ok(())
     }
 

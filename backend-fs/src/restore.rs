@@ -105,7 +105,7 @@ impl FsStore {
             options,
             env: OpenEnv { restore: Vec::new(), ..env },
         };
-        store.hydrate()?;
+        store.read_ahead()?;
         store.merge_once_settled()?;
         Ok(store)
     }

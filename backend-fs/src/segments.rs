@@ -1,11 +1,8 @@
 //! [`Segments`]: the segments of a store, and what they say of an entry.
 //!
 //! # Invariants
-//! G1. Segments are ordered: what a later one says of an entry overrides what earlier ones say.
-//! G2. `levels` has for each key group the segments in which it is live, oldest first.
-//! G3. `joints` is about the segments as they are: it is empty again whenever these change.
+//! G1. `joints` is about the segments as they are: it is replaced whenever these change.
 
-use std::cell::{Cell, OnceCell};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,7 +13,9 @@ use alluvium_state_api::{
 };
 
 use crate::joint::Joint;
+use crate::joints::{JoinAhead, Joints};
 use crate::layer::map_of;
+use crate::levels::Levels;
 use crate::member::Member;
 use crate::segment::{BlockCache, Place};
 
@@ -40,7 +39,7 @@ pub(crate) struct PieceSpot {
 const MOST_ASKED: usize = 4;
 
 /// What is needed of a state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Known {
     name: Box<str>,
     /// Bytes of an element that are no payload.
@@ -50,24 +49,11 @@ struct Known {
 /// The segments of a store; see the module's page.
 #[derive(Debug)]
 pub(crate) struct Segments {
-    range: KeyGroupRange,
-    all: Vec<Arc<Member>>,
-    levels: Vec<Vec<usize>>,
-    /// By segment: the ids of the store's states, by slot.
-    ids: Vec<Vec<Option<u16>>>,
+    levels: Levels,
     /// By slot.
     states: Vec<Known>,
-    /// By slot, then by key group: what was read of small sections.
-    joints: Vec<Box<[Lookup]>>,
-    /// Bytes of memory of these.
-    joint_bytes: Cell<usize>,
+    joints: Arc<Joints>,
 }
-
-/// The joint lookup of a key group, once somebody has asked; `None` where there is nothing to join.
-type Lookup = OnceCell<Option<Box<Joint>>>;
-
-/// Memory for joint lookups. Who finds no more of it asks segment after segment.
-const MOST_JOINT_BYTES: usize = 32 << 20;
 
 /// How much segments weigh where it is decided whether to merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,42 +91,34 @@ enum Word {
 impl Segments {
     /// None yet.
     pub(crate) fn new(range: KeyGroupRange) -> Self {
-        Self {
-            range,
-            all: Vec::new(),
-            levels: vec![Vec::new(); usize::from(range.len())],
-            ids: Vec::new(),
-            states: Vec::new(),
-            joints: Vec::new(),
-            joint_bytes: Cell::new(0),
-        }
+        Self { levels: Levels::new(range), states: Vec::new(), joints: Arc::default() }
     }
 
     /// All of them, oldest first.
     pub(crate) fn all(&self) -> &[Arc<Member>] {
-        &self.all
+        self.levels.all()
     }
 
     /// The segment at an index of [`all`](Self::all).
     pub(crate) fn at(&self, index: usize) -> Result<&Arc<Member>> {
-        self.all.get(index).ok_or_else(|| Error::bug("a segment that is not there"))
+        self.levels.at(index)
     }
 
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.all().is_empty()
     }
 
     /// Replaces all of them.
     pub(crate) fn set(&mut self, all: Vec<Arc<Member>>) {
-        self.all = all;
-        self.refresh();
+        self.levels.set(all, self.states.iter().map(|state| &*state.name));
+        let groups = usize::from(self.levels.range().len());
+        self.joints = Arc::new(Joints::new(self.states.len(), groups));
     }
 
     /// Adds a newest one.
     pub(crate) fn push(&mut self, segment: Arc<Member>) {
-        self.all.push(segment);
-        self.refresh();
+        self.set(self.all().iter().cloned().chain([segment]).collect());
     }
 
     /// Takes up the store's next state.
@@ -148,94 +126,85 @@ impl Segments {
         if self.states.len() <= slot.index() {
             self.states.resize(slot.index() + 1, Known::default());
         }
-        if let Some(known) = self.states.get_mut(slot.index()) {
-            *known = Known { name: meta.name.clone(), stamp_bytes: meta.stamp_bytes() as u64 };
+        let new = Known { name: meta.name.clone(), stamp_bytes: meta.stamp_bytes() as u64 };
+        if let Some(known) = self.states.get_mut(slot.index())
+            && *known != new
+        {
+            *known = new;
+            self.set(self.all().to_vec());
         }
-        self.refresh();
+    }
+
+    /// What makes the joint lookups that readers will ask for, if there are any.
+    pub(crate) fn join_ahead(&self) -> Option<JoinAhead> {
+        JoinAhead::of(&self.levels, &self.joints)
     }
 
     /// Adds a newest one, which has all of the key groups in `folded`.
     pub(crate) fn put_above(&mut self, segment: Arc<Member>, folded: &[KeyGroupRange]) {
-        self.all = without(&self.all, folded);
-        self.push(segment);
+        let mut all = without(self.all(), folded);
+        all.push(segment);
+        self.set(all);
     }
 
     /// Puts `joint` where the adjacent segments `inputs` are, those of them that count for anything
     /// still; what does not count in them any more does not in `joint`.
     pub(crate) fn replace(&mut self, inputs: &[u64], joint: &Member) {
         let is_input = |segment: &Arc<Member>| inputs.contains(&segment.id());
-        let Some(at) = self.all.iter().position(is_input) else {
+        let Some(at) = self.all().iter().position(is_input) else {
             return;
         };
-        let replaced: Vec<_> = self.all.iter().filter(|segment| is_input(segment)).collect();
+        let replaced: Vec<_> = self.all().iter().filter(|segment| is_input(segment)).collect();
         let gone = |group| !replaced.iter().any(|segment| segment.is_live(group));
         let joint = joint.without(gone).map(Arc::new);
-        self.all.retain(|segment| !is_input(segment));
-        self.all.splice(at..at, joint);
-        self.refresh();
+        let others = self.all().iter().filter(|segment| !is_input(segment)).cloned();
+        let mut all: Vec<_> = others.collect();
+        all.splice(at..at, joint);
+        self.set(all);
     }
 
     /// How many segments the deepest key group has.
     pub(crate) fn deepest(&self) -> usize {
-        self.levels.iter().map(Vec::len).max().unwrap_or(0)
+        self.levels.deepest()
     }
 
     /// Which segments to merge, if a key group has `most` or more, as `counting` counts them: the newest,
     /// and those before them as long as they are not more than twice as large as all that come after.
     pub(crate) fn worth_merging(&self, most: usize, counting: Counting) -> Option<Range<usize>> {
-        let weights: Vec<u64> = self.all.iter().map(|member| counting.weight(member)).collect();
+        let all = self.all();
+        let weights: Vec<u64> = all.iter().map(|member| counting.weight(member)).collect();
         let weight = |index: &usize| weights.get(*index).copied().unwrap_or(0);
-        let of = |level: &Vec<usize>| level.iter().map(weight).fold(0, u64::saturating_add);
-        let deepest = self.levels.iter().map(of).max().unwrap_or(0);
-        if deepest < (most as u64).saturating_mul(WHOLE) {
+        if self.levels.heaviest(weight) < (most as u64).saturating_mul(WHOLE) {
             return None;
         }
         let mut sum = 0u64;
-        let mut start = self.all.len();
-        for (index, segment) in self.all.iter().enumerate().rev() {
+        let mut start = all.len();
+        for (index, segment) in all.iter().enumerate().rev() {
             let bytes = segment.live_bytes();
-            let taken = self.all.len() - index;
+            let taken = all.len() - index;
             if taken > 2 && bytes > sum.saturating_mul(2) {
                 break;
             }
             sum = sum.saturating_add(bytes);
             start = index;
         }
-        (self.all.len() - start > 1).then_some(start..self.all.len())
-    }
-
-    fn refresh(&mut self) {
-        let states = &self.states;
-        let ids = |segment: &Arc<Member>| {
-            states.iter().map(|state| segment.state_id(&state.name)).collect()
-        };
-        self.ids = self.all.iter().map(ids).collect();
-        for (group, level) in self.range.iter().zip(&mut self.levels) {
-            level.clear();
-            let live = self.all.iter().enumerate().filter(|(_, segment)| segment.is_live(group));
-            level.extend(live.map(|(index, _)| index));
-        }
-        let empty = || (0..usize::from(self.range.len())).map(|_| Lookup::new()).collect();
-        self.joints.clear();
-        self.joints.resize_with(self.states.len(), empty);
-        self.joint_bytes.set(0);
+        (all.len() - start > 1).then_some(start..all.len())
     }
 
     /// Bytes of memory for what was read of small sections.
     pub(crate) fn joint_bytes(&self) -> u64 {
-        self.joint_bytes.get() as u64
+        self.joints.bytes()
     }
 
     /// The segments in which a key group is live, oldest first, as indices of [`all`](Self::all).
     pub(crate) fn level(&self, group: KeyGroup) -> &[usize] {
-        let at = group.index().checked_sub(self.range.start()).map(usize::from);
-        at.and_then(|at| self.levels.get(at)).map_or(&[], Vec::as_slice)
+        self.levels.of(group)
     }
 
     /// The id of a state in a segment, if it has the state.
     #[inline]
     pub(crate) fn id(&self, segment: usize, slot: Slot) -> Option<u16> {
-        *self.ids.get(segment)?.get(slot.index())?
+        self.levels.id(segment, slot)
     }
 
     /// The newest word about an entry below `upper` levels of its key group.
@@ -247,8 +216,7 @@ impl Segments {
         upper: usize,
     ) -> Result<Option<(usize, Spot)>> {
         let levels = self.level(key.key_group());
-        let joint = if levels.len() > 2 { self.joint(cache, slot, key.key_group())? } else { None };
-        let Some(joint) = joint else {
+        let Some(joint) = self.joints.of(&self.levels, cache, slot, key.key_group())? else {
             let depths = (0..levels.len().min(upper)).rev();
             return self.first(cache, slot, key, depths, (0, Word::Nothing));
         };
@@ -256,7 +224,7 @@ impl Segments {
         joint.prefetch(hash);
         let rest = joint.rest().iter().copied().filter(|depth| *depth < upper);
         for (segment, state) in
-            rest.clone().filter_map(|depth| self.segment_at(levels, depth, slot))
+            rest.clone().filter_map(|depth| self.levels.segment_at(levels, depth, slot))
         {
             segment.segment().ask_for_bucket(state, group, hash);
         }
@@ -280,7 +248,7 @@ impl Segments {
             if depth < at {
                 break;
             }
-            let Some((segment, state)) = self.segment_at(levels, depth, slot) else {
+            let Some((segment, state)) = self.levels.segment_at(levels, depth, slot) else {
                 continue;
             };
             let holds = segment.segment();
@@ -313,7 +281,7 @@ impl Segments {
         let (group, levels) = (key.key_group(), self.level(key.key_group()));
         let mut find = |entry: EntryKey<'_>, hash, removal: bool| {
             joint.find(hash, upper, |depth, at| {
-                let Some((segment, state)) = self.segment_at(levels, depth, slot) else {
+                let Some((segment, state)) = self.levels.segment_at(levels, depth, slot) else {
                     return Ok(None);
                 };
                 let (holds, of) = (segment.segment(), (state, group));
@@ -335,54 +303,11 @@ impl Segments {
         Ok(found.map_or((0, Word::Nothing), |(depth, place)| (depth, Word::Here(place))))
     }
 
-    /// The segment at a depth of a key group, and the id that a state has there.
-    #[inline]
-    fn segment_at(&self, levels: &[usize], depth: usize, slot: Slot) -> Option<(&Member, u16)> {
-        let index = *levels.get(depth)?;
-        Some((self.all.get(index)?, self.id(index, slot)?))
-    }
-
-    /// What the small sections of a key group have of a state.
-    #[inline]
-    fn joint(&self, cache: &mut BlockCache, slot: Slot, group: KeyGroup) -> Result<Option<&Joint>> {
-        let at = usize::from(group.index().saturating_sub(self.range.start()));
-        let Some(lookup) = self.joints.get(slot.index()).and_then(|groups| groups.get(at)) else {
-            return Ok(None);
-        };
-        match lookup.get() {
-            Some(joint) => Ok(joint.as_deref()),
-            None => self.join(cache, slot, group, lookup),
-        }
-    }
-
-    #[cold]
-    fn join<'s>(
-        &'s self,
-        cache: &mut BlockCache,
-        slot: Slot,
-        group: KeyGroup,
-        lookup: &'s Lookup,
-    ) -> Result<Option<&'s Joint>> {
-        let mut joint = None;
-        if self.joint_bytes.get() < MOST_JOINT_BYTES {
-            let levels = self.level(group);
-            let of = |depth| {
-                let (segment, state) = self.segment_at(levels, depth, slot)?;
-                Some((segment.segment(), state, segment.removes_maps(state)))
-            };
-            let sections: Vec<_> = (0..levels.len()).map(of).collect();
-            joint = Joint::read(&sections, group, cache)?.map(Box::new);
-        }
-        let bytes = joint.as_ref().map_or(0, |joint| joint.bytes());
-        self.joint_bytes.set(self.joint_bytes.get() + bytes);
-        Ok(lookup.get_or_init(|| joint).as_deref())
-    }
-
     /// The oldest segments of a key group, which have the most entries, each with its id of the state.
     fn asked(&self, slot: Slot, group: KeyGroup) -> impl Iterator<Item = (&Member, u16)> {
         let levels = self.level(group);
         let depths = 0..levels.len().min(MOST_ASKED);
-        depths.filter_map(move |depth| self.segment_at(levels, depth, slot))
+        depths.filter_map(move |depth| self.levels.segment_at(levels, depth, slot))
     }
 
     /// Asks the processor to load where the search for an entry begins.

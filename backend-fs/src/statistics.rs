@@ -23,7 +23,7 @@ pub struct FsStatistics {
     pub read_cache_hits: u64,
     /// Those that did not.
     pub read_cache_misses: u64,
-    /// Bytes of memory for directories, marks of verified blocks, and the block cache.
+    /// Bytes of memory for directories, marks of verified blocks, what is noted of small sections, and the block cache.
     pub index_bytes: u64,
     /// Blocks that were found in the block cache (`pread` only).
     pub cache_hits: u64,

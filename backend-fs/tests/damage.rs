@@ -1,12 +1,17 @@
 //! Segments in the private directory that are damaged after they were opened and before they are used:
 //! what is read is right, or an error that says so.
 
+#[path = "harness/ahead.rs"]
+mod ahead;
+
 use std::error::Error;
 use std::fs::{OpenOptions, read as read_file, read_dir};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use ahead::ReadAhead;
 use alluvium_backend_fs::{FsOptions, FsStore, ReadMode};
 use alluvium_state_api::codec::Native;
 use alluvium_state_api::format::{BufferReader, StateFile};
@@ -39,7 +44,9 @@ fn open(parts: Vec<RestorePart>, read_mode: ReadMode) -> Outcome<Opened> {
     let groups = MaxParallelism::new(4)?;
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_error| tempfile::tempdir())?;
     let space = KeyedBackend::<u64>::key_space(groups, groups.all())?;
-    let env = OpenEnv::new(space).with_local_dir(directory.path()).with_restore(parts);
+    let mut env = OpenEnv::new(space).with_local_dir(directory.path()).with_restore(parts);
+    // What was read before it is damaged is believed.
+    env.spawner = Arc::new(ReadAhead { happens: false });
     let mut options = FsOptions::default();
     options.read_mode = read_mode;
     let mut backend = KeyedBackend::new(FsStore::open_with(env, options)?)?;
