@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! V1. Segments are ordered: what a later one says of an entry overrides what earlier ones say.
-//! V2. `levels` has for each key group the segments in which it is live, oldest first.
+//! V2. `groups` has for each key group the segments in which it is live, oldest first.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::segment::BlockCache;
 pub(crate) struct Levels {
     range: KeyGroupRange,
     all: Vec<Arc<Member>>,
-    levels: Vec<Vec<usize>>,
+    groups: Vec<Vec<usize>>,
     /// By segment, then by slot: the ids of the store's states, of which there are so many.
     ids: Vec<Option<u16>>,
     states: usize,
@@ -26,8 +26,8 @@ pub(crate) struct Levels {
 impl Levels {
     /// No segments.
     pub(crate) fn new(range: KeyGroupRange) -> Self {
-        let levels = vec![Vec::new(); usize::from(range.len())];
-        Self { range, all: Vec::new(), levels, ids: Vec::new(), states: 0 }
+        let groups = vec![Vec::new(); usize::from(range.len())];
+        Self { range, all: Vec::new(), groups, ids: Vec::new(), states: 0 }
     }
 
     /// All segments, oldest first.
@@ -55,7 +55,7 @@ impl Levels {
     pub(crate) fn set<'a>(
         &mut self,
         all: Vec<Arc<Member>>,
-        names: impl Iterator<Item = &'a str> + Clone,
+        names: &(impl Iterator<Item = &'a str> + Clone),
     ) {
         let of = |segment: &Arc<Member>| {
             let ids = names.clone().map(|name| segment.state_id(name));
@@ -63,7 +63,7 @@ impl Levels {
         };
         self.ids = all.iter().flat_map(of).collect();
         self.states = names.clone().count();
-        for (group, level) in self.range.iter().zip(&mut self.levels) {
+        for (group, level) in self.range.iter().zip(&mut self.groups) {
             level.clear();
             let live = all.iter().enumerate().filter(|(_, segment)| segment.is_live(group));
             level.extend(live.map(|(index, _)| index));
@@ -73,19 +73,19 @@ impl Levels {
 
     /// How many segments the deepest key group has.
     pub(crate) fn deepest(&self) -> usize {
-        self.levels.iter().map(Vec::len).max().unwrap_or(0)
+        self.groups.iter().map(Vec::len).max().unwrap_or(0)
     }
 
     /// The largest sum of what `of` says of the segments of a key group, by their indices.
     pub(crate) fn heaviest(&self, of: impl Fn(&usize) -> u64) -> u64 {
         let sum = |level: &Vec<usize>| level.iter().map(&of).fold(0, u64::saturating_add);
-        self.levels.iter().map(sum).max().unwrap_or(0)
+        self.groups.iter().map(sum).max().unwrap_or(0)
     }
 
     /// The segments in which a key group is live, oldest first, as indices of [`all`](Self::all).
     #[inline]
     pub(crate) fn of(&self, group: KeyGroup) -> &[usize] {
-        self.levels.get(self.index_of(group)).map_or(&[], Vec::as_slice)
+        self.groups.get(self.index_of(group)).map_or(&[], Vec::as_slice)
     }
 
     /// The id of a state in a segment, if it has the state.

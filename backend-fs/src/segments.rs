@@ -111,7 +111,7 @@ impl Segments {
 
     /// Replaces all of them.
     pub(crate) fn set(&mut self, all: Vec<Arc<Member>>) {
-        self.levels.set(all, self.states.iter().map(|state| &*state.name));
+        self.levels.set(all, &self.states.iter().map(|state| &*state.name));
         let groups = usize::from(self.levels.range().len());
         self.joints = Arc::new(Joints::new(self.states.len(), groups));
     }
