@@ -36,6 +36,9 @@ pub trait Database: Sized {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "rocksdb")]
+    use super::super::Rocks;
+    #[cfg(feature = "peers")]
     use super::super::{Fjall, Redb};
     use super::*;
     use crate::keys::accesses;
@@ -55,13 +58,21 @@ mod tests {
         Ok(())
     }
 
+    #[cfg(feature = "peers")]
     #[test]
     fn redb_does_what_is_asked() -> Outcome<()> {
         keeps_values::<Redb>()
     }
 
+    #[cfg(feature = "peers")]
     #[test]
     fn fjall_does_what_is_asked() -> Outcome<()> {
         keeps_values::<Fjall>()
+    }
+
+    #[cfg(feature = "rocksdb")]
+    #[test]
+    fn rocksdb_does_what_is_asked() -> Outcome<()> {
+        keeps_values::<Rocks>()
     }
 }

@@ -6,7 +6,7 @@
 //! [`Maps`](crate::workload::Maps). One from outside is registered with
 //! [`Session::with_peer`](crate::session::Session::with_peer).
 //!
-//! The rows of `ratios` that end in `redb` and `fjall` compare the backend on the file system with these by `database`.
+//! The rows of `ratios` that end in `redb`, `fjall` and `rocksdb` compare the backend on the file system with these by `database`.
 //!
 //! # What makes it fair
 //! * Keys are spread over the whole of the key space. A key is encoded as a user of the database would do it: the
@@ -18,7 +18,7 @@
 //! * Nobody syncs for each operation. What was written becomes durable at a checkpoint: redb by the commit
 //!   of one transaction, which its documentation recommends over many; fjall by `persist(SyncAll)` after
 //!   inserts that do not write to the operating system one by one (`manual_journal_persist`); `RocksDB`, which
-//!   then needs no log of its writes, by a checkpoint of its own. Maps have no checkpoints.
+//!   then needs no log of its writes, by a checkpoint of its own, in rows of `ratios` by a flush. Maps have no checkpoints.
 //! * Reads and writes of redb share one transaction and one open table.
 //! * fjall builds no filters at the last level (`expect_point_read_hits`), as its documentation
 //!   recommends where keys are expected to be there, and compresses nothing, as our file system does not.
@@ -32,7 +32,7 @@
 //! one, since neither tells.
 
 pub mod bytes;
-#[cfg(feature = "peers")]
+#[cfg(any(feature = "peers", feature = "rocksdb"))]
 pub mod database;
 #[cfg(feature = "peers")]
 mod fjall;
@@ -54,6 +54,8 @@ pub use bytes::Bytes;
 pub use fjall::Fjall;
 #[cfg(feature = "peers")]
 pub use redb::Redb;
+#[cfg(feature = "rocksdb")]
+pub use rocksdb::Rocks;
 
 /// Memory of a database's caches.
 #[cfg(any(feature = "peers", feature = "rocksdb"))]

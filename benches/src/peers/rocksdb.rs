@@ -9,33 +9,31 @@ use ::rocksdb::{
     WriteBatch, WriteOptions,
 };
 
+use super::database;
 use super::space::files;
 use super::{CACHE_BYTES, Finish, Kept, Store};
 use crate::Outcome;
+use crate::keys::key;
 
 /// Memory of a write buffer, of which there are two: as much as our backend has by default.
 const BUFFER_BYTES: usize = 64 << 20;
 
-struct Rocks {
+/// One column family.
+pub struct Rocks {
     database: DB,
     unlogged: WriteOptions,
     /// The files of the last checkpoint.
     last: BTreeMap<u64, u64>,
 }
 
+impl std::fmt::Debug for Rocks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rocks").field("path", &self.database.path()).finish_non_exhaustive()
+    }
+}
+
 pub(super) fn open(path: &Path) -> Outcome<Box<dyn Store>> {
-    let mut tables = BlockBasedOptions::default();
-    tables.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.set_block_based_table_factory(&tables);
-    options.set_write_buffer_size(BUFFER_BYTES);
-    options.set_compression_type(DBCompressionType::Snappy);
-    options.set_merge_operator_associative("append", append);
-    let mut unlogged = WriteOptions::default();
-    unlogged.disable_wal(true);
-    let database = DB::open(&options, path)?;
-    Ok(Box::new(Rocks { database, unlogged, last: BTreeMap::new() }))
+    Ok(Box::new(Rocks::at(path)?))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form of a merge operator")]
@@ -46,6 +44,32 @@ fn append(_: &[u8], value: Option<&[u8]>, more: &MergeOperands) -> Option<Vec<u8
 }
 
 impl Rocks {
+    fn at(path: &Path) -> Outcome<Self> {
+        let mut tables = BlockBasedOptions::default();
+        tables.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.set_block_based_table_factory(&tables);
+        options.set_write_buffer_size(BUFFER_BYTES);
+        options.set_compression_type(DBCompressionType::Snappy);
+        options.set_merge_operator_associative("append", append);
+        let mut unlogged = WriteOptions::default();
+        unlogged.disable_wal(true);
+        let database = DB::open(&options, path)?;
+        Ok(Self { database, unlogged, last: BTreeMap::new() })
+    }
+
+    fn value(&self, key: u64) -> Outcome<u64> {
+        Ok(match self.database.get_pinned(key.to_be_bytes())? {
+            Some(bytes) => u64::from_le_bytes(bytes.as_ref().try_into()?),
+            None => 0,
+        })
+    }
+
+    fn set(&self, key: u64, value: u64) -> Outcome<()> {
+        Ok(self.database.put_opt(key.to_be_bytes(), value.to_le_bytes(), &self.unlogged)?)
+    }
+
     /// Visits the keys that begin with `prefix`.
     fn each(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Outcome<()> {
         let mut options = ReadOptions::default();
@@ -57,6 +81,38 @@ impl Rocks {
             entries.next();
         }
         Ok(entries.status()?)
+    }
+}
+
+impl database::Database for Rocks {
+    fn open(path: &Path) -> Outcome<Self> {
+        Self::at(path)
+    }
+
+    fn fill(&mut self, keys: u64) -> Outcome<()> {
+        (0..keys).try_for_each(|number| self.set(key(number), number))?;
+        Ok(self.database.flush()?)
+    }
+
+    #[inline(never)]
+    fn get(&mut self, keys: &[u64]) -> Outcome<u64> {
+        let mut sum = 0u64;
+        for key in keys {
+            sum = sum.wrapping_add(self.value(*key)?);
+        }
+        Ok(sum)
+    }
+
+    #[inline(never)]
+    fn update(&mut self, keys: &[u64]) -> Outcome<u64> {
+        let mut sum = 0u64;
+        for key in keys {
+            let value = self.value(*key)?;
+            sum = sum.wrapping_add(value);
+            self.set(*key, value.wrapping_add(1))?;
+        }
+        self.database.flush()?;
+        Ok(sum)
     }
 }
 

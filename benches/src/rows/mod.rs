@@ -17,7 +17,7 @@ mod during;
 mod increments;
 mod mapped;
 mod merging;
-#[cfg(feature = "peers")]
+#[cfg(any(feature = "peers", feature = "rocksdb"))]
 mod peers;
 mod point;
 #[cfg(feature = "rocksdb")]
@@ -36,6 +36,8 @@ use alluvium_backend_memory::MemoryStore;
 use crate::Outcome;
 use crate::disk::Disk;
 use crate::engine::Engine;
+#[cfg(feature = "rocksdb")]
+use crate::peers::Rocks;
 #[cfg(feature = "peers")]
 use crate::peers::{Fjall, Redb};
 use crate::row::Row;
@@ -189,14 +191,20 @@ pub const ALL: &[Measurement] = measurements! {
     "fs.get.1m.redb" => peers::get::<Redb>,
     #[cfg(feature = "peers")]
     "fs.get.1m.fjall" => peers::get::<Fjall>,
+    #[cfg(feature = "rocksdb")]
+    "fs.get.1m.rocksdb" => peers::get::<Rocks>,
     #[cfg(feature = "peers")]
     "fs.update.1m.redb" => peers::update::<Redb>,
     #[cfg(feature = "peers")]
     "fs.update.1m.fjall" => peers::update::<Fjall>,
+    #[cfg(feature = "rocksdb")]
+    "fs.update.1m.rocksdb" => peers::update::<Rocks>,
     #[cfg(feature = "peers")]
     "fs.get.reopened.redb" => peers::get_reopened::<Redb>,
     #[cfg(feature = "peers")]
     "fs.get.reopened.fjall" => peers::get_reopened::<Fjall>,
+    #[cfg(feature = "rocksdb")]
+    "fs.get.reopened.rocksdb" => peers::get_reopened::<Rocks>,
     "fs.restore.10m-to-100k" => restore::large_to_tiny::<FsStore>,
     "fs.sync-phase.10m" => sync::large::<FsStore>,
     "fs.snapshot.throughput" => during::throughput::<FsStore>,
