@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use alluvium_state_api::{
-    Change, KeyBatch, KeyedStore, Modify, ModifyEach, NewValue, Result, Slot, StateKey, VisitEach,
+    Change, KeyBatch, KeyedStore, ModifyEach, NewValue, Result, Slot, StateKey, VisitEach,
 };
 
 use crate::below::Below;
@@ -128,12 +128,7 @@ impl FsStore {
                 None => parts.value(slot, key)?,
             };
             let outcome = change(old, new)?;
-            if tells {
-                tell(&mut parts, slot, key, (outcome, new.bytes()));
-            }
-            if outcome == Change::Remove {
-                parts.covers.mark(slot, key)?;
-            }
+            parts.settle(slot, key, tells, (outcome, new.bytes()))?;
             Ok(outcome)
         })
     }
@@ -243,17 +238,13 @@ impl FsStore {
             let Some(key) = keys.get(index) else {
                 return change(index, old, out);
             };
-            let mut one = |old: Option<&[u8]>, out: &mut Vec<u8>| change(index, old, out);
-            let outcome = match old {
-                Some(value) => one(Some(value), out)?,
-                None => change_below(&mut parts, slot, &key, out, &mut one)?,
+            let tells = copies || old.is_none();
+            let old = match old {
+                Some(value) => Some(value),
+                None => parts.value(slot, &key)?,
             };
-            if copies {
-                tell(&mut parts, slot, &key, (outcome, out));
-            }
-            if outcome == Change::Remove {
-                parts.covers.mark(slot, &key)?;
-            }
+            let outcome = change(index, old, out)?;
+            parts.settle(slot, &key, tells, (outcome, out))?;
             Ok(outcome)
         })?;
         self.batches = ahead.habit_of(parts.asked, parts.searched);
@@ -261,29 +252,23 @@ impl FsStore {
     }
 }
 
-/// Changes an entry that the layer does not have.
-fn change_below(
-    parts: &mut Parts<'_>,
-    slot: Slot,
-    key: &StateKey<'_>,
-    out: &mut Vec<u8>,
-    change: &mut Modify<'_>,
-) -> Result<Change> {
-    let outcome = change(parts.value(slot, key)?, out)?;
-    tell(parts, slot, key, (outcome, out));
-    Ok(outcome)
-}
-
-/// Tells what was read lately what becomes of an entry of the layer (R3).
-fn tell(parts: &mut Parts<'_>, slot: Slot, key: &StateKey<'_>, (outcome, out): (Change, &[u8])) {
-    match outcome {
-        Change::Keep => {}
-        Change::Put => parts.below.reads.told(slot, key, Some(out)),
-        Change::Remove => parts.below.reads.told(slot, key, None),
-    }
-}
-
 impl Parts<'_> {
+    /// After an entry was changed: what was read lately is told where it may have it (R3), and the layer hides what is
+    /// below of one that was removed.
+    #[inline]
+    fn settle(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        tells: bool,
+        (outcome, value): (Change, &[u8]),
+    ) -> Result<()> {
+        if tells && outcome != Change::Keep {
+            self.below.reads.told(slot, key, (outcome == Change::Put).then_some(value));
+        }
+        if outcome == Change::Remove { self.covers.mark(slot, key) } else { Ok(()) }
+    }
+
     /// Where the value of an entry is among what was read lately, if nothing above hides it.
     #[inline]
     fn lately(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Lately> {
