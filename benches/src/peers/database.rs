@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::Outcome;
+use crate::keys::key;
 
 /// Values by key in a directory or file.
 pub trait Database: Sized {
@@ -32,6 +33,51 @@ pub trait Database: Sized {
     /// # Errors
     /// Those of the database.
     fn update(&mut self, keys: &[u64]) -> Outcome<u64>;
+}
+
+/// A database that reads and writes single keys, outside of transactions. Each method is [`Database`]'s for one key.
+pub(super) trait SingleKeys: Sized {
+    fn at(path: &Path) -> Outcome<Self>;
+
+    /// 0 where there is none.
+    fn value(&self, key: u64) -> Outcome<u64>;
+
+    fn set(&self, key: u64, value: u64) -> Outcome<()>;
+
+    /// Makes durable what was set.
+    fn persist(&self) -> Outcome<()>;
+}
+
+impl<D: SingleKeys> Database for D {
+    fn open(path: &Path) -> Outcome<Self> {
+        Self::at(path)
+    }
+
+    fn fill(&mut self, keys: u64) -> Outcome<()> {
+        (0..keys).try_for_each(|number| self.set(key(number), number))?;
+        self.persist()
+    }
+
+    #[inline(never)]
+    fn get(&mut self, keys: &[u64]) -> Outcome<u64> {
+        let mut sum = 0u64;
+        for key in keys {
+            sum = sum.wrapping_add(self.value(*key)?);
+        }
+        Ok(sum)
+    }
+
+    #[inline(never)]
+    fn update(&mut self, keys: &[u64]) -> Outcome<u64> {
+        let mut sum = 0u64;
+        for key in keys {
+            let value = self.value(*key)?;
+            sum = sum.wrapping_add(value);
+            self.set(*key, value.wrapping_add(1))?;
+        }
+        self.persist()?;
+        Ok(sum)
+    }
 }
 
 #[cfg(test)]

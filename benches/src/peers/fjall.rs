@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::database;
+use super::database::SingleKeys;
 use super::space::files;
 use super::{CACHE_BYTES, Finish, Kept, Store};
 use crate::Outcome;
 use crate::footprint::Io;
-use crate::keys::key;
 
 /// One key space.
 pub struct Fjall {
@@ -29,7 +28,7 @@ pub(super) fn open(path: &Path) -> Outcome<Box<dyn Store>> {
     Ok(Box::new(Fjall::at(path)?))
 }
 
-impl Fjall {
+impl SingleKeys for Fjall {
     fn at(path: &Path) -> Outcome<Self> {
         let database = Database::builder(path).cache_size(CACHE_BYTES as u64).open()?;
         let options = || {
@@ -51,37 +50,9 @@ impl Fjall {
     fn set(&self, key: u64, value: u64) -> Outcome<()> {
         Ok(self.entries.insert(key.to_be_bytes(), value.to_le_bytes())?)
     }
-}
 
-impl database::Database for Fjall {
-    fn open(path: &Path) -> Outcome<Self> {
-        Self::at(path)
-    }
-
-    fn fill(&mut self, keys: u64) -> Outcome<()> {
-        (0..keys).try_for_each(|number| self.set(key(number), number))?;
+    fn persist(&self) -> Outcome<()> {
         Ok(self.database.persist(PersistMode::SyncAll)?)
-    }
-
-    #[inline(never)]
-    fn get(&mut self, keys: &[u64]) -> Outcome<u64> {
-        let mut sum = 0u64;
-        for key in keys {
-            sum = sum.wrapping_add(self.value(*key)?);
-        }
-        Ok(sum)
-    }
-
-    #[inline(never)]
-    fn update(&mut self, keys: &[u64]) -> Outcome<u64> {
-        let mut sum = 0u64;
-        for key in keys {
-            let value = self.value(*key)?;
-            sum = sum.wrapping_add(value);
-            self.set(*key, value.wrapping_add(1))?;
-        }
-        self.database.persist(PersistMode::SyncAll)?;
-        Ok(sum)
     }
 }
 
@@ -121,7 +92,7 @@ impl Store for Fjall {
     }
 
     fn checkpoint(&mut self, _: &Path) -> Outcome<Finish> {
-        self.database.persist(PersistMode::SyncAll)?;
+        self.persist()?;
         let before = std::mem::replace(&mut self.written, Io::now()?);
         let files = files(&self.path)?;
         let kept = Kept {

@@ -9,11 +9,10 @@ use ::rocksdb::{
     WriteBatch, WriteOptions,
 };
 
-use super::database;
+use super::database::SingleKeys;
 use super::space::files;
 use super::{CACHE_BYTES, Finish, Kept, Store};
 use crate::Outcome;
-use crate::keys::key;
 
 /// Memory of a write buffer, of which there are two: as much as our backend has by default.
 const BUFFER_BYTES: usize = 64 << 20;
@@ -43,7 +42,7 @@ fn append(_: &[u8], value: Option<&[u8]>, more: &MergeOperands) -> Option<Vec<u8
     Some(all)
 }
 
-impl Rocks {
+impl SingleKeys for Rocks {
     fn at(path: &Path) -> Outcome<Self> {
         let mut tables = BlockBasedOptions::default();
         tables.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
@@ -70,6 +69,12 @@ impl Rocks {
         Ok(self.database.put_opt(key.to_be_bytes(), value.to_le_bytes(), &self.unlogged)?)
     }
 
+    fn persist(&self) -> Outcome<()> {
+        Ok(self.database.flush()?)
+    }
+}
+
+impl Rocks {
     /// Visits the keys that begin with `prefix`.
     fn each(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Outcome<()> {
         let mut options = ReadOptions::default();
@@ -81,38 +86,6 @@ impl Rocks {
             entries.next();
         }
         Ok(entries.status()?)
-    }
-}
-
-impl database::Database for Rocks {
-    fn open(path: &Path) -> Outcome<Self> {
-        Self::at(path)
-    }
-
-    fn fill(&mut self, keys: u64) -> Outcome<()> {
-        (0..keys).try_for_each(|number| self.set(key(number), number))?;
-        Ok(self.database.flush()?)
-    }
-
-    #[inline(never)]
-    fn get(&mut self, keys: &[u64]) -> Outcome<u64> {
-        let mut sum = 0u64;
-        for key in keys {
-            sum = sum.wrapping_add(self.value(*key)?);
-        }
-        Ok(sum)
-    }
-
-    #[inline(never)]
-    fn update(&mut self, keys: &[u64]) -> Outcome<u64> {
-        let mut sum = 0u64;
-        for key in keys {
-            let value = self.value(*key)?;
-            sum = sum.wrapping_add(value);
-            self.set(*key, value.wrapping_add(1))?;
-        }
-        self.database.flush()?;
-        Ok(sum)
     }
 }
 
