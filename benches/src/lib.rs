@@ -12,6 +12,7 @@
 //! * [`workload`]: sequences of accesses as operators make them, played on any backend;
 //! * [`watch`]: whether a store works in the background;
 //! * [`peers`]: maps and embedded databases, most of them behind features;
+//! * [`subtasks`]: restores as another number of subtasks, of our backends and of others;
 //! * [`disk`]: snapshots into a directory of a job, and the plain file that they are compared with;
 //! * [`clock`]: wall clock and processor time; the only module that reads them;
 //! * [`rounds`]: alternating rounds and what is made of them;
@@ -42,6 +43,7 @@ pub mod row;
 pub mod rows;
 pub mod session;
 pub mod subject;
+pub mod subtasks;
 pub mod watch;
 pub mod workload;
 

@@ -16,11 +16,9 @@ use super::side::{Beside, Restored, Side, Stand, meanwhile, read};
 use crate::Outcome;
 use crate::clock::{Stopwatch, timed};
 use crate::disk::Disk;
+use crate::subtasks::{GROUPS, Subtasks, Times, restore};
 use crate::workload::player::PlayedKey;
 use crate::workload::{Access, Player, Target};
-
-/// Key groups; Flink's default.
-const GROUPS: u32 = 128;
 
 /// Whether this build has the backend; one that it lacks says so when it is opened.
 pub(super) fn is_built_in(
@@ -178,32 +176,29 @@ where
             return Ok(Restored::default());
         };
         let bytes = last.0.bytes_full;
-        let mut restores =
-            Restores::<K> { opener, compression, disk: &mut disk, probes: Vec::new() };
-        let (first_ms, all_ms) = restores.whole(&last, probes)?;
-        let (two, halves) = restores.subtasks(&[last], 2)?;
-        let (one, _) = restores.subtasks(&halves, 1)?;
-        let (three, _) = restores.subtasks(&halves, 3)?;
+        let mut restores = Restores::<K> { opener, compression, disk: &mut disk };
+        let (whole, probes) = restores.whole(&last, probes)?;
+        let (two, halves) = restore(&mut restores, &[last], 2, &probes)?;
+        let (one, _) = restore(&mut restores, &halves, 1, &probes)?;
+        let (three, _) = restore(&mut restores, &halves, 3, &probes)?;
         let reads = probes.len() as u64;
         let rescale = [(1, 2, two), (2, 1, one), (2, 3, three)];
-        let rescale =
-            rescale.map(|(from, to, (first_ms, all_ms))| Rescale { from, to, first_ms, all_ms });
+        let rescale = rescale.map(|(from, to, times)| {
+            let Times { first_ms, all_ms } = times;
+            Rescale { from, to, first_ms, all_ms }
+        });
+        let Times { first_ms, all_ms } = whole;
         let restore = Restore { first_ms, all_ms, reads, bytes };
         Ok(Restored { restore: Some(restore), rescale: rescale.into() })
     }
 }
 
-/// Restores and what they must read.
+/// Restores.
 struct Restores<'a, K: PlayedKey> {
     opener: Opener<'a, K::Form>,
     compression: Compression,
     disk: &'a mut Disk,
-    /// With the key groups of their keys.
-    probes: Vec<(KeyGroup, Probe)>,
 }
-
-/// Milliseconds to the first correct read, and to all of them.
-type Times = (f64, f64);
 
 impl<K: PlayedKey> Restores<'_, K>
 where
@@ -211,35 +206,42 @@ where
     StableHash: KeyHash<K>,
 {
     /// Restores one store with everything, and learns which key groups the probes have.
-    fn whole(&mut self, last: &Checkpoint, probes: &[Probe]) -> Outcome<Times> {
+    fn whole(
+        &mut self,
+        last: &Checkpoint,
+        probes: &[Probe],
+    ) -> Outcome<(Times, Vec<(KeyGroup, Probe)>)> {
         let watch = Stopwatch::start();
         let former = std::slice::from_ref(last);
         let mut player = self.opener.open::<K>(self.disk, former, (0, 1))?;
-        let times = read(&mut player, &probes.iter().collect::<Vec<_>>(), watch)?;
-        for probe in probes {
-            self.probes.push((player.group_of(probe.read.key)?, *probe));
-        }
-        Ok(times)
+        let times = Times::of(probes, watch, |probe| read(&mut player, probe))?;
+        let placed = probes.iter().map(|probe| Ok((player.group_of(probe.read.key)?, *probe)));
+        Ok((times, placed.collect::<Outcome<_>>()?))
+    }
+}
+
+impl<K: PlayedKey> Subtasks for Restores<'_, K>
+where
+    Native: KeyCodec<K>,
+    StableHash: KeyHash<K>,
+{
+    type Instance = Player<Box<dyn KeyedStore>, K>;
+    type Checkpoint = Checkpoint;
+    type Probe = Probe;
+
+    fn open(&mut self, former: &[Checkpoint], place: (u32, u32)) -> Outcome<Self::Instance> {
+        self.opener.open(self.disk, former, place)
     }
 
-    /// Restores so many subtasks, one after the other, each of which then takes a snapshot. The times are those of the
-    /// slowest.
-    fn subtasks(&mut self, former: &[Checkpoint], count: u32) -> Outcome<(Times, Vec<Checkpoint>)> {
-        let (mut slowest, mut checkpoints) = ((0.0f64, 0.0f64), Vec::new());
-        for subtask in 0..count {
-            let range = MaxParallelism::new(GROUPS)?.range_of(subtask, count)?;
-            let own = self.probes.iter().filter(|(group, _)| range.contains(*group));
-            let own: Vec<_> = own.map(|(_, probe)| probe).collect();
-            let watch = Stopwatch::start();
-            let mut player = self.opener.open::<K>(self.disk, former, (subtask, count))?;
-            let (first_ms, all_ms) = read(&mut player, &own, watch)?;
-            slowest = (slowest.0.max(first_ms), slowest.1.max(all_ms));
-            let attempt = self.disk.begin()?;
-            let request = SnapshotRequest::new(attempt.id, SnapshotKind::Incremental);
-            let request = request.with_compression(self.compression);
-            let snapshot = attempt.run(player.backend.snapshot(&request)?)?;
-            checkpoints.push((snapshot, attempt.id));
-        }
-        Ok((slowest, checkpoints))
+    fn read(&mut self, player: &mut Self::Instance, probe: &Probe) -> Outcome<()> {
+        read(player, probe)
+    }
+
+    fn leave(&mut self, mut player: Self::Instance) -> Outcome<Checkpoint> {
+        let attempt = self.disk.begin()?;
+        let request = SnapshotRequest::new(attempt.id, SnapshotKind::Incremental);
+        let request = request.with_compression(self.compression);
+        let snapshot = attempt.run(player.backend.snapshot(&request)?)?;
+        Ok((snapshot, attempt.id))
     }
 }

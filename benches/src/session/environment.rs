@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::clock::today;
 
-/// The line for this command.
-pub(super) fn line(command: &[String]) -> String {
+/// The line for a program that was started by this command.
+pub fn line(command: &[String]) -> String {
     json!({ "environment": {
         "version": env!("CARGO_PKG_VERSION"), "commit": commit(), "cpu": cpu(),
         "cores": available_parallelism().ok().map(NonZero::get),

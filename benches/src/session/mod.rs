@@ -29,7 +29,7 @@ pub mod arguments;
 mod backend;
 mod check;
 mod child;
-mod environment;
+pub mod environment;
 pub mod latency;
 mod memory;
 mod peer;

@@ -14,6 +14,7 @@ use crate::Outcome;
 use crate::clock::{Stopwatch, timed};
 use crate::peers::bytes::EncodedKey;
 use crate::peers::{Bytes, Kept, Kind, OpenStore, Peer};
+use crate::subtasks::Times;
 use crate::workload::maps::{Family, Hashbrown, Ordered};
 use crate::workload::player::PlayedKey;
 use crate::workload::{Access, Maps, Target};
@@ -137,7 +138,8 @@ impl<K: EncodedKey> Side for Database<K> {
         };
         let watch = Stopwatch::start();
         let mut player = Bytes::<K>::over(open(&kept.path)?, form);
-        let (first_ms, all_ms) = read(&mut player, &probes.iter().collect::<Vec<_>>(), watch)?;
+        let Times { first_ms, all_ms } =
+            Times::of(probes, watch, |probe| read(&mut player, probe))?;
         drop((player, directory));
         let (reads, bytes) = (probes.len() as u64, kept.bytes_full);
         let restore = Restore { first_ms, all_ms, reads, bytes };

@@ -8,7 +8,7 @@ use alluvium_state_api::snapshot::SnapshotKind;
 use super::check::Probe;
 use super::report::{Rescale, Restore, Taken};
 use crate::Outcome;
-use crate::clock::{Stopwatch, timed};
+use crate::clock::timed;
 use crate::workload::Target;
 
 /// What a restored side has.
@@ -53,30 +53,19 @@ pub(super) fn meanwhile<R: Send>(
     Ok(worked)
 }
 
-/// Reads all probes; how long the first read and all of them took from `watch` on, in milliseconds.
+/// Does the read of a probe.
 ///
 /// # Errors
-/// Where one reads something else.
-pub(super) fn read(
-    target: &mut impl Target,
-    probes: &[&Probe],
-    watch: Stopwatch,
-) -> Outcome<(f64, f64)> {
-    let mut first_ms = None;
-    for probe in probes {
-        target.restart();
-        target.apply(&probe.read)?;
-        if target.digest() != probe.digest {
-            let read = probe.read;
-            return Err(format!(
-                "after a restore it reads something else than the plain computation: {read:?}"
-            )
-            .into());
-        }
-        first_ms.get_or_insert_with(|| watch.seconds() * 1e3);
+/// Where it reads something else.
+pub(super) fn read(target: &mut impl Target, probe: &Probe) -> Outcome<()> {
+    target.restart();
+    target.apply(&probe.read)?;
+    if target.digest() == probe.digest {
+        return Ok(());
     }
-    let all_ms = watch.seconds() * 1e3;
-    Ok((first_ms.unwrap_or(all_ms), all_ms))
+    let read = probe.read;
+    Err(format!("after a restore it reads something else than the plain computation: {read:?}")
+        .into())
 }
 
 /// Plays accesses for as long as it is told to.

@@ -6,6 +6,7 @@ use super::super::source::record;
 use super::*;
 use crate::disk::Disk;
 use crate::engine::memory_store;
+use crate::subtasks::Times;
 use crate::workload::{Access, Operation, Plain, Player, Target};
 
 fn arguments(text: &str) -> Arguments {
@@ -166,10 +167,10 @@ fn who_reads_something_else_is_found_out() {
     assert_eq!(probes.len(), 300);
     let watch = crate::clock::Stopwatch::start();
     let read = |player: &mut _, probes: &[check::Probe]| {
-        super::super::side::read(player, &probes.iter().collect::<Vec<_>>(), watch)
+        Times::of(probes, watch, |probe| super::super::side::read(player, probe))
     };
-    let (first_ms, all_ms) = read(&mut player, &probes).unwrap();
-    assert!(0.0 < first_ms && first_ms <= all_ms);
+    let times = read(&mut player, &probes).unwrap();
+    assert!(0.0 < times.first_ms && times.first_ms <= times.all_ms);
     probes[299].digest ^= 1;
     let error = read(&mut player, &probes).unwrap_err().to_string();
     assert!(error.contains("after a restore"), "{error}");
