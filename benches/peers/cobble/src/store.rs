@@ -7,7 +7,7 @@
 //! says when it is published and how many bytes are new. Lists are appended to by its default merge operator, which
 //! concatenates.
 //!
-//! Buckets only matter to those who rescale it, which is not measured here.
+//! Buckets only matter to those who rescale it: [`rescale`](crate::rescale) has as many as our backends have key groups.
 
 use std::fs::{read_dir, read_to_string, write};
 use std::path::{Path, PathBuf};
@@ -19,9 +19,10 @@ use cobble::{Config, Db, VolumeDescriptor};
 
 /// Memory of the block cache.
 const CACHE: &str = "512MiB";
-/// The one bucket and column.
+/// The one bucket.
 const BUCKET: u16 = 0;
-const COLUMN: u16 = 0;
+/// The one column.
+pub const COLUMN: u16 = 0;
 /// Names the snapshot that a directory is opened from.
 const LAST: &str = "last-snapshot";
 
@@ -32,13 +33,7 @@ struct Cobble {
 
 /// Opens a fresh database, or the last snapshot of one.
 pub fn open(path: &Path) -> Outcome<Box<dyn Store>> {
-    let root = path.to_str().ok_or("Cobble takes paths in UTF-8 only")?;
-    let config = Config {
-        volumes: VolumeDescriptor::single_volume(format!("file://{root}")),
-        block_cache_size: CACHE.parse()?,
-        log_level: "off".parse()?,
-        ..Config::default()
-    };
+    let config = config(path)?;
     let last = path.join(LAST);
     let database = if last.is_file() {
         let last = read_to_string(last)?;
@@ -48,6 +43,17 @@ pub fn open(path: &Path) -> Outcome<Box<dyn Store>> {
         Db::open(config, vec![BUCKET..=BUCKET])?
     };
     Ok(Box::new(Cobble { database, path: path.to_owned() }))
+}
+
+/// The configuration of a database below this directory.
+pub fn config(path: &Path) -> Outcome<Config> {
+    let root = path.to_str().ok_or("Cobble takes paths in UTF-8 only")?;
+    Ok(Config {
+        volumes: VolumeDescriptor::single_volume(format!("file://{root}")),
+        block_cache_size: CACHE.parse()?,
+        log_level: "off".parse()?,
+        ..Config::default()
+    })
 }
 
 impl Cobble {
