@@ -19,7 +19,7 @@ use alluvium_state_api::{CheckpointId, KeyGroup, KeyGroupRange};
 use crate::member::Member;
 
 /// What newer segments may have, in percent of what the oldest one of each key group has.
-const MOST_PERCENT: u64 = 22;
+const MOST_PERCENT: u64 = 21;
 /// Bytes that may be written in full, for each that changed.
 const MOST_FOLDED: u64 = 4;
 

@@ -188,11 +188,12 @@ impl Joint {
         let (mut small, mut rest, mut sum, mut room) = (Vec::new(), Vec::new(), 0u64, 0u64);
         for (depth, level) in levels.iter().enumerate().rev() {
             let Some(level) = level else { continue };
-            let Some((bytes, entries)) = level.0.section_size(level.1, group) else { continue };
+            let Some((range, entries)) = level.0.extent_of(level.1, group) else { continue };
+            let bytes = range.end.saturating_sub(range.start);
             // The oldest has most entries, and lookups for them.
             let covered = (1..MOST_DEPTHS).contains(&depth);
             if covered && bytes <= SECTION_BYTES && sum + bytes <= JOINT_BYTES {
-                small.push((depth, level));
+                small.push((depth, level, range.start));
                 (sum, room) = (sum + bytes, room.saturating_add(entries));
             } else {
                 rest.push(depth);
@@ -204,16 +205,16 @@ impl Joint {
         // No entry takes less than a byte, whatever an index says.
         let mut joint = Self::with_room(usize::try_from(room.min(sum)).unwrap_or_default());
         joint.starts = vec![0; levels.len()].into();
-        let mut widths = small.iter().map(|(_, (segment, state, _))| segment.widths(*state));
+        let mut widths = small.iter().map(|(_, (segment, state, _), _)| segment.widths(*state));
         joint.widths =
             widths.next().flatten().filter(|first| widths.all(|other| other == Some(*first)));
-        for (index, (depth, (segment, state, removes_maps))) in small.iter().enumerate() {
-            if let Some((_, (later, state, _))) = small.get(index + AHEAD) {
+        for (index, (depth, (segment, state, removes_maps), start)) in small.iter().enumerate() {
+            if let Some((_, (later, state, _), _)) = small.get(index + AHEAD) {
                 later.ask_for_section(*state, group);
             }
             let (mut complete, notes, depth) = (true, Note::at(*depth), *depth);
-            if let Some(start) = joint.starts.get_mut(depth) {
-                *start = segment.start_of(*state, group);
+            if let Some(of_depth) = joint.starts.get_mut(depth) {
+                *of_depth = *start;
             }
             segment.list(cache, *state, group, &mut |hash, listed| {
                 complete &= joint.insert(hash, notes.of(listed));

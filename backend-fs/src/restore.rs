@@ -4,13 +4,20 @@
 //! Files with lookups become segments as they are: by a second name, of which nothing is read but header,
 //! index and footer; where they are somewhere else, what is wanted of them is copied. Files without, which
 //! other backends wrote, are converted. Each counts for the key groups that the store owns and for which it
-//! is live.
+//! is live. Where there are many, several threads take them in: the calls of the system, or a copy from somewhere else,
+//! are most of what it costs.
+//!
+//! # Invariants
+//! O1. Files are begun in their order, and none after one has failed. So the error that is returned is that of the
+//!     first file that has one, and what was taken in before goes away with its segments.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 
 use alluvium_state_api::format::{FileForm, StateFile, StateFileSpec};
 use alluvium_state_api::schema::StateMeta;
-use alluvium_state_api::snapshot::{CancelToken, FileLocation};
+use alluvium_state_api::snapshot::{CancelToken, FileLocation, SnapshotFile, helpers};
 use alluvium_state_api::{
     CheckpointId, Error, KeyGroupRange, OpenEnv, RestorePart, Result, StateDirectory,
     StateOperation, open_state_file_through,
@@ -30,6 +37,9 @@ use crate::segment::BlockCache;
 use crate::segments::Segments;
 use crate::store::FsStore;
 use crate::workshop::Workshop;
+
+/// Files for each thread that takes some in.
+const FILES_PER_THREAD: usize = 8;
 
 impl FsStore {
     /// Opens a store with default options: see [`open_with`](Self::open_with).
@@ -65,18 +75,9 @@ impl FsStore {
                 directory.adopt(&summary.meta)?;
             }
         }
-        let mut restored = Restored {
-            workshop: &workshop,
-            directory: &directory,
-            segments: Vec::new(),
-            uploads: Uploads::new(),
-        };
-        for (part, range) in env.restore.iter().zip(&plan) {
-            if !range.is_empty() {
-                restored.part(part, *range)?;
-            }
-        }
-        let Restored { segments: all, uploads, .. } = restored;
+        let taker = Taker { workshop: &workshop, directory: &directory };
+        let Restored { segments: all, uploads } =
+            taker.take_all(&wanted_of(&env.restore, &plan))?;
         let mut segments = Segments::new(range);
         for (slot, meta) in directory.by_name() {
             segments.add_state(slot, meta);
@@ -127,43 +128,97 @@ fn has_lookups(file: &StateFile) -> bool {
     file.sections().iter().all(|section| file.lookups(section).is_some())
 }
 
-/// What was restored so far.
-struct Restored<'a> {
-    workshop: &'a Workshop,
-    directory: &'a StateDirectory,
+/// A file that is wanted, of which part, and what counts of it.
+struct Wanted<'a> {
+    part: &'a RestorePart,
+    file: &'a SnapshotFile,
+    live: Vec<KeyGroupRange>,
+}
+
+/// The files of all parts of which something is wanted, oldest first in each part.
+fn wanted_of<'a>(parts: &'a [RestorePart], plan: &[KeyGroupRange]) -> Vec<Wanted<'a>> {
+    let of_part = |(part, range): (&'a RestorePart, &KeyGroupRange)| {
+        let range = *range;
+        let files = if range.is_empty() { &[][..] } else { &part.snapshot.files };
+        files.iter().map(move |file| Wanted { part, file, live: file.live_within(range) })
+    };
+    let all = parts.iter().zip(plan).flat_map(of_part);
+    all.filter(|wanted| !wanted.live.is_empty()).collect()
+}
+
+/// What was restored.
+#[derive(Default)]
+struct Restored {
     segments: Vec<Arc<Member>>,
     uploads: Uploads,
 }
 
-impl Restored<'_> {
-    fn part(&mut self, part: &RestorePart, range: KeyGroupRange) -> Result<()> {
-        for file in &part.snapshot.files {
-            let live = file.live_within(range);
-            if live.is_empty() {
-                continue;
+/// A file that was taken in.
+struct Taken {
+    segment: Arc<Member>,
+    /// Whether it is the file itself, and not what was made of one without lookups.
+    is_as_it_was: bool,
+}
+
+/// Takes in files.
+struct Taker<'a> {
+    workshop: &'a Workshop,
+    directory: &'a StateDirectory,
+}
+
+impl Taker<'_> {
+    /// Takes in all files (O1), several at a time where there are many.
+    fn take_all(&self, wanted: &[Wanted<'_>]) -> Result<Restored> {
+        let taken: Vec<OnceLock<Result<Taken>>> = wanted.iter().map(|_| OnceLock::new()).collect();
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let take_some = || {
+            while !failed.load(Ordering::Relaxed)
+                && let at = next.fetch_add(1, Ordering::Relaxed)
+                && let (Some(wanted), Some(place)) = (wanted.get(at), taken.get(at))
+            {
+                let member = self.take(wanted);
+                failed.fetch_or(member.is_err(), Ordering::Relaxed);
+                let _first = place.set(member);
             }
-            let linked = self.workshop.link(file, &*part.source)?;
-            let (linked, reader) = linked.unzip();
-            let opened = open_state_file_through(part, file, || match reader {
-                Some(reader) => Ok(reader),
-                None => part.source.open(file),
-            })?;
-            for meta in &opened.spec().states {
-                self.check(meta)?;
+        };
+        let threads = helpers::most_threads(wanted.len() / FILES_PER_THREAD);
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                drop(helpers::spawn(scope, 0, take_some));
             }
-            let with_lookups = has_lookups(&opened);
-            let segment = if with_lookups {
-                self.workshop.adopt(file, opened, linked, live)?
-            } else {
-                self.convert(&opened, live)?
-            };
-            let shared = !matches!(file.stored.location, FileLocation::Own(_));
-            if shared && with_lookups {
-                self.uploads.insert(segment.id(), file.clone());
+            take_some();
+        });
+        let mut restored = Restored::default();
+        for (wanted, taken) in wanted.iter().zip(taken) {
+            // Only behind one that failed (O1).
+            let Some(member) = taken.into_inner() else { continue };
+            let member = member?;
+            let shared = !matches!(wanted.file.stored.location, FileLocation::Own(_));
+            if shared && member.is_as_it_was {
+                restored.uploads.insert(member.segment.id(), wanted.file.clone());
             }
-            self.segments.push(segment);
+            restored.segments.push(member.segment);
         }
-        Ok(())
+        Ok(restored)
+    }
+
+    fn take(&self, Wanted { part, file, live }: &Wanted<'_>) -> Result<Taken> {
+        let linked = self.workshop.link(file, &*part.source)?;
+        let (linked, reader) = linked.unzip();
+        let opened = open_state_file_through(part, file, || match reader {
+            Some(reader) => Ok(reader),
+            None => part.source.open(file),
+        })?;
+        for meta in &opened.spec().states {
+            self.check(meta)?;
+        }
+        let is_as_it_was = has_lookups(&opened);
+        let segment = if is_as_it_was {
+            self.workshop.adopt(file, opened, linked, live.clone())?
+        } else {
+            self.convert(&opened, live.clone())?
+        };
+        Ok(Taken { segment, is_as_it_was })
     }
 
     /// The values of a state may have been written under an older schema that the newest one took over

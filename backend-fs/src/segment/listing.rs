@@ -35,16 +35,11 @@ struct Listing<'s> {
 }
 
 impl Segment {
-    /// Bytes of the section of a state in a key group, and how many things it says, if it has one that is
-    /// live.
-    pub(crate) fn section_size(&self, state: u16, group: KeyGroup) -> Option<(u64, u64)> {
+    /// Where the section of a state in a key group is in the file, and how many things it says, if it has one
+    /// that is live.
+    pub(crate) fn extent_of(&self, state: u16, group: KeyGroup) -> Option<(Range<u64>, u64)> {
         let (_, slot) = self.section_of(state, group)?;
-        Some((slot.range.end.saturating_sub(slot.range.start), slot.says))
-    }
-
-    /// Where the section of a state in a key group begins; 0 if it has none that is live.
-    pub(crate) fn start_of(&self, state: u16, group: KeyGroup) -> u64 {
-        self.section_of(state, group).map_or(0, |(_, slot)| slot.range.start)
+        Some((slot.range.clone(), slot.says))
     }
 
     /// Bytes of each key and each entry of a state, where all have the same, in a map.
@@ -107,8 +102,7 @@ impl Segment {
                 }
             }
         }
-        let expected = self.section(section)?;
-        if listing.told == expected.entries.saturating_add(expected.tombstones) {
+        if listing.told == slot.says {
             return Ok(());
         }
         Err(self.misled(section, "a section has another number of entries than the index says"))

@@ -13,6 +13,8 @@ use crate::subject::Subject;
 use crate::{Outcome, float};
 
 const BYTES: Bar = Bar::AtMost(0.03, 0.015);
+/// Restores take so little time, and spread so much, that there are as many times more rounds of them.
+const SHORT_ROUNDS: usize = 3;
 
 /// Changes 1 % of random keys, some of them twice.
 fn change<S: KeyedStore>(subject: &mut Subject<S>, keys: u64, seed: u64) -> Outcome<()> {
@@ -122,7 +124,7 @@ pub(super) fn chain<S: Engine>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
         let Some(newest) = series.last() else { continue };
         let probes: Vec<u64> = (0..keys).step_by(101).map(key).collect();
         let [mut times, mut processor, mut milliseconds] = [const { Vec::new() }; 3];
-        for round in 0..=lab.sizes.rounds {
+        for round in 0..=lab.sizes.rounds * SHORT_ROUNDS {
             let mut restore = |from| restore::<S>(&mut disk, from, &probes);
             let (of_chain, of_full);
             if round % 2 == 0 {
