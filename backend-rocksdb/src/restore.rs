@@ -175,7 +175,10 @@ impl<'a> Parts<'a> {
         let founder = self.founder.as_ref().map(former).transpose()?;
         let grafts = self.grafts.iter().map(former).collect::<Result<Vec<_>>>()?;
         let numbers = common_numbers(founder.iter().chain(&grafts).map(|former| &former.numbers));
-        let states = States::of(directory.clone(), numbers, space.identity())?;
+        let mut states = States::of(directory.clone(), numbers, space.identity())?;
+        if founder.is_some() || !grafts.is_empty() {
+            states.expect_chunks();
+        }
         let (database, mut uploads, mut cuts) = if let Some(former) = &founder {
             let founded = found(local, tuned, former, options.rescaling.drops_files)?;
             (founded.database, founded.uploads, founded.cuts)
@@ -331,6 +334,9 @@ impl Loader<'_> {
             return Err(Error::corrupted(text));
         }
         open.list.append(&open.address, piece.elements, &mut self.batch);
+        if open.list.parts().head.is_some() {
+            self.states.find(slot, StateOperation::List)?.1.may_have_chunks = true;
+        }
         if self.limits.reached(&self.batch) {
             self.database.write(std::mem::take(&mut self.batch))?;
         }

@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) id: StateId,
     pub(crate) shape: Shape,
     pub(crate) kind: StateKind,
+    /// Whether one of its lists may have chunks, of which nothing is known but by a look at its head. It stays so.
+    pub(crate) may_have_chunks: bool,
     count: u64,
 }
 
@@ -108,10 +110,15 @@ impl States {
                 self.next += 1;
                 id
             };
-            let shape = Shape::new(identity, meta);
-            self.by_slot.push(State { id, shape, kind: meta.kind, count: 0 });
+            let (shape, kind) = (Shape::new(identity, meta), meta.kind);
+            self.by_slot.push(State { id, shape, kind, may_have_chunks: false, count: 0 });
         }
         Ok(())
+    }
+
+    /// Whatever lists the database has, any of them may have chunks.
+    pub(crate) fn expect_chunks(&mut self) {
+        self.by_slot.iter_mut().for_each(|state| state.may_have_chunks = true);
     }
 
     /// Description and state of a slot, where the operation fits its kind.

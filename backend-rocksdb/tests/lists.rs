@@ -94,6 +94,25 @@ fn step<H: Harness>(backend: &mut Backend<H>, model: &mut Model, draw: Draw<'_>)
     assert_eq!(found, model.get(&here).cloned().unwrap_or_default());
 }
 
+/// Replaces or removes a list that is short, mostly one that was not read; seldom, makes one long.
+fn replace<H: Harness>(backend: &mut Backend<H>, model: &mut Model, draw: Draw<'_>) {
+    let list = backend.open(LIST).unwrap();
+    let here = (draw(KEYS), draw(NAMESPACES));
+    let filler = u8::try_from(draw(250)).unwrap();
+    let length = pick(&LENGTHS, draw(4));
+    let elements = vec![vec![filler; length]; usize::try_from(draw(5)).unwrap()];
+    let mut cx = backend.at(&here.0).unwrap();
+    let mut cx = cx.within(&here.1).unwrap();
+    if draw(100) == 0 {
+        let added = vec![vec![filler; length]; 20];
+        cx.list(list).add_all(&added).unwrap();
+        model.entry(here).or_default().extend(added);
+    } else {
+        cx.list(list).update(&elements).unwrap();
+        model.insert(here, elements);
+    }
+}
+
 fn check<H: Harness>(backend: &mut Backend<H>, model: &Model) {
     let list = backend.open(LIST).unwrap();
     for here in (0..KEYS).flat_map(|key| (0..NAMESPACES).map(move |namespace| (key, namespace))) {
@@ -114,4 +133,14 @@ fn lists_of_all_sizes_agree_with_a_model() {
 #[test]
 fn lists_of_all_sizes_agree_with_a_model_where_memory_is_short() {
     play::<Tiny, _, _>(2, (50, 10), step::<Tiny>, check::<Tiny>);
+}
+
+#[test]
+fn short_lists_that_are_replaced_agree_with_a_model() {
+    play::<Plain, _, _>(3, (50, 100), replace::<Plain>, check::<Plain>);
+}
+
+#[test]
+fn short_lists_that_are_replaced_agree_with_a_model_where_memory_is_short() {
+    play::<Tiny, _, _>(4, (50, 100), replace::<Tiny>, check::<Tiny>);
 }

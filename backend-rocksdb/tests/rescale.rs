@@ -13,8 +13,8 @@ use alluvium_state_api::snapshot::{FileLocation, FileName, KeyedSnapshot, Snapsh
 use alluvium_state_api::testkit::fixtures::{Everything, Image, group_of};
 use alluvium_state_api::testkit::{Backend, Harness, Kit, Profile, Taken};
 use alluvium_state_api::{
-    KeyedStore, MapDescriptor, MapState, MaxParallelism, OpenEnv, RestorePart, Result,
-    ValueDescriptor, ValueState,
+    KeyedStore, ListDescriptor, ListState, MapDescriptor, MapState, MaxParallelism, OpenEnv,
+    RestorePart, Result, ValueDescriptor, ValueState,
 };
 use harness::{BLOB_BYTES, PROFILE, TINY, harnesses};
 
@@ -311,6 +311,33 @@ fn states_with_other_numbers_are_copied() {
         let mut cx = store.at(&key).unwrap();
         assert_eq!(cx.value(value).get().unwrap(), Some(key));
         assert_eq!(cx.value(before).get().unwrap(), has.then_some(key + 1));
+    });
+}
+
+#[test]
+fn long_lists_that_were_copied_are_replaced_as_a_whole() {
+    let lists = ListDescriptor::<Vec<u8>>::new("lists");
+    let mut job = Job::<Still>::new(2);
+    // Each store knows another state first, so that one of them has to give its numbers up.
+    let second = MaxParallelism::new(10).unwrap().range_of(1, 2).unwrap();
+    job.each(0..40, |store, key| {
+        if store.store().key_space().range() == second {
+            let handle = store.open(lists).unwrap();
+            store.at(&key).unwrap().list(handle).add_all(&vec![vec![1; 50_000]; 4]).unwrap();
+        }
+        let value = store.open(VALUE).unwrap();
+        store.at(&key).unwrap().value(value).set(&key).unwrap();
+    });
+    let taken = job.take();
+    job.open(1, &taken);
+    job.each(0..40, |store, key| {
+        let handle = store.open(lists).unwrap();
+        let mut cx = store.at(&key).unwrap();
+        let mut list = cx.list(handle);
+        list.update(&[vec![2; 8]]).unwrap();
+        list.add_all(&vec![vec![3; 50_000]; 2]).unwrap();
+        let elements = [vec![2; 8], vec![3; 50_000], vec![3; 50_000]];
+        assert_eq!(list.get().unwrap(), elements, "{key}");
     });
 }
 

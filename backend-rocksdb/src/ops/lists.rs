@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 
 use alluvium_state_api::schema::StateMeta;
 use alluvium_state_api::{
-    Elements, KeyGroup, ListSize, Result, Slot, StateKey, StateOperation, VisitElement,
+    Elements, ElementsBuffer, KeyGroup, ListSize, Result, Slot, StateKey, StateOperation,
+    VisitElement,
 };
 use rocksdb::WriteBatch;
 
 use crate::address::{Shape, set_address, successor};
-use crate::cache::{MOST_ADDED_BYTES, WriteBack};
+use crate::cache::{Below, MOST_ADDED_BYTES, Probe, WriteBack};
 use crate::database::Database;
 use crate::list::{Growing, Head, Parts, Stored, chunk_address, encode_short, is_short};
 use crate::states::{MOST_VALUE_BYTES, too_large};
@@ -70,6 +71,7 @@ impl RocksStore {
         meta.check_size(|| key.key_group(), size)?;
         check_elements(meta, || key.key_group(), elements)?;
         state.count(u64::from(old.is_empty()), 0);
+        state.may_have_chunks |= !is_short(old.loose.size(), elements.size());
         let written = match found {
             FoundList::Kept(at) => append_kept(cache, database, (at, address, bounds), elements),
             FoundList::Elsewhere(_) => {
@@ -133,9 +135,13 @@ impl RocksStore {
         elements: Elements<'_>,
     ) -> Result<()> {
         self.poison.check()?;
-        let (meta, _) = self.states.find(slot, StateOperation::List)?;
+        let (meta, state) = self.states.find(slot, StateOperation::List)?;
         meta.check_entry(|| Ok(key.key_group()), elements.size(), elements.count())?;
         check_elements(meta, || key.key_group(), elements)?;
+        state.may_have_chunks |= !is_short(0, elements.size());
+        if !state.may_have_chunks {
+            return self.replace_short(slot, key, elements);
+        }
         let found = self.find_list(slot, key)?;
         let Self { states, database, cache, buffers, .. } = self;
         let Buffers { address, stored: bounds, value } = buffers;
@@ -163,6 +169,42 @@ impl RocksStore {
         self.written(written)
     }
 
+    /// The same in a state whose lists are all short. What the table does not have is written over without asking
+    /// what it is: the estimate of entries takes it for none, as that of values does.
+    fn replace_short(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        elements: Elements<'_>,
+    ) -> Result<()> {
+        let probe = self.probe_list(slot, key)?;
+        let Self { states, database, cache, buffers, .. } = self;
+        let Buffers { address, stored, value } = buffers;
+        let (_, state) = states.find(slot, StateOperation::List)?;
+        let was_there = match probe.hit() {
+            Some(at) => !cache.list(at, stored.len())?.is_empty(),
+            None => elements.is_empty(),
+        };
+        state.count(u64::from(!elements.is_empty()), u64::from(was_there));
+        value.clear();
+        encode_short(elements, value);
+        let written = match probe.hit() {
+            Some(at) if elements.is_empty() => {
+                cache.remove_list(at);
+                cache.settle(database)
+            }
+            None if elements.is_empty() => database.delete(address),
+            _ if cache.put(probe, address, (stored, value), Below::Unknown) => {
+                cache.settle(database)
+            }
+            _ => {
+                stored.extend_from_slice(value);
+                database.put(address, stored)
+            }
+        };
+        self.written(written)
+    }
+
     /// [`KeyedStore::remove`](alluvium_state_api::KeyedStore::remove) of a list.
     pub(crate) fn remove_list(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<()> {
         self.replace_elements(slot, key, Elements::default())
@@ -183,19 +225,13 @@ impl RocksStore {
     /// # Errors
     /// Those of the database; `Corrupted`; `InvalidInput` for an entry that does not fit the state.
     pub(super) fn find_list(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<FoundList> {
-        // Room is made first, so that a place that is found stays one.
-        let settled = self.cache.settle(&self.database);
-        self.written(settled)?;
-        let Self { states, database, cache, buffers, .. } = self;
-        let Buffers { address, stored: bounds, value } = buffers;
-        let (_, state) = states.find(slot, StateOperation::List)?;
-        set_address(address, state.id, key);
-        bounds.clear();
-        state.shape.wrap(key.entry(), bounds)?;
-        let probe = cache.probe(address);
+        let probe = self.probe_list(slot, key)?;
         if let Some(at) = probe.hit() {
             return Ok(FoundList::Kept(at));
         }
+        let Self { states, database, cache, buffers, .. } = self;
+        let Buffers { address, stored: bounds, value } = buffers;
+        let (_, state) = states.find(slot, StateOperation::List)?;
         value.clear();
         let found = database.get(address)?;
         let list = found.as_deref().map(|found| Stored::decode(state.shape.value(found)?));
@@ -210,6 +246,19 @@ impl RocksStore {
             }
         };
         Ok(kept.map_or(FoundList::Elsewhere(head), FoundList::Kept))
+    }
+
+    /// Looks a list up in the table. Its address is in the buffers then, and its bounds.
+    fn probe_list(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<Probe> {
+        // Room is made first, so that a place that is found stays one.
+        let settled = self.cache.settle(&self.database);
+        self.written(settled)?;
+        let Self { states, cache, buffers: Buffers { address, stored: bounds, .. }, .. } = self;
+        let (_, state) = states.find(slot, StateOperation::List)?;
+        set_address(address, state.id, key);
+        bounds.clear();
+        state.shape.wrap(key.entry(), bounds)?;
+        Ok(cache.probe(address))
     }
 }
 
@@ -281,8 +330,11 @@ fn append_chunks(
     let (mut head, mut batch) = (old.head.unwrap_or_default(), WriteBatch::default());
     head.with([old.loose, elements]).encode(bounds);
     batch.put(address, &bounds);
-    head.append(address, old.loose, &mut batch);
-    head.append(address, elements, &mut batch);
+    // At once, so that no chunk is put and then merged into.
+    let mut added = ElementsBuffer::default();
+    added.extend(old.loose);
+    added.extend(elements);
+    head.append(address, added.as_elements(), &mut batch);
     database.write(batch)?;
     Ok(head)
 }
