@@ -1,4 +1,5 @@
-//! Threads that help a snapshot's task, for backends whose tasks encode more than one core can.
+//! Threads that help a snapshot's task, for backends whose tasks encode more than one core can, or a restore that takes
+//! many files in.
 //!
 //! A task owns one thread: the one that it runs on. What it starts beside that must not take the processor
 //! from the thread that works on the state, which is why helpers have a lower priority, and how much there

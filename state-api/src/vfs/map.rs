@@ -17,8 +17,11 @@ use std::ops::{Deref, Range};
 
 use memmap2::{Advice, Mmap, MmapOptions};
 
-/// A whole file in memory, read by the system as its pages are touched: each page by itself, without those
-/// that follow it, for state that is larger than memory is read all over.
+/// Of a file up to this size, the system may read what follows a page that is touched.
+const READ_AHEAD_BYTES: usize = 1 << 20;
+
+/// A whole file in memory, read by the system as its pages are touched. Of a file of more than 1 MiB each page is
+/// read by itself, without those that follow it, for state that is larger than memory is read all over.
 #[derive(Debug)]
 pub struct Mapping(Mmap);
 
@@ -43,12 +46,14 @@ impl Mapping {
         // handed out as shared bytes only.
         let map = unsafe { options.map_copy_read_only(file) }?;
         let map = Self(map);
-        map.advise(Advice::Random, 0..bytes);
+        if bytes > READ_AHEAD_BYTES {
+            map.advise(Advice::Random, 0..bytes);
+        }
         Ok(map)
     }
 
     /// Says that these bytes are about to be read, all of them: what is not in the page cache is then read
-    /// at once. Costs a call of the system; of a map nothing else is read ahead.
+    /// at once. Costs a call of the system; of a large map nothing else is read ahead.
     pub fn will_need(&self, range: Range<u64>) {
         let at = |offset| usize::try_from(offset).unwrap_or(usize::MAX);
         self.advise(Advice::WillNeed, at(range.start)..at(range.end));
