@@ -134,7 +134,9 @@ impl Checker {
         let image = ledger.image(&metadata.application).ok_or("I2: a snapshot that nobody took")?;
         let parallelism = 1 + u32::try_from(self.restores % 3).unwrap_or(0);
         let mut owned = 0;
-        for (mut backend, rows) in restore::<H>(stored, &keyed, parallelism).map_err(text("I2"))? {
+        let kit = Kit::<H>::new();
+        let restored = restore(&kit, stored, &keyed, parallelism).map_err(text("I2"))?;
+        for (mut backend, rows) in restored {
             owned += rows.compare::<H>(&mut backend, image).map_err(|why| format!("I2: {why}"))?;
         }
         if owned == KEYS { Ok(()) } else { Err(format!("I2: {owned} of {KEYS} keys")) }
@@ -144,11 +146,12 @@ impl Checker {
 type Restored<H> = Vec<(super::super::harness::Backend<H>, Rows)>;
 
 fn restore<H: Harness>(
+    kit: &Kit<H>,
     stored: &StoredCheckpoint,
     keyed: &[KeyedSnapshot],
     parallelism: u32,
 ) -> Result<Restored<H>> {
-    let (kit, groups) = (Kit::<H>::new(), key_groups()?);
+    let groups = key_groups()?;
     let mut restored = Vec::new();
     for subtask in 0..parallelism {
         let range = groups.range_of(subtask, parallelism)?;

@@ -75,7 +75,6 @@ struct Begun {
 pub(super) struct Job<H: Harness, M> {
     place: Place,
     fs: FaultyFs,
-    kit: Kit<H>,
     master: Option<M>,
     workers: Vec<Worker<H>>,
     image: Image,
@@ -83,6 +82,8 @@ pub(super) struct Job<H: Harness, M> {
     random: SeededRandomness,
     pub(super) ledger: Ledger,
     pub(super) dead: bool,
+    /// Dropped last: a store whose directory has gone may wait for what it writes there.
+    kit: Kit<H>,
 }
 
 impl<H: Harness, M: Master> Job<H, M> {
@@ -92,7 +93,6 @@ impl<H: Harness, M: Master> Job<H, M> {
         Self {
             place,
             fs,
-            kit: Kit::new(),
             master: None,
             workers: Vec::new(),
             image: Image::new(),
@@ -100,6 +100,7 @@ impl<H: Harness, M: Master> Job<H, M> {
             random,
             ledger: Ledger::default(),
             dead: false,
+            kit: Kit::new(),
         }
     }
 

@@ -69,7 +69,6 @@ struct Done {
 
 /// The job; see the module's page.
 pub struct World<H: Harness> {
-    kit: Kit<H>,
     groups: MaxParallelism,
     placed: Vec<KeyGroup>,
     workers: Vec<Worker<H>>,
@@ -82,6 +81,8 @@ pub struct World<H: Harness> {
     floor: CheckpointId,
     pending: Vec<Pending>,
     done: Vec<Done>,
+    /// Dropped last: a store whose directory has gone may wait for what it writes there.
+    kit: Kit<H>,
 }
 
 impl<H: Harness> std::fmt::Debug for World<H> {
@@ -100,7 +101,6 @@ impl<H: Harness> World<H> {
         let space = KeySpace::of::<String, Native, StableHash>(groups, groups.all())?;
         let place = |key| super::super::fixtures::group_of(&space, &key_at(key).to_owned());
         let mut world = Self {
-            kit: Kit::new(),
             groups,
             placed: (0..KEYS).map(place).collect(),
             workers: Vec::new(),
@@ -111,6 +111,7 @@ impl<H: Harness> World<H> {
             floor: CheckpointId::new(0),
             pending: Vec::new(),
             done: Vec::new(),
+            kit: Kit::new(),
         };
         world.open(2, &[])?;
         Ok(world)
