@@ -103,6 +103,8 @@ impl States {
             let slot = Slot::new(u32::try_from(index).map_err(|_many| too_many())?);
             let meta = self.directory.check(slot, StateOperation::Any)?;
             let known = self.numbers.remove(&meta.name);
+            // What was restored may have lists of it.
+            let may_have_chunks = known.is_some();
             let id = if let Some(id) = known {
                 id
             } else {
@@ -111,7 +113,7 @@ impl States {
                 id
             };
             let (shape, kind) = (Shape::new(identity, meta), meta.kind);
-            self.by_slot.push(State { id, shape, kind, may_have_chunks: false, count: 0 });
+            self.by_slot.push(State { id, shape, kind, may_have_chunks, count: 0 });
         }
         Ok(())
     }

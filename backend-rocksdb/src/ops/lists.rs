@@ -13,6 +13,7 @@ use crate::address::{Shape, set_address, successor};
 use crate::cache::{Below, MOST_ADDED_BYTES, Probe, WriteBack};
 use crate::database::Database;
 use crate::list::{Growing, Head, Parts, Stored, chunk_address, encode_short, is_short};
+use crate::ops::values::put;
 use crate::states::{MOST_VALUE_BYTES, too_large};
 use crate::store::{Buffers, RocksStore};
 use crate::walk::{check_count, chunks};
@@ -194,13 +195,7 @@ impl RocksStore {
                 cache.settle(database)
             }
             None if elements.is_empty() => database.delete(address),
-            _ if cache.put(probe, address, (stored, value), Below::Unknown) => {
-                cache.settle(database)
-            }
-            _ => {
-                stored.extend_from_slice(value);
-                database.put(address, stored)
-            }
+            _ => put(cache, database, (probe, Below::Unknown), address, (stored, value)),
         };
         self.written(written)
     }

@@ -6,7 +6,8 @@ use alluvium_state_api::{
 };
 
 use crate::address::set_address;
-use crate::cache::Below;
+use crate::cache::{Below, Probe, WriteBack};
+use crate::database::Database;
 use crate::failure::failed;
 use crate::states::check_value;
 use crate::store::{Buffers, RocksStore};
@@ -56,14 +57,7 @@ impl RocksStore {
         let probe = cache.probe(address);
         let was_there = probe.hit().is_some_and(|at| cache.value(at).is_some());
         state.count(u64::from(!was_there), 0);
-        let put = if cache.put(probe, address, (stored, value), Below::Unknown) {
-            cache.settle(database)
-        } else if stored.is_empty() {
-            database.put(address, value)
-        } else {
-            stored.extend_from_slice(value);
-            database.put(address, stored)
-        };
+        let put = put(cache, database, (probe, Below::Unknown), address, (stored, value));
         self.written(put)
     }
 
@@ -132,12 +126,7 @@ impl RocksStore {
                 state.shape.wrap(key.entry(), stored)?;
                 state.count(u64::from(!was_there), 0);
                 let below = if was_there { Below::Present } else { Below::Absent };
-                if cache.put(probe, address, (stored, value), below) {
-                    cache.settle(database)
-                } else {
-                    stored.extend_from_slice(value);
-                    database.put(address, stored)
-                }
+                put(cache, database, (probe, below), address, (stored, value))
             }
         };
         self.written(outcome)
@@ -197,4 +186,24 @@ impl RocksStore {
         }
         Ok(())
     }
+}
+
+/// Puts a value into the table, or into the database where the table has no place for it. `bounds`, what is stored
+/// before the value, is written over.
+#[inline]
+pub(super) fn put(
+    cache: &mut WriteBack,
+    database: &Database,
+    (probe, below): (Probe, Below),
+    address: &[u8],
+    (bounds, value): (&mut Vec<u8>, &[u8]),
+) -> Result<()> {
+    if cache.put(probe, address, (bounds, value), below) {
+        return cache.settle(database);
+    }
+    if bounds.is_empty() {
+        return database.put(address, value);
+    }
+    bounds.extend_from_slice(value);
+    database.put(address, bounds)
 }
