@@ -2,12 +2,22 @@
 //!
 //! Each store gets the same part. What a store that lies idle took before another one came it keeps until it is used
 //! again; until then the other one makes do with the rest, so that the sum stays below the limit.
+//!
+//! What no table has taken RocksDB's cache may have: where keys are many and none is asked for more often than others,
+//! tables stay small ([`Admission`](super::Admission)), and a quarter of the budget would lie idle.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
+use rocksdb::Cache;
+
 /// Memory is taken in such pieces.
 const PIECE_BYTES: usize = 64 << 10;
+/// The cache gets back or gives so large a part of the purse at a time, one in so many: a table that is full becomes
+/// somewhat smaller and grows again all the time.
+const PARTS_LENT: usize = 8;
 
 /// Memory for the tables of several stores.
 #[derive(Debug)]
@@ -15,13 +25,61 @@ pub(crate) struct Purse {
     limit: usize,
     stores: AtomicUsize,
     taken: AtomicUsize,
+    borrower: Option<Mutex<Borrower>>,
+}
+
+/// The cache that has what is not taken, besides bytes of its own.
+struct Borrower {
+    cache: Cache,
+    own: usize,
+    lent: usize,
+}
+
+impl fmt::Debug for Borrower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Borrower").field("lent", &self.lent).finish_non_exhaustive()
+    }
+}
+
+impl Borrower {
+    /// Lends the cache so many bytes. What it has beyond goes away before this returns.
+    fn lend(&mut self, bytes: usize) {
+        if self.lent != bytes {
+            self.cache.set_capacity(self.own.saturating_add(bytes));
+            self.lent = bytes;
+        }
+    }
 }
 
 impl Purse {
     /// So many bytes.
     pub(crate) fn new(limit: u64) -> Arc<Self> {
+        Self::of(limit, None)
+    }
+
+    /// So many bytes; what is not taken of them goes to a cache, which has `own` bytes besides.
+    pub(crate) fn lending(limit: u64, cache: Cache, own: usize) -> Arc<Self> {
+        Self::of(limit, Some(Mutex::new(Borrower { cache, own, lent: 0 })))
+    }
+
+    fn of(limit: u64, borrower: Option<Mutex<Borrower>>) -> Arc<Self> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Arc::new(Self { limit, stores: AtomicUsize::new(0), taken: AtomicUsize::new(0) })
+        let (stores, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let purse = Self { limit, stores, taken, borrower };
+        purse.exchange(0, 0);
+        Arc::new(purse)
+    }
+
+    /// Takes one number of bytes, and gives back the other.
+    fn exchange(&self, bytes: usize, back: usize) {
+        let mut borrower = self.borrower.as_ref().map(Mutex::lock);
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.taken.fetch_sub(back, Ordering::Relaxed);
+        if let Some(borrower) = &mut borrower {
+            let part = (self.limit / PARTS_LENT).max(1);
+            let parts = before.saturating_sub(back).div_ceil(part);
+            borrower.lend(self.limit.saturating_sub(parts.saturating_mul(part)));
+        }
     }
 }
 
@@ -62,8 +120,7 @@ impl Share {
 
     #[cold]
     fn take(&mut self, bytes: usize) {
-        self.purse.taken.fetch_add(bytes, Ordering::Relaxed);
-        self.purse.taken.fetch_sub(std::mem::replace(&mut self.taken, bytes), Ordering::Relaxed);
+        self.purse.exchange(bytes, std::mem::replace(&mut self.taken, bytes));
     }
 }
 
@@ -94,5 +151,24 @@ mod tests {
         assert_eq!(two.bytes(), 1 << 20);
         drop(two);
         assert_eq!(purse.taken.load(Ordering::Relaxed), 0);
+    }
+    #[test]
+    fn a_cache_has_what_tables_have_not() {
+        let cache = Cache::new_lru_cache(1 << 20);
+        let purse = Purse::lending(8 << 20, cache, 1 << 20);
+        let lent = || purse.borrower.as_ref().unwrap().lock().lent;
+        assert_eq!(lent(), 8 << 20);
+        let (mut one, mut two) = (Share::of(Arc::clone(&purse)), Share::of(Arc::clone(&purse)));
+        one.hold(4 << 20);
+        assert_eq!(lent(), 4 << 20);
+        two.hold(1);
+        assert_eq!(lent(), 3 << 20, "never more than what is left");
+        two.hold(9 << 20);
+        assert_eq!(lent(), 0);
+        one.hold((4 << 20) - 1);
+        drop(two);
+        assert_eq!(lent(), 4 << 20);
+        drop(one);
+        assert_eq!(lent(), 8 << 20);
     }
 }

@@ -1,10 +1,10 @@
 //! [`MemoryBudget`]: one cache, one limit of write buffers, and one of what is kept in front of RocksDB, for all stores of
 //! a process.
 //!
-//! The last one is taken off first. The formula for the rest is Flink's: write buffers may exceed their limit by half before RocksDB acts, and are charged to
-//! the cache, so that of a total `t` of which write buffers are to take the part `w`, the cache gets
-//! `(3 - w) * t / 3` and the limit of write buffers is `2 * t * w / 3`. The limit of the cache is not strict:
-//! a strict one makes reads fail.
+//! The last one is taken off first; the cache has what stores do not use of it. The formula for the rest is Flink's: write
+//! buffers may exceed their limit by half before RocksDB acts, and are charged to the cache, so that of a total `t` of
+//! which write buffers are to take the part `w`, the cache gets `(3 - w) * t / 3` and the limit of write buffers is
+//! `2 * t * w / 3`. The limit of the cache is not strict: a strict one makes reads fail.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -144,7 +144,8 @@ impl SharedMemory {
             false,
             cache.clone(),
         );
-        let write_back = Purse::new(figures.write_back_bytes);
+        let own = size(figures.cache_bytes);
+        let write_back = Purse::lending(figures.write_back_bytes, cache.clone(), own);
         Self(Arc::new(Shared { figures, cache, buffers, write_back }))
     }
 
@@ -161,7 +162,8 @@ impl SharedMemory {
         budget
     }
 
-    /// The size of the cache, in bytes.
+    /// The size of the cache, in bytes. It has what stores have not taken of [`write_back_bytes`](Self::write_back_bytes)
+    /// besides.
     pub fn cache_bytes(&self) -> u64 {
         self.0.figures.cache_bytes
     }
