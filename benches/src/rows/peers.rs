@@ -12,15 +12,14 @@ use alluvium_state_api::snapshot::SnapshotKind;
 
 use super::Lab;
 use super::increments::Checkpoint;
-use crate::clock::Meter;
+use crate::Outcome;
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::keys::accesses;
 use crate::peers::database::Database;
-use crate::rounds::against;
+use crate::rounds::with_rate;
 use crate::row::{Bar, Row};
 use crate::subject::Subject;
-use crate::{Outcome, float};
 
 const AHEAD: Bar = Bar::AtLeast(1.0, 2.0);
 
@@ -83,20 +82,15 @@ fn compare<D: Database>(
     let (keys, count) = (lab.sizes.small, lab.sizes.accesses);
     let sequences: Vec<Vec<u64>> = (40..43).map(|seed| accesses(keys, count, seed)).collect();
     let of = |round: usize| sequences.get(round % 3).map_or(&[][..], Vec::as_slice);
-    let mut rates = Vec::new();
-    let rounds = against(
-        Meter::Wall,
-        lab.sizes.rounds,
+    let rows = with_rate(
+        (name, AHEAD),
+        (lab.sizes.rounds, count),
         &mut sides,
-        |sides, round| {
-            let (sum, seconds) = Meter::Wall.time(|| ours(sides, of(round)));
-            rates.push(float(count as u64) / seconds / 1e6);
-            sum
-        },
+        |sides, round| ours(sides, of(round)),
         |sides, round| peer(sides, of(round)),
     )?;
     lab.disk = Some(sides.disk);
-    Ok(vec![Row::new(name, "x", AHEAD, rounds), Row::note(format!("{name}/rate"), "M/s", rates)])
+    Ok(rows)
 }
 
 pub(super) fn get<D: Database>(lab: &mut Lab, name: &str) -> Outcome<Vec<Row>> {
