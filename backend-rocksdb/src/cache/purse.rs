@@ -152,6 +152,7 @@ mod tests {
         drop(two);
         assert_eq!(purse.taken.load(Ordering::Relaxed), 0);
     }
+
     #[test]
     fn a_cache_has_what_tables_have_not() {
         let cache = Cache::new_lru_cache(1 << 20);
