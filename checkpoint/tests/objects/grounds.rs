@@ -63,6 +63,10 @@ impl Ground for Directory {
             || self.memory.metadata(Path::new(pointer)).is_err()
     }
 
+    fn has_tombstone(&self, _pointer: &str) -> bool {
+        false
+    }
+
     fn faults(&self) -> u64 {
         self.faults
     }
@@ -113,6 +117,11 @@ pub(crate) mod objects {
         Arc::new(ObjectStorage::open(store, random, ROOT, &url, &job, options).unwrap())
     }
 
+    fn metadata_of(pointer: &str) -> Path {
+        let metadata = format!("{pointer}/_metadata");
+        Path::parse(metadata.strip_prefix(ROOT).unwrap()).unwrap()
+    }
+
     impl Ground for Bucket {
         fn new(seed: u64) -> Self {
             let memory = Arc::new(InMemory::new());
@@ -142,12 +151,14 @@ pub(crate) mod objects {
 
         /// Nobody collects what lands late in the place of a savepoint: only its metadata tells.
         fn is_empty(&self, pointer: &str) -> bool {
-            let metadata = format!("{pointer}/_metadata");
-            let metadata = Path::parse(metadata.strip_prefix(ROOT).unwrap()).unwrap();
-            // A tombstone may stay where a master took a savepoint that was going for one that never was there.
+            let metadata = metadata_of(pointer);
+            block_on(self.store.head(&metadata)).is_err()
+        }
+
+        fn has_tombstone(&self, pointer: &str) -> bool {
+            let metadata = metadata_of(pointer);
             let found = block_on(async { self.store.get(&metadata).await?.bytes().await });
             found.is_ok_and(|bytes| bytes.starts_with(b"ALVTOMB1"))
-                || block_on(self.store.head(&metadata)).is_err()
         }
 
         fn faults(&self) -> u64 {
