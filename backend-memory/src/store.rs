@@ -10,7 +10,7 @@
 //! S3. What a change must remember for increments is recorded in the tables and cells, so that a
 //!     snapshot that fails, is dropped or is never confirmed costs the next one nothing.
 //! S4. A table of values belongs to a state of a single value, a table of lists to a list, one of maps
-//!     to a map. So a read need not ask the directory.
+//!     to a map. So what reads or changes one entry of a table of values or maps need not ask the directory.
 //! S5. What a fast path hands to a cold one it copies first (`&{ *key }`): a reference would keep the key
 //!     in memory on the fast path too, and stores, not instructions, limit how many accesses overlap.
 
@@ -128,6 +128,9 @@ impl KeyedStore for MemoryStore {
     fn register(&mut self, meta: &StateMeta) -> Result<Registration> {
         let registration = self.directory.register(meta)?;
         self.add_states();
+        if let Some(state) = self.states.get_mut(registration.slot.index()) {
+            state.limit(meta);
+        }
         Ok(registration)
     }
 

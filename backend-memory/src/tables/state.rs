@@ -4,7 +4,7 @@ use alluvium_state_api::StateKey;
 use alluvium_state_api::schema::{KeyIdentity, StateKind, StateMeta};
 
 use super::any::{AnyTable, Lists, Maps, with_keyed, with_values};
-use super::shape::Shape;
+use super::shape::{Shape, hash_of_8};
 use crate::cells::Now;
 use crate::table::{Epoch, Fixed, Seed, Table};
 
@@ -18,21 +18,34 @@ pub(crate) struct State {
     now: Now,
 }
 
+/// Whether all values have one width, which is within the state's limit.
+fn always_fits(meta: &StateMeta) -> bool {
+    meta.value.width.is_some_and(|width| u64::from(width) <= meta.size_limit)
+}
+
 impl State {
     /// An empty state.
     pub(crate) fn new(key: &KeyIdentity, meta: &StateMeta, seed: Seed) -> Self {
         let shape = Shape::of(key, meta);
         let value = meta.value.width.and_then(|width| usize::try_from(width).ok());
         let value = value.and_then(|width| width.checked_add(meta.stamp_bytes()));
-        let payload = meta.value.width.map(u64::from);
-        let fits = payload.is_some_and(|payload| payload <= meta.size_limit);
-        let plain = fits && shape.is_key_alone();
+        let plain = always_fits(meta) && shape.is_key_alone();
         let table = match meta.kind {
             StateKind::List => AnyTable::Lists(Lists::new(shape.width, seed)),
             StateKind::Map => AnyTable::Maps(Maps::new(shape.width, seed)),
             _ => AnyTable::values((shape.width, value), plain, seed),
         };
         Self { table, shape, map_entries: 0, now: Now { epoch: 1, horizon: None } }
+    }
+
+    /// Has values checked from now on, if the limit under which the state is registered has become too low for them.
+    pub(crate) fn limit(&mut self, meta: &StateMeta) {
+        if let AnyTable::Numbers(table) = &mut self.table
+            && !always_fits(meta)
+        {
+            let checked = std::mem::replace(table, Table::new(Seed::new(0, 0), hash_of_8));
+            self.table = AnyTable::K8V8(checked);
+        }
     }
 
     /// The table and its key, where both keys and values are plain and have 8 bytes (`MemoryStore`, S4).

@@ -112,6 +112,7 @@ macro_rules! alluvium_cases {
                 refused_migration_says_where
                 default_is_two_gibibytes
                 hold_after_a_restore
+                lowered_ones_hold_for_what_is_replaced
                 of_a_batch
             }
             migration {

@@ -168,6 +168,37 @@ pub fn hold_after_a_restore<H: Harness>(kit: &Kit<H>) {
     }
 }
 
+/// A limit that was lowered counts for what replaces a restored value, also by one of the same length.
+pub fn lowered_ones_hold_for_what_is_replaced<H: Harness>(kit: &Kit<H>) {
+    let number = ValueDescriptor::<u64>::new("number");
+    let numbers = MapDescriptor::<u64, u64>::new("numbers");
+    let mut backend = kit.fresh::<u64>();
+    let (one, many) = (backend.open(number).unwrap(), backend.open(numbers).unwrap());
+    let text = backend.open(TEXT).unwrap();
+    let mut cx = backend.at(&1).unwrap();
+    cx.value(one).set(&7).unwrap();
+    cx.map(many).insert(&1, &7).unwrap();
+    cx.value(text).set("12345").unwrap();
+    for kind in kit.kinds() {
+        let taken = kit.take(&mut backend, kind);
+        let mut restored = kit.restore::<u64>(&[&taken]);
+        let one = restored.open(number.with_size_limit(7)).unwrap();
+        let many = restored.open(numbers.with_size_limit(7)).unwrap();
+        let text = restored.open(TEXT.with_size_limit(4)).unwrap();
+        let mut cx = restored.at(&1).unwrap();
+        refused(cx.value(one).set(&8), ErrorKind::LimitExceeded);
+        refused(cx.value(one).update(|old| old.map(|old| old + 1)), ErrorKind::LimitExceeded);
+        refused(cx.map(many).insert(&1, &8), ErrorKind::LimitExceeded);
+        refused(cx.value(text).set("abcde"), ErrorKind::LimitExceeded);
+        assert_eq!(
+            (cx.value(one).get().unwrap(), cx.map(many).get(&1).unwrap()),
+            (Some(7), Some(7))
+        );
+        assert_eq!(cx.value(text).get().unwrap().as_deref(), Some("12345"));
+        cx.value(text).set("abcd").unwrap();
+    }
+}
+
 /// A batch is refused at the entry that would pass the limit.
 pub fn of_a_batch<H: Harness>(kit: &Kit<H>) {
     let mut backend = kit.fresh::<u64>();
