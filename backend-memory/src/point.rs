@@ -10,7 +10,9 @@ use alluvium_state_api::{
 
 use crate::ops::{Target, maps, values, wrong_key, wrong_width};
 use crate::store::{Buffers, MemoryStore, wrong_table};
-use crate::tables::any::{AnyTable, with_keyed, with_values};
+use crate::table::{Blob, Entry};
+use crate::tables::any::{AnyTable, Maps, with_keyed, with_values};
+use crate::tables::shape::eight;
 use crate::tables::state::State;
 
 impl MemoryStore {
@@ -66,9 +68,53 @@ impl MemoryStore {
         self.get(slot, key)
     }
 
-    /// [`KeyedStore::put`] for tables of any type.
+    /// [`KeyedStore::put`] for tables of any type. Where there is a shorter way to overwrite what is there, that is tried
+    /// first: the general way keeps so much on the stack that the processor's queue of stores is full, and accesses
+    /// that follow each other no longer wait for memory at the same time.
     #[inline(never)]
     pub(crate) fn put_any(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
+        match self.states.get(slot.index()).map(|state| &state.table) {
+            Some(AnyTable::K8(_)) => self.overwrite_blob(slot, key, value),
+            Some(AnyTable::Maps(Maps::K8(_))) => self.overwrite_in_map(slot, key, value),
+            _ => self.put_slowly(slot, key, value),
+        }
+    }
+
+    /// Overwrites a value under a key of 8 bytes by one of the same length.
+    #[inline(never)]
+    fn overwrite_blob(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
+        let (meta, state, _) = self.find(slot, StateOperation::Value)?;
+        if value.len() as u64 <= meta.size_limit
+            && let AnyTable::K8(table) = &mut state.table
+            && let Some((hash, probe)) = eight(key)
+            && let Entry::Occupied(mut entry) = table.entry(hash, probe)
+            && let Some(blob) = entry.in_place()
+            && blob.overwrite(value)
+        {
+            return Ok(());
+        }
+        self.put_slowly(slot, key, value)
+    }
+
+    /// Overwrites a number in a map of numbers, under a key of 8 bytes.
+    #[inline(never)]
+    fn overwrite_in_map(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
+        let (meta, state, _) = self.find(slot, StateOperation::Value)?;
+        let now = state.now();
+        if value.len() as u64 <= meta.size_limit
+            && let AnyTable::Maps(Maps::K8(table)) = &mut state.table
+            && let Some((hash, probe)) = eight(key)
+            && let Entry::Occupied(mut entry) = table.entry(hash, probe)
+            && let Some(map) = entry.in_place()
+            && map.overwrite(key.entry().map_key(), value, now)
+        {
+            return Ok(());
+        }
+        self.put_slowly(slot, key, value)
+    }
+
+    #[inline(never)]
+    fn put_slowly(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         let (meta, state, buffers) = self.find(slot, StateOperation::Value)?;
         let (now, target) = (state.now(), Target { meta, key });
         let address = state.shape.address(key, &mut buffers.address);
@@ -84,9 +130,27 @@ impl MemoryStore {
     }
 }
 
-/// [`KeyedStore::get`] for tables of any type.
+/// [`KeyedStore::get`] for tables of any type; shorter ways first, as in [`put_any`](MemoryStore::put_any).
 #[inline(never)]
 pub(crate) fn get_any<'s>(
+    state: &'s State,
+    directory: &StateDirectory,
+    scratch: &mut Vec<u8>,
+    (slot, key): (Slot, &StateKey<'_>),
+) -> Result<Option<&'s [u8]>> {
+    // S4: what is in a table of values or maps is read by this operation
+    match (&state.table, eight(key)) {
+        (AnyTable::K8(table), Some((hash, probe))) => Ok(table.get(hash, probe).map(Blob::bytes)),
+        (AnyTable::Maps(Maps::K8(table)), Some((hash, probe))) => {
+            let map_key = key.entry().map_key();
+            Ok(table.get(hash, probe).and_then(|map| map.get(map_key)))
+        }
+        _ => get_slowly(state, directory, scratch, (slot, key)),
+    }
+}
+
+#[inline(never)]
+fn get_slowly<'s>(
     state: &'s State,
     directory: &StateDirectory,
     scratch: &mut Vec<u8>,

@@ -99,6 +99,24 @@ impl ListCell {
         cell
     }
 
+    /// Makes it a list of these elements, made in the epoch `now`; where it lies, if it is short and stays so.
+    #[inline]
+    pub(crate) fn replace(&mut self, elements: Elements<'_>, now: Now) {
+        let framed = elements.framed();
+        if let Body::Short { len, elements: count, marked, bytes } = &mut self.body
+            && let Some(place) = bytes.get_mut(..framed.len())
+        {
+            place.copy_from_slice(framed);
+            // neither is above `INLINE`, as each element has 4 bytes at least
+            *len = u8::try_from(framed.len()).unwrap_or(0);
+            *count = u8::try_from(elements.count()).unwrap_or(0);
+            *marked = 0;
+            (self.born, self.marked_in) = (now.epoch, now.epoch);
+        } else {
+            *self = Self::new(elements, now);
+        }
+    }
+
     /// How many elements the list has.
     #[inline]
     pub(crate) fn elements(&self) -> u64 {
@@ -232,8 +250,19 @@ impl ListCell {
         &self,
         visit: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        for payload in self.runs().flatten() {
-            if visit(payload)?.is_break() {
+        // Most lists by far, and what is common to all costs as much again.
+        if let Body::Short { len, elements, bytes, .. } = &self.body {
+            let framed = bytes.get(..usize::from(*len)).unwrap_or(bytes);
+            let elements = Elements::from_checked(framed, u64::from(*elements));
+            return visit_each(elements, visit).map(drop);
+        }
+        self.for_each_long(visit)
+    }
+
+    #[inline(never)]
+    fn for_each_long(&self, visit: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>) -> Result<()> {
+        for run in self.runs() {
+            if visit_each(run, visit)?.is_break() {
                 break;
             }
         }
@@ -244,6 +273,19 @@ impl ListCell {
     pub(crate) fn append_to(&self, target: &mut ListCell, now: Now) {
         self.runs().for_each(|elements| target.append(elements, now));
     }
+}
+
+#[inline]
+fn visit_each(
+    elements: Elements<'_>,
+    visit: &mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    for payload in elements {
+        if visit(payload)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Makes a chunk of a tail that has elements.

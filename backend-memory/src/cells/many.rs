@@ -57,9 +57,10 @@ impl Many {
         (begin + leaves.partition_point(|leaf| leaf.first_key() <= key)).saturating_sub(1)
     }
 
-    /// The leaf in which a key is or would be.
-    pub(super) fn leaf(&self, key: &[u8]) -> Option<&Leaf> {
-        self.leaves.get(self.position_of(key)).map(|leaf| &**leaf)
+    /// The value of a key.
+    #[inline(never)]
+    pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.leaves.get(self.position_of(key))?.get(key)
     }
 
     /// The leaves from that of a key on.

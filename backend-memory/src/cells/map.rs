@@ -85,11 +85,19 @@ impl MapCell {
     /// The value of a map key.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        let leaf = match &self.leaves {
-            Leaves::One(leaf) => leaf,
-            Leaves::Many(many) => many.leaf(key)?,
-        };
-        leaf.value(leaf.search(key).ok()?)
+        match &self.leaves {
+            Leaves::One(leaf) => leaf.get(key),
+            Leaves::Many(many) => many.get(key),
+        }
+    }
+
+    /// Sets the value of a map key that is here, where that is quickly done; returns whether it was.
+    #[inline]
+    pub(crate) fn overwrite(&mut self, key: &[u8], value: &[u8], now: Now) -> bool {
+        match &mut self.leaves {
+            Leaves::One(leaf) => leaf.overwrite(key, value, now.epoch),
+            Leaves::Many(_) => false,
+        }
     }
 
     /// Sets the value of a map key; returns whether the key is new.
@@ -98,14 +106,24 @@ impl MapCell {
         match &mut self.leaves {
             Leaves::One(leaf) => {
                 let fresh = leaf.put(key, value, now.epoch);
-                if leaf.is_longer_than(LEAF_BYTES) && leaf.len() > 1 {
-                    let mut many = Many::new(std::mem::take(leaf));
-                    many.split(0, LEAF_BYTES);
-                    self.leaves = Leaves::Many(Box::new(many));
+                if leaf.is_longer_than(LEAF_BYTES) {
+                    self.divide();
                 }
                 fresh
             }
             Leaves::Many(many) => many.put(Record { touched: now.epoch, key, value }, LEAF_BYTES),
+        }
+    }
+
+    /// Makes leaves of the one that is too long, unless it has but one entry.
+    #[cold]
+    fn divide(&mut self) {
+        if let Leaves::One(leaf) = &mut self.leaves
+            && leaf.len() > 1
+        {
+            let mut many = Many::new(std::mem::take(leaf));
+            many.split(0, LEAF_BYTES);
+            self.leaves = Leaves::Many(Box::new(many));
         }
     }
 
@@ -125,6 +143,15 @@ impl MapCell {
             self.remember(key, now);
         }
         removed
+    }
+
+    #[inline(never)]
+    fn heap_bytes_of_more(&self) -> usize {
+        let leaves = match &self.leaves {
+            Leaves::One(leaf) => leaf.heap_bytes(),
+            Leaves::Many(many) => many.heap_bytes() + size_of::<Many>(),
+        };
+        leaves + self.removed.as_ref().map_or(0, |removed| removed.heap)
     }
 
     fn remember(&mut self, key: &[u8], now: Now) {
@@ -241,11 +268,11 @@ impl Cell for MapCell {
 
     #[inline]
     fn heap_bytes(&self) -> usize {
-        let leaves = match &self.leaves {
-            Leaves::One(leaf) => leaf.heap_bytes(),
-            Leaves::Many(many) => many.heap_bytes() + size_of::<Many>(),
-        };
-        leaves + self.removed.as_ref().map_or(0, |removed| removed.heap)
+        // most maps by far; asked twice for every change
+        match (&self.leaves, &self.removed) {
+            (Leaves::One(leaf), None) => leaf.heap_bytes(),
+            _ => self.heap_bytes_of_more(),
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use alluvium_state_api::{Elements, KeyBatch, ListSize, Result, VisitElement};
 use super::{Target, wrong_key};
 use crate::cells::Now;
 use crate::cells::list::ListCell;
-use crate::table::{KeyRep, Table};
+use crate::table::{Entry, KeyRep, Table};
 use crate::tables::shape::Shape;
 
 type Lists<K> = Table<K, ListCell>;
 
 /// The list of a key.
+#[inline]
 pub(crate) fn find<'t, K: KeyRep>(
     table: &'t Lists<K>,
     (hash, bytes): (u64, &[u8]),
@@ -27,6 +28,7 @@ fn payload_size(target: Target<'_>, framed: u64, elements: u64) -> u64 {
     framed.saturating_sub(elements.saturating_mul(target.meta.stamp_bytes() as u64))
 }
 
+#[inline]
 fn check(target: Target<'_>, framed: u64, elements: u64) -> Result<()> {
     target.meta.check_entry(|| Ok(target.key.key_group()), framed, elements)
 }
@@ -69,8 +71,11 @@ pub(crate) fn replace<K: KeyRep>(
     check(target, elements.size(), elements.count())?;
     if elements.is_empty() {
         table.remove(hash, probe);
-    } else {
-        table.insert(hash, probe, ListCell::new(elements, now));
+        return Ok(());
+    }
+    match table.entry(hash, probe) {
+        Entry::Occupied(mut entry) => entry.edit(|list| list.replace(elements, now)),
+        Entry::Vacant(entry) => entry.insert(ListCell::new(elements, now)),
     }
     Ok(())
 }

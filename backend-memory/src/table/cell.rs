@@ -88,15 +88,22 @@ impl Blob {
 
     /// Overwrites the value, in the memory that it has if the length stays the same.
     pub(crate) fn assign(&mut self, value: &[u8]) {
+        if !self.overwrite(value) {
+            *self = Self::new(value);
+        }
+    }
+
+    /// Overwrites the value in the memory that it has outside the slot; does nothing and returns `false` where it has
+    /// none, has another length, or shares it with a snapshot.
+    #[inline]
+    pub(crate) fn overwrite(&mut self, value: &[u8]) -> bool {
         let place = match self {
             Self::Inline { .. } => None,
             Self::Owned(bytes) => Some(&mut **bytes),
             Self::Shared(bytes) => Arc::get_mut(bytes),
         };
-        match place {
-            Some(bytes) if bytes.len() == value.len() => bytes.copy_from_slice(value),
-            _ => *self = Self::new(value),
-        }
+        let place = place.filter(|bytes| bytes.len() == value.len());
+        place.map(|bytes| bytes.copy_from_slice(value)).is_some()
     }
 }
 

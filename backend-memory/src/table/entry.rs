@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! N1. An [`Occupied`] borrows its table mutably from the probe on, so nothing moves the slot it found.
-//!     Every operation that could consumes the entry.
+//!     Every operation that could consumes the entry. What it lends borrows the entry.
 
 #![expect(unsafe_code, reason = "uses the slot that its own probe found (N1)")]
 
@@ -43,6 +43,18 @@ impl<K: KeyRep, C: Cell> Occupied<'_, K, C> {
     pub(crate) fn edit<R>(&mut self, change: impl FnOnce(&mut C) -> R) -> R {
         // SAFETY: the probe found the slot, and nothing but edits of it changed the table (N1).
         unsafe { self.shards.edit(self.hash, (self.at, self.mark), change) }
+    }
+
+    /// The value, if it counts as changed already and no snapshot needs it as it is: for a change that leaves its
+    /// [`heap_bytes`](Cell::heap_bytes) as they are. Otherwise [`edit`](Self::edit) has to be used.
+    #[inline]
+    pub(crate) fn in_place(&mut self) -> Option<&mut C> {
+        // SAFETY: the probe found the slot, and nothing but edits of it changed the table (N1).
+        if Shards::<K, C>::PLAIN || unsafe { self.at.generation() } != self.mark.current() {
+            return None;
+        }
+        // SAFETY: as above; no snapshot looks at an entry of that generation (W5 of `shared.rs`).
+        Some(&mut unsafe { self.at.entry_mut() }.0.cell)
     }
 
     /// Removes the key; its value comes back.

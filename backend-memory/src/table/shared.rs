@@ -98,7 +98,7 @@ pub(super) struct Shards<K: KeyRep, C: Cell> {
 
 impl<K: KeyRep, C: Cell> Shards<K, C> {
     /// Whether values are changed in place while snapshots copy them (V2).
-    const PLAIN: bool = Mirror::<Slot<K, C>>::POSSIBLE;
+    pub(super) const PLAIN: bool = Mirror::<Slot<K, C>>::POSSIBLE;
 
     /// One empty shard.
     pub(super) fn new(hasher: Hasher) -> Self {

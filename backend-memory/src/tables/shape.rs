@@ -37,6 +37,13 @@ pub(crate) fn hash_of_8(key: &[u8]) -> u64 {
     key.try_into().map_or_else(|_longer| hash_bytes(key), u64::from_le_bytes)
 }
 
+/// A table's key of 8 bytes, and its hash.
+#[inline]
+pub(crate) fn eight(key: &StateKey<'_>) -> Option<(u64, [u8; 8])> {
+    let bytes = key.bytes().get(..key.entry().namespace_end())?.try_into().ok()?;
+    Some((u64::from_le_bytes(bytes), bytes))
+}
+
 impl Shape {
     /// The shape that a state's codecs ask for.
     pub(crate) fn of(key: &KeyIdentity, meta: &StateMeta) -> Self {

@@ -64,6 +64,9 @@ pub trait ListState<T> {
     fn clear(&mut self) -> Result<()>;
 }
 
+/// Elements that a list is made room for first.
+const FIRST_ELEMENTS: usize = 4;
+
 /// [`ListState`] over a store.
 #[derive(Debug)]
 pub struct ListView<'c, S, T, C> {
@@ -137,6 +140,19 @@ impl<S: KeyedStore, T, C: Codec<T>> ListState<T> for ListView<'_, S, T, C> {
         let key = self.access.address.key(&word);
         let visit = &mut |bytes: &[u8]| visit(C::decode(bytes)?);
         self.access.store.read_list(slot, &key, visit).map(drop)
+    }
+
+    fn get(&mut self) -> Result<Vec<T>> {
+        let mut elements = Vec::new();
+        self.for_each(|element| {
+            if elements.capacity() == 0 {
+                // here and not by `push`, which would call what makes room for any number
+                elements = Vec::with_capacity(FIRST_ELEMENTS);
+            }
+            elements.push(element);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(elements)
     }
 
     fn size(&mut self) -> Result<ListSize> {

@@ -112,14 +112,13 @@ impl Leaf {
         self.iter_from(0).next().map(|record| record.key).unwrap_or_default()
     }
 
-    /// The value at a position.
+    /// The value of a key.
     #[inline]
-    pub(crate) fn value(&self, position: usize) -> Option<&[u8]> {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
         match self {
-            Self::Rows(rows) => rows.at(position),
-            Self::Records(records) => records.at(position),
+            Self::Rows(rows) => rows.get(key),
+            Self::Records(records) => records.get(key),
         }
-        .map(|record| record.value)
     }
 
     /// The entries from a position on, in order.
@@ -128,6 +127,15 @@ impl Leaf {
         match self {
             Self::Rows(rows) => rows.iter_from(position),
             Self::Records(records) => records.iter_from(position),
+        }
+    }
+
+    /// Sets the value of a key that is here, where that is quickly done; returns whether it was.
+    #[inline]
+    pub(crate) fn overwrite(&mut self, key: &[u8], value: &[u8], touched: Epoch) -> bool {
+        match self {
+            Self::Rows(rows) => rows.overwrite(key, value, touched),
+            Self::Records(_) => false,
         }
     }
 

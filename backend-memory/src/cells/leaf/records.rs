@@ -116,6 +116,12 @@ impl Records {
         self.index.get(position).map(|offset| record(&self.data, *offset as usize))
     }
 
+    /// The value of a key.
+    #[inline(never)]
+    pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.at(self.search(key).ok()?).map(|entry| entry.value)
+    }
+
     /// Where a key is, or where it would go.
     #[inline]
     pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {

@@ -18,8 +18,12 @@ const EPOCH_BYTES: usize = 4;
 const MAX_PAYLOAD: usize = 256;
 /// Rows that a search looks at one and all.
 const FEW: usize = 16;
-/// Bytes of a row from a number to a number, of 8 bytes each.
-const NUMBERS: usize = EPOCH_BYTES + 16;
+/// Bytes of a number.
+const NUMBER: usize = 8;
+/// Bytes of a row from a number to a number.
+const NUMBERS: usize = EPOCH_BYTES + 2 * NUMBER;
+/// Rows of numbers that are compared with a key at a time.
+const ABREAST: usize = 4;
 /// Rows that are made room for first.
 const FIRST_ROWS: usize = 2;
 
@@ -58,14 +62,31 @@ fn ordinal<const N: usize>(key: &[u8; N]) -> u128 {
 
 /// How many rows have a key below this one.
 #[inline]
-fn below<const N: usize, R: AsRef<[u8]>>(
-    rows: impl IntoIterator<Item = R>,
-    key: &[u8; N],
-) -> usize {
+fn below<'r, const N: usize>(rows: impl IntoIterator<Item = &'r [u8]>, key: &[u8; N]) -> usize {
     let key = ordinal(key);
-    let is_below = |row: R| number::<N>(row.as_ref()).is_some_and(|mine| ordinal(mine) < key);
+    let is_below = |row| number::<N>(row).is_some_and(|mine| ordinal(mine) < key);
     // Wrapping, which it never does: a check for each row costs as much as comparing it.
     rows.into_iter().fold(0, |rank, row| rank.wrapping_add(usize::from(is_below(row))))
+}
+
+/// [`below`] for rows from a number to a number: where a row begins is known when this is compiled.
+#[inline]
+fn numbers_below(data: &[u8], key: [u8; NUMBER]) -> usize {
+    let key = u64::from_be_bytes(key);
+    let is_below = |row: &[u8; NUMBERS]| {
+        usize::from(number(row).is_some_and(|mine| u64::from_be_bytes(*mine) < key))
+    };
+    let (abreast, rest) = data.as_chunks::<{ ABREAST * NUMBERS }>();
+    let mut rank = 0usize;
+    for rows in abreast {
+        for row in rows.as_chunks().0 {
+            rank = rank.wrapping_add(is_below(row));
+        }
+    }
+    for row in rest.as_chunks().0 {
+        rank = rank.wrapping_add(is_below(row));
+    }
+    rank
 }
 
 /// Copies bytes to a place of as many; the most common number of them without a call.
@@ -136,11 +157,42 @@ impl Rows {
     /// Where a key is, or where it would go.
     #[inline]
     pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {
+        self.search_numbers(key).unwrap_or_else(|| self.search_any(key))
+    }
+
+    /// [`search`](Self::search) among few rows from a number to a number; `None` for any others.
+    #[inline]
+    fn search_numbers(&self, key: &[u8]) -> Option<Result<usize, usize>> {
+        let key = <&[u8; NUMBER]>::try_from(key).ok()?;
+        let are_numbers = [self.key, self.value].map(usize::from) == [NUMBER; 2];
+        if !are_numbers || self.data.len() > FEW * NUMBERS {
+            return None;
+        }
+        let place = numbers_below(&self.data, *key);
+        let row = self.data.as_chunks::<NUMBERS>().0.get(place);
+        let is_it = row.and_then(|row| number::<NUMBER>(row)) == Some(key);
+        Some(if is_it { Ok(place) } else { Err(place) })
+    }
+
+    /// The value of a key.
+    #[inline]
+    pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        match self.search_numbers(key) {
+            Some(found) => {
+                let row = self.data.as_chunks::<NUMBERS>().0.get(found.ok()?)?;
+                row.last_chunk::<NUMBER>().map(<[u8; _]>::as_slice)
+            }
+            None => self.at(self.search_any(key).ok()?).map(|entry| entry.value),
+        }
+    }
+
+    #[inline(never)]
+    fn search_any(&self, key: &[u8]) -> Result<usize, usize> {
         if key.len() == usize::from(self.key) {
             match key.len() {
-                4 => return self.search_number::<4>(key),
-                8 => return self.search_number::<8>(key),
-                16 => return self.search_number::<16>(key),
+                4 => return self.search_ordinal::<4>(key),
+                8 => return self.search_ordinal::<8>(key),
+                16 => return self.search_ordinal::<16>(key),
                 _ => {}
             }
         }
@@ -150,18 +202,13 @@ impl Rows {
     }
 
     #[inline]
-    fn search_number<const N: usize>(&self, key: &[u8]) -> Result<usize, usize> {
+    fn search_ordinal<const N: usize>(&self, key: &[u8]) -> Result<usize, usize> {
         let Ok(key) = <&[u8; N]>::try_from(key) else {
             return Err(0);
         };
         let stride = self.stride();
         let place = if self.data.len() <= FEW * stride {
-            // The most common width by itself: the compiler then knows where the next row begins.
-            if stride == NUMBERS {
-                below(self.data.as_chunks::<NUMBERS>().0, key)
-            } else {
-                below(self.data.chunks_exact(stride), key)
-            }
+            below(self.data.chunks_exact(stride), key)
         } else {
             fetch(&self.data);
             self.first_not(|mine| mine.first_chunk::<N>().is_some_and(|mine| mine < key))
@@ -181,6 +228,19 @@ impl Rows {
             left -= half;
         }
         from + usize::from(below(from))
+    }
+
+    /// Sets the value of a key that is here, among few rows from a number to a number; returns whether it was.
+    #[inline]
+    pub(super) fn overwrite(&mut self, key: &[u8], value: &[u8], touched: Epoch) -> bool {
+        if let Some(Ok(place)) = self.search_numbers(key)
+            && value.len() == NUMBER
+            && let Some(row) = self.data.as_chunks_mut::<NUMBERS>().0.get_mut(place)
+        {
+            fill(row, Record { touched, key, value });
+            return true;
+        }
+        false
     }
 
     /// Sets the value of a key; returns whether the key is new, and `None`, having done nothing, where its entry has
