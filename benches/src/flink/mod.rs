@@ -11,8 +11,9 @@
 //! F2. Rounds end by time, warm-up is as long, and as many keys are added per round.
 //! F3. Both sides call what their users call: Flink's typed states and our typed front, with the backend's type known
 //!     at compile time.
-//! F4. The other side's heap is touched before its rounds (`-XX:+AlwaysPreTouch`). Ours has no heap before it is used; but
-//!     the machine has had the memory, so that no round waits for the host of a virtual machine to find some.
+//! F4. The other side's heap is touched before its rounds (`-XX:+AlwaysPreTouch`) and kept. Ours touches memory and frees
+//!     it; `scripts/bench-flink` tells glibc to keep what is freed, so that no round waits for the kernel to clear pages,
+//!     nor for the host of a virtual machine to find some.
 //! F5. Flink writes snapshots into the page cache; ours are synced to the disk, as always. Nobody is forgiven that.
 
 mod collections;
@@ -90,7 +91,7 @@ const GROUPS: u32 = 128;
 /// Memory that is touched before anything is measured (F4).
 const TOUCHED_BYTES: usize = if cfg!(test) { 1 << 20 } else { 1 << 30 };
 
-/// Writes to memory, and gives it back.
+/// Writes to memory, and frees it.
 fn touch_memory() {
     let mut memory = vec![0u8; TOUCHED_BYTES];
     prefer_huge_pages(&mut memory);
