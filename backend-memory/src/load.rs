@@ -82,6 +82,34 @@ impl Loader<'_> {
         Ok(true)
     }
 
+    /// Sets the values of entries, in chunks whose cache misses overlap, each chunk after `check` has seen its keys.
+    pub(crate) fn put_entries<'e>(
+        &mut self,
+        mut entries: impl Iterator<Item = (EntryKey<'e>, &'e [u8])>,
+        check: impl Fn(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut chunk = Vec::with_capacity(BATCH);
+        let mut hashes = [0; BATCH];
+        loop {
+            chunk.extend(entries.by_ref().take(BATCH));
+            let hashes = hashes.get_mut(..chunk.len()).unwrap_or_default();
+            if hashes.is_empty() {
+                return Ok(());
+            }
+            for (hash, (entry, _)) in hashes.iter_mut().zip(&chunk) {
+                check(entry.key())?;
+                *hash = self.state.shape.address_of(*entry, self.scratch).0;
+            }
+            with_values!(&self.state.table, table => table.warm(hashes), {
+                AnyTable::Maps(any) => with_keyed!(Maps, any, table => table.warm(hashes)),
+                AnyTable::Lists(_) => {}
+            });
+            for (entry, value) in chunk.drain(..) {
+                self.put(entry, value)?;
+            }
+        }
+    }
+
     /// Sets the values that wait, or only those that may be of the key of `entry`.
     pub(crate) fn settle(
         &mut self,

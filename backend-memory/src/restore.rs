@@ -8,8 +8,8 @@
 //!
 //! # Cost
 //! Tables get room for all entries first, and values of fixed width are sorted by the part of a large table
-//! that they go to (`sorted.rs`), and loaded in chunks whose cache misses overlap. An entry that a newer file overwrites then costs what one that stays does, and a
-//! file of a chain no more than its bytes.
+//! that they go to (`sorted.rs`). All entries are loaded in chunks whose cache misses overlap. An entry that a newer file
+//! overwrites then costs what one that stays does, and a file of a chain no more than its bytes.
 
 use std::sync::Arc;
 
@@ -216,6 +216,9 @@ impl MemoryStore {
         }
         // Nothing begins to wait in a block that is put record by record.
         let waits = waiting.is_some();
+        if !waits && block.entries().next().is_some() {
+            return loader.put_entries(block.entries(), check);
+        }
         for record in block.records() {
             match record {
                 Record::Entry(entry, value) => {
