@@ -4,14 +4,16 @@
 //! not take comes here, by a call, so that its registers are not spilled there.
 
 use alluvium_state_api::{
-    Change, Error, KeyedStore, Modify, NewValue, Result, Slot, StateDirectory, StateKey,
-    StateOperation,
+    Change, Elements, Error, KeyedStore, Modify, NewValue, Result, Slot, StateDirectory, StateKey,
+    StateOperation, VisitElement,
 };
 
-use crate::ops::{Target, maps, values, wrong_key, wrong_width};
+use crate::cells::Now;
+use crate::cells::list::ListCell;
+use crate::ops::{Target, lists, maps, values, wrong_key, wrong_width};
 use crate::store::{Buffers, MemoryStore, wrong_table};
 use crate::table::{Blob, Entry};
-use crate::tables::any::{AnyTable, Maps, with_keyed, with_values};
+use crate::tables::any::{AnyTable, Lists, Maps, with_keyed, with_values};
 use crate::tables::shape::eight;
 use crate::tables::state::State;
 
@@ -87,7 +89,7 @@ impl MemoryStore {
         if value.len() as u64 <= meta.size_limit
             && let AnyTable::K8(table) = &mut state.table
             && let Some((hash, probe)) = eight(key)
-            && let Entry::Occupied(mut entry) = table.entry(hash, probe)
+            && let Entry::Occupied(entry) = table.entry(hash, probe)
             && let Some(blob) = entry.in_place()
             && blob.overwrite(value)
         {
@@ -104,7 +106,7 @@ impl MemoryStore {
         if value.len() as u64 <= meta.size_limit
             && let AnyTable::Maps(Maps::K8(table)) = &mut state.table
             && let Some((hash, probe)) = eight(key)
-            && let Entry::Occupied(mut entry) = table.entry(hash, probe)
+            && let Entry::Occupied(entry) = table.entry(hash, probe)
             && let Some(map) = entry.in_place()
             && map.overwrite(key.entry().map_key(), value, now)
         {
@@ -127,6 +129,81 @@ impl MemoryStore {
             }
             AnyTable::Lists(_) => Err(wrong_table()),
         })
+    }
+}
+
+impl MemoryStore {
+    /// A list under a key of 8 bytes that may be changed in place, as in [`put_any`](Self::put_any): for changes that take no
+    /// memory. Its state's limit comes along, in bytes with frames and stamps, which is less than they may have.
+    #[expect(clippy::inline_always, reason = "what it returns travels in registers")]
+    #[inline(always)]
+    pub(crate) fn list_in_place(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+    ) -> Option<(&mut ListCell, Now, u64)> {
+        let limit = self.directory.check(slot, StateOperation::List).ok()?.size_limit;
+        let state = self.states.get_mut(slot.index())?;
+        let now = state.now();
+        let AnyTable::Lists(Lists::K8(table)) = &mut state.table else {
+            return None;
+        };
+        let (hash, probe) = eight(key)?;
+        match table.entry(hash, probe) {
+            Entry::Occupied(entry) => Some((entry.in_place()?, now, limit)),
+            Entry::Vacant(_) => None,
+        }
+    }
+
+    /// [`KeyedStore::append`] for tables of any lists.
+    #[inline(never)]
+    pub(crate) fn append_slowly(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        elements: Elements<'_>,
+    ) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
+        let (now, target) = (state.now(), Target { meta, key });
+        let address = state.shape.address(key, &mut buffers.address);
+        let AnyTable::Lists(any) = &mut state.table else {
+            return Err(wrong_table());
+        };
+        with_keyed!(Lists, any, table => lists::append(table, address, target, elements, now))
+    }
+
+    /// [`KeyedStore::read_list`] for tables of any lists.
+    #[inline(never)]
+    pub(crate) fn read_list_slowly(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        visit: &mut VisitElement<'_>,
+    ) -> Result<bool> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
+        let target = Target { meta, key };
+        let address = state.shape.address(key, &mut buffers.address);
+        let AnyTable::Lists(any) = &state.table else {
+            return Err(wrong_table());
+        };
+        with_keyed!(Lists, any, table => lists::read(table, address, target, visit))
+    }
+
+    /// [`KeyedStore::replace_list`] for tables of any lists.
+    #[inline(never)]
+    pub(crate) fn replace_list_slowly(
+        &mut self,
+        slot: Slot,
+        key: &StateKey<'_>,
+        elements: Elements<'_>,
+    ) -> Result<()> {
+        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
+        let (now, target) = (state.now(), Target { meta, key });
+        let address = state.shape.address(key, &mut buffers.address);
+        let AnyTable::Lists(any) = &mut state.table else {
+            return Err(wrong_table());
+        };
+        with_keyed!(Lists, any, table => lists::replace(table, address, target, elements, now))
     }
 }
 

@@ -10,7 +10,7 @@
 //! S3. What a change must remember for increments is recorded in the tables and cells, so that a
 //!     snapshot that fails, is dropped or is never confirmed costs the next one nothing.
 //! S4. A table of values belongs to a state of a single value, a table of lists to a list, one of maps
-//!     to a map. So what reads or changes one entry of a table of values or maps need not ask the directory.
+//!     to a map. So what reads or changes one entry need not ask the directory.
 //! S5. What a fast path hands to a cold one it copies first (`&{ *key }`): a reference would keep the key
 //!     in memory on the fast path too, and stores, not instructions, limit how many accesses overlap.
 
@@ -27,7 +27,8 @@ use crate::chain::Chain;
 use crate::ops::{Target, lists, maps, scan, values};
 use crate::point;
 use crate::table::Seed;
-use crate::tables::any::{AnyTable, with_keyed, with_values};
+use crate::tables::any::{AnyTable, Lists, with_keyed, with_values};
+use crate::tables::shape::eight;
 use crate::tables::state::State;
 
 /// Buffers that are used again, so that no access allocates after warm-up.
@@ -234,15 +235,14 @@ impl KeyedStore for MemoryStore {
         self.modify_any_with(slot, &{ *key }, change)
     }
 
-    #[inline]
     fn append(&mut self, slot: Slot, key: &StateKey<'_>, elements: Elements<'_>) -> Result<()> {
-        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
-        let (now, target) = (state.now(), Target { meta, key });
-        let address = state.shape.address(key, &mut buffers.address);
-        let AnyTable::Lists(any) = &mut state.table else {
-            return Err(wrong_table());
-        };
-        with_keyed!(Lists, any, table => lists::append(table, address, target, elements, now))
+        if let Some((list, now, limit)) = self.list_in_place(slot, key)
+            && list.size().saturating_add(elements.size()) <= limit
+            && list.append_in_place(elements, now)
+        {
+            return Ok(());
+        }
+        self.append_slowly(slot, key, elements)
     }
 
     fn read_list(
@@ -251,13 +251,15 @@ impl KeyedStore for MemoryStore {
         key: &StateKey<'_>,
         visit: &mut VisitElement<'_>,
     ) -> Result<bool> {
-        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
-        let target = Target { meta, key };
-        let address = state.shape.address(key, &mut buffers.address);
-        let AnyTable::Lists(any) = &state.table else {
-            return Err(wrong_table());
-        };
-        with_keyed!(Lists, any, table => lists::read(table, address, target, visit))
+        // S4: what is in a table of lists is read by this operation
+        if let Some(state) = self.states.get(slot.index())
+            && let AnyTable::Lists(Lists::K8(table)) = &state.table
+            && let Some((hash, probe)) = eight(key)
+        {
+            let list = table.get(hash, probe);
+            return list.map_or(Ok(false), |list| list.for_each(visit).map(|()| true));
+        }
+        self.read_list_slowly(slot, key, visit)
     }
 
     fn replace_list(
@@ -266,13 +268,14 @@ impl KeyedStore for MemoryStore {
         key: &StateKey<'_>,
         elements: Elements<'_>,
     ) -> Result<()> {
-        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
-        let (now, target) = (state.now(), Target { meta, key });
-        let address = state.shape.address(key, &mut buffers.address);
-        let AnyTable::Lists(any) = &mut state.table else {
-            return Err(wrong_table());
-        };
-        with_keyed!(Lists, any, table => lists::replace(table, address, target, elements, now))
+        if let Some((list, now, limit)) = self.list_in_place(slot, key)
+            && !elements.is_empty()
+            && elements.size() <= limit
+            && list.replace_in_place(elements, now)
+        {
+            return Ok(());
+        }
+        self.replace_list_slowly(slot, key, elements)
     }
 
     fn list_size(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<ListSize> {

@@ -99,22 +99,25 @@ impl ListCell {
         cell
     }
 
-    /// Makes it a list of these elements, made in the epoch `now`; where it lies, if it is short and stays so.
+    /// Makes it a list of these elements, made in the epoch `now`.
     #[inline]
     pub(crate) fn replace(&mut self, elements: Elements<'_>, now: Now) {
-        let framed = elements.framed();
-        if let Body::Short { len, elements: count, marked, bytes } = &mut self.body
-            && let Some(place) = bytes.get_mut(..framed.len())
-        {
-            place.copy_from_slice(framed);
-            // neither is above `INLINE`, as each element has 4 bytes at least
-            *len = u8::try_from(framed.len()).unwrap_or(0);
-            *count = u8::try_from(elements.count()).unwrap_or(0);
-            *marked = 0;
-            (self.born, self.marked_in) = (now.epoch, now.epoch);
-        } else {
+        if !self.replace_in_place(elements, now) {
             *self = Self::new(elements, now);
         }
+    }
+
+    /// [`replace`](Self::replace) for a list that is short and stays so; returns whether it is one.
+    #[inline]
+    pub(crate) fn replace_in_place(&mut self, elements: Elements<'_>, now: Now) -> bool {
+        if let Body::Short { len, elements: count, marked, .. } = &mut self.body
+            && elements.framed().len() <= INLINE
+        {
+            (*len, *count, *marked) = (0, 0, 0);
+            (self.born, self.marked_in) = (now.epoch, now.epoch);
+            return self.add_in_place(elements);
+        }
+        false
     }
 
     /// How many elements the list has.
@@ -183,36 +186,61 @@ impl ListCell {
         }
     }
 
+    /// [`append`](Self::append) where that takes no memory and no mark; returns whether it was so.
     #[inline]
-    fn add(&mut self, added: Elements<'_>) {
+    pub(crate) fn append_in_place(&mut self, elements: Elements<'_>, now: Now) -> bool {
+        self.marked_in >= now.epoch && self.add_in_place(elements)
+    }
+
+    #[inline]
+    fn add_in_place(&mut self, added: Elements<'_>) -> bool {
         let framed = added.framed();
-        if let Body::Short { len, elements, bytes, .. } = &mut self.body {
-            let (from, to) = (usize::from(*len), usize::from(*len) + framed.len());
-            if let Some(place) = bytes.get_mut(from..to) {
-                place.copy_from_slice(framed);
-                // neither is above `INLINE`, as each element has 4 bytes at least
-                *len += u8::try_from(framed.len()).unwrap_or(0);
-                *elements += u8::try_from(added.count()).unwrap_or(0);
-                return;
+        match &mut self.body {
+            Body::Short { len, elements, bytes, .. } => {
+                let (from, to) = (usize::from(*len), usize::from(*len) + framed.len());
+                if let Some(place) = bytes.get_mut(from..to) {
+                    place.copy_from_slice(framed);
+                    // neither is above `INLINE`, as each element has 4 bytes at least
+                    *len += u8::try_from(framed.len()).unwrap_or(0);
+                    *elements += u8::try_from(added.count()).unwrap_or(0);
+                    return true;
+                }
+            }
+            Body::Long { tail_elements, tail, .. } => {
+                if let Ok(count) = u32::try_from(added.count())
+                    && tail.len() + framed.len() <= tail.capacity().min(CHUNK_BYTES)
+                {
+                    tail.extend_from_slice(framed);
+                    *tail_elements += count;
+                    return true;
+                }
             }
         }
-        self.add_long(added);
+        false
+    }
+
+    #[inline]
+    fn add(&mut self, added: Elements<'_>) {
+        if !self.add_in_place(added) {
+            self.add_long(added);
+        }
     }
 
     #[inline(never)]
     fn add_long(&mut self, added: Elements<'_>) {
-        self.lengthen(added.framed().len());
+        let size = added.framed().len();
+        self.lengthen(size);
+        if let Body::Long { tail, .. } = &mut self.body
+            && tail.len() + size <= CHUNK_BYTES
+        {
+            tail.reserve(size);
+        }
+        if self.add_in_place(added) {
+            return;
+        }
         let Body::Long { tail_elements, tail, more, .. } = &mut self.body else {
             return;
         };
-        let framed = added.framed();
-        if let Ok(count) = u32::try_from(added.count())
-            && tail.len() + framed.len() <= CHUNK_BYTES
-        {
-            tail.extend_from_slice(framed);
-            *tail_elements += count;
-            return;
-        }
         for payload in added {
             if tail.len() + 4 + payload.len() > CHUNK_BYTES {
                 seal(tail, tail_elements, more);

@@ -92,7 +92,11 @@ impl MapCell {
     }
 
     /// Sets the value of a map key that is here, where that is quickly done; returns whether it was.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call stores registers, and stores limit how many accesses overlap"
+    )]
+    #[inline(always)]
     pub(crate) fn overwrite(&mut self, key: &[u8], value: &[u8], now: Now) -> bool {
         match &mut self.leaves {
             Leaves::One(leaf) => leaf.overwrite(key, value, now.epoch),

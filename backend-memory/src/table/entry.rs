@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! N1. An [`Occupied`] borrows its table mutably from the probe on, so nothing moves the slot it found.
-//!     Every operation that could consumes the entry. What it lends borrows the entry.
+//!     Every operation that could consumes the entry. What it lends borrows the entry,
+//!     or the table where the entry is gone.
 
 #![expect(unsafe_code, reason = "uses the slot that its own probe found (N1)")]
 
@@ -28,7 +29,7 @@ pub(crate) struct Occupied<'t, K: KeyRep, C: Cell> {
     mark: Mark,
 }
 
-impl<K: KeyRep, C: Cell> Occupied<'_, K, C> {
+impl<'t, K: KeyRep, C: Cell> Occupied<'t, K, C> {
     /// The value.
     #[inline]
     pub(crate) fn get(&self) -> &C {
@@ -48,7 +49,7 @@ impl<K: KeyRep, C: Cell> Occupied<'_, K, C> {
     /// The value, if it counts as changed already and no snapshot needs it as it is: for a change that leaves its
     /// [`heap_bytes`](Cell::heap_bytes) as they are. Otherwise [`edit`](Self::edit) has to be used.
     #[inline]
-    pub(crate) fn in_place(&mut self) -> Option<&mut C> {
+    pub(crate) fn in_place(self) -> Option<&'t mut C> {
         // SAFETY: the probe found the slot, and nothing but edits of it changed the table (N1).
         if Shards::<K, C>::PLAIN || unsafe { self.at.generation() } != self.mark.current() {
             return None;

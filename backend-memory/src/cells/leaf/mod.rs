@@ -131,7 +131,11 @@ impl Leaf {
     }
 
     /// Sets the value of a key that is here, where that is quickly done; returns whether it was.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call stores registers, and stores limit how many accesses overlap"
+    )]
+    #[inline(always)]
     pub(crate) fn overwrite(&mut self, key: &[u8], value: &[u8], touched: Epoch) -> bool {
         match self {
             Self::Rows(rows) => rows.overwrite(key, value, touched),

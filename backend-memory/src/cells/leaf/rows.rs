@@ -231,7 +231,11 @@ impl Rows {
     }
 
     /// Sets the value of a key that is here, among few rows from a number to a number; returns whether it was.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call stores registers, and stores limit how many accesses overlap"
+    )]
+    #[inline(always)]
     pub(super) fn overwrite(&mut self, key: &[u8], value: &[u8], touched: Epoch) -> bool {
         if let Some(Ok(place)) = self.search_numbers(key)
             && value.len() == NUMBER
