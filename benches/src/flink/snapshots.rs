@@ -52,6 +52,15 @@ fn snap<S: Side>(backend: &mut Backend<S>, disk: &mut Disk, kind: SnapshotKind) 
     Ok(Snap { sync_ms: sync_s * 1e3, async_ms: async_s * 1e3, taken })
 }
 
+/// Has what is in memory written out, as the other side's compaction does: by an increment that is given up.
+fn settle<S: Side>(backend: &mut Backend<S>, disk: &mut Disk) -> Outcome<()> {
+    let attempt = disk.begin()?;
+    let task = backend.snapshot(&SnapshotRequest::new(attempt.id, SnapshotKind::Incremental))?;
+    attempt.run(task)?;
+    backend.checkpoint_aborted(attempt.id)?;
+    Ok(attempt.remove()?)
+}
+
 fn report(bench: &Bench<'_>, operation: &str, snaps: &[Snap]) {
     let median =
         |figure: fn(&Snap) -> f64| of(&mut snaps.iter().map(figure).collect::<Vec<_>>())[1];
@@ -248,6 +257,7 @@ impl Stage<'_> {
         for number in 0..=self.bench.options.snapshot_rounds {
             let mut backend = fresh::<S>(disk)?;
             let value = self.populate(&mut backend, all_groups()?)?;
+            settle(&mut backend, disk)?;
             for (percent, (snaps, seed)) in
                 [0, 1, 10].into_iter().zip(of_each.iter_mut().zip(999..))
             {
