@@ -134,7 +134,8 @@ impl MemoryStore {
 
 impl MemoryStore {
     /// A list under a key of 8 bytes that may be changed in place, as in [`put_any`](Self::put_any): for changes that take no
-    /// memory. Its state's limit comes along, in bytes with frames and stamps, which is less than they may have.
+    /// memory. The state's limit comes along. It does not count stamps: a size that does, and is above it, is for the general
+    /// way to judge.
     #[expect(clippy::inline_always, reason = "what it returns travels in registers")]
     #[inline(always)]
     pub(crate) fn list_in_place(
