@@ -132,6 +132,15 @@ impl MemoryStore {
     }
 }
 
+/// What elements are to a list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ListWrite {
+    /// More of them.
+    Append,
+    /// All that it is to have.
+    Replace,
+}
+
 impl MemoryStore {
     /// A list under a key of 8 bytes that may be changed in place, as in [`put_any`](Self::put_any): for changes that take no
     /// memory. The state's limit comes along. It does not count stamps: a size that does, and is above it, is for the general
@@ -156,13 +165,14 @@ impl MemoryStore {
         }
     }
 
-    /// [`KeyedStore::append`] for tables of any lists.
+    /// [`KeyedStore::append`] and [`KeyedStore::replace_list`] for tables of any lists.
     #[inline(never)]
-    pub(crate) fn append_slowly(
+    pub(crate) fn write_list_slowly(
         &mut self,
         slot: Slot,
         key: &StateKey<'_>,
         elements: Elements<'_>,
+        write: ListWrite,
     ) -> Result<()> {
         let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
         let (now, target) = (state.now(), Target { meta, key });
@@ -170,7 +180,10 @@ impl MemoryStore {
         let AnyTable::Lists(any) = &mut state.table else {
             return Err(wrong_table());
         };
-        with_keyed!(Lists, any, table => lists::append(table, address, target, elements, now))
+        with_keyed!(Lists, any, table => match write {
+            ListWrite::Append => lists::append(table, address, target, elements, now),
+            ListWrite::Replace => lists::replace(table, address, target, elements, now),
+        })
     }
 
     /// [`KeyedStore::read_list`] for tables of any lists.
@@ -188,23 +201,6 @@ impl MemoryStore {
             return Err(wrong_table());
         };
         with_keyed!(Lists, any, table => lists::read(table, address, target, visit))
-    }
-
-    /// [`KeyedStore::replace_list`] for tables of any lists.
-    #[inline(never)]
-    pub(crate) fn replace_list_slowly(
-        &mut self,
-        slot: Slot,
-        key: &StateKey<'_>,
-        elements: Elements<'_>,
-    ) -> Result<()> {
-        let (meta, state, buffers) = self.find(slot, StateOperation::List)?;
-        let (now, target) = (state.now(), Target { meta, key });
-        let address = state.shape.address(key, &mut buffers.address);
-        let AnyTable::Lists(any) = &mut state.table else {
-            return Err(wrong_table());
-        };
-        with_keyed!(Lists, any, table => lists::replace(table, address, target, elements, now))
     }
 }
 

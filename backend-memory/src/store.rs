@@ -25,7 +25,7 @@ use alluvium_state_api::{
 use crate::cells::value::ValueCell;
 use crate::chain::Chain;
 use crate::ops::{Target, lists, maps, scan, values};
-use crate::point;
+use crate::point::{self, ListWrite};
 use crate::table::Seed;
 use crate::tables::any::{AnyTable, Lists, with_keyed, with_values};
 use crate::tables::shape::eight;
@@ -242,7 +242,7 @@ impl KeyedStore for MemoryStore {
         {
             return Ok(());
         }
-        self.append_slowly(slot, key, elements)
+        self.write_list_slowly(slot, key, elements, ListWrite::Append)
     }
 
     fn read_list(
@@ -275,7 +275,7 @@ impl KeyedStore for MemoryStore {
         {
             return Ok(());
         }
-        self.replace_list_slowly(slot, key, elements)
+        self.write_list_slowly(slot, key, elements, ListWrite::Replace)
     }
 
     fn list_size(&mut self, slot: Slot, key: &StateKey<'_>) -> Result<ListSize> {

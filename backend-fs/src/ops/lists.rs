@@ -55,6 +55,9 @@ impl FsStore {
         visit: &mut VisitElement<'_>,
     ) -> Result<bool> {
         let inner = self.inner(slot)?;
+        if !self.has_below {
+            return self.layer.main.read_list(inner, key, visit);
+        }
         let run = self.run(slot, key)?;
         let mut there = false;
         let most = match run {

@@ -55,10 +55,11 @@ impl FsStore {
     pub(crate) fn put_value(&mut self, slot: Slot, key: &StateKey<'_>, value: &[u8]) -> Result<()> {
         let inner = self.inner(slot)?;
         self.layer.will_write();
-        let put = self.layer.main.put(inner, key, value);
-        if self.has_below {
-            self.reads.told(slot, key, put.is_ok().then_some(value));
+        if !self.has_below {
+            return self.layer.main.put(inner, key, value);
         }
+        let put = self.layer.main.put(inner, key, value);
+        self.reads.told(slot, key, put.is_ok().then_some(value));
         put
     }
 
